@@ -1,0 +1,133 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// watchEvents bounds one watcher's queue; the oldest event is dropped when it
+// is full, because the newest state is the one that matters.
+const watchEvents = 64
+
+// Board carries the daemon's status and its events from the session to whoever
+// watches. It is safe for concurrent use, and nobody who writes to it waits.
+type Board struct {
+	mu       sync.Mutex
+	status   Status
+	last     Event
+	watchers map[*Watch]struct{}
+}
+
+// NewBoard returns a board in the state that every daemon begins with.
+func NewBoard() *Board {
+	now := time.Now()
+	return &Board{
+		status:   Status{State: "probing", Since: now},
+		last:     Event{Type: StateEvent, At: now, To: "probing"},
+		watchers: make(map[*Watch]struct{}),
+	}
+}
+
+// Update changes the status in place. f must not keep its argument.
+func (b *Board) Update(f func(*Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.status)
+}
+
+// Status returns a copy. Values behind its pointers are never written to again.
+func (b *Board) Status() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
+// Emit tells every watcher of an event; At is set here when it is zero.
+func (b *Board) Emit(e Event) {
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e.Type == StateEvent {
+		b.last = e
+	}
+	for w := range b.watchers {
+		w.push(e)
+	}
+}
+
+// Watch opens a stream of events that begins with the present state. The caller
+// owns it and must Close it.
+func (b *Board) Watch() *Watch {
+	w := &Watch{board: b, wake: make(chan struct{}, 1)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watchers[w] = struct{}{}
+	w.push(b.last)
+	return w
+}
+
+// Watch is one watcher's bounded queue of events.
+type Watch struct {
+	board *Board
+	wake  chan struct{}
+
+	mu     sync.Mutex
+	events []Event
+	missed int
+}
+
+// Next returns the next event, waiting for one until ctx ends. Events that were
+// dropped because the watcher was too slow are reported as a warning "gap".
+func (w *Watch) Next(ctx context.Context) (Event, error) {
+	for {
+		if e, ok := w.pop(); ok {
+			return e, nil
+		}
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			return Event{}, context.Cause(ctx)
+		}
+	}
+}
+
+// Close ends the stream.
+func (w *Watch) Close() {
+	w.board.mu.Lock()
+	defer w.board.mu.Unlock()
+	delete(w.board.watchers, w)
+}
+
+func (w *Watch) push(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.events) == watchEvents {
+		w.events = w.events[1:]
+		w.missed++
+	}
+	w.events = append(w.events, e)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watch) pop() (Event, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.missed > 0 {
+		e := Event{Type: WarningEvent, At: time.Now(), Code: "gap", Detail: fmt.Sprintf("%d events were missed: this reader was too slow", w.missed)}
+		w.missed = 0
+		return e, true
+	}
+	if len(w.events) == 0 {
+		return Event{}, false
+	}
+	e := w.events[0]
+	w.events = w.events[1:]
+	return e, true
+}

@@ -1,0 +1,10 @@
+// Package bus holds what the session and the local socket share, so that
+// neither imports the other: topic rules, the [Hub] that fans downlink messages
+// out to local programs, and the [Board] that carries the daemon's [Status] and
+// its [Event] stream.
+//
+// It promises that whoever publishes into it is never made to wait: every
+// queue here is bounded, and a reader that is too slow is told how much it
+// missed. It never does I/O, never starts a goroutine, and knows neither AT
+// commands nor HTTP.
+package bus

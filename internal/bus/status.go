@@ -1,0 +1,134 @@
+package bus
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Status is what the daemon knows of itself, in the form of GET /v1/status.
+// It holds facts, not the procedure, and no secret. A nil pointer is a value
+// that is not known, shown as null.
+type Status struct {
+	State         string         `json:"state"`
+	Cause         string         `json:"cause"`
+	Hint          string         `json:"hint"`
+	Since         time.Time      `json:"since"`
+	Attempt       int            `json:"attempt"`
+	NextAttemptAt *time.Time     `json:"next_attempt_at"`
+	Identity      StatusIdentity `json:"identity"`
+	Modem         StatusModem    `json:"modem"`
+	Cloud         StatusCloud    `json:"cloud"`
+	Outbox        StatusOutbox   `json:"outbox"`
+	Counters      StatusCounters `json:"counters"`
+	Version       string         `json:"version"`
+	UptimeSeconds int64          `json:"uptime_seconds"`
+}
+
+// StatusIdentity names the device at the cloud.
+type StatusIdentity struct {
+	ProductKey string  `json:"product_key"`
+	DeviceName *string `json:"device_name"`
+}
+
+// StatusModem describes the module and its radio.
+type StatusModem struct {
+	Model      *string `json:"model"`
+	Firmware   *string `json:"firmware"`
+	IMEI       *string `json:"imei"`
+	ICCID      *string `json:"iccid"`
+	Operator   *string `json:"operator"`
+	SignalDBm  *int    `json:"signal_dbm"`
+	Registered *bool   `json:"registered"`
+}
+
+// StatusCloud describes the way to the cloud.
+type StatusCloud struct {
+	Host            string `json:"host"`
+	Auth            string `json:"auth"`
+	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+}
+
+// StatusOutbox describes the queue up.
+type StatusOutbox struct {
+	Messages int        `json:"messages"`
+	Bytes    int64      `json:"bytes"`
+	OldestAt *time.Time `json:"oldest_at"`
+	Inflight int        `json:"inflight"`
+}
+
+// StatusCounters count since the daemon started.
+type StatusCounters struct {
+	Acked       uint64     `json:"acked"`         // QoS 1 messages with their PUBACK
+	Sent        uint64     `json:"sent"`          // QoS 0 messages handed to the module
+	Unknown     uint64     `json:"unknown"`       // publishes whose outcome stayed unknown and that are sent again
+	Connects    uint64     `json:"connects"`      // MQTT sessions opened
+	Downlink    uint64     `json:"downlink"`      // messages received
+	LastAckedAt *time.Time `json:"last_acked_at"` // the newest PUBACK
+}
+
+// Known returns a pointer to s, or nil for the empty string, which is how the
+// module says that it does not know.
+func Known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Types of [Event].
+const (
+	StateEvent   = "state"
+	WarningEvent = "warning"
+)
+
+// Event is one line of GET /v1/events: a change of state, or a warning.
+type Event struct {
+	Type string
+	At   time.Time
+
+	// Of a change of state.
+	From, To, Cause string
+	Attempt         int
+	WaitSeconds     float64
+
+	// Of a warning.
+	Code, Detail string
+}
+
+// MarshalJSON writes the fields that belong to the event's type, and only them.
+func (e Event) MarshalJSON() ([]byte, error) {
+	switch e.Type {
+	case StateEvent:
+		return json.Marshal(struct {
+			Type        string    `json:"type"`
+			At          time.Time `json:"at"`
+			From        string    `json:"from"`
+			To          string    `json:"to"`
+			Cause       string    `json:"cause"`
+			Attempt     int       `json:"attempt"`
+			WaitSeconds float64   `json:"wait_seconds"`
+		}{e.Type, e.At, e.From, e.To, e.Cause, e.Attempt, e.WaitSeconds})
+	case WarningEvent:
+		return json.Marshal(struct {
+			Type   string    `json:"type"`
+			At     time.Time `json:"at"`
+			Code   string    `json:"code"`
+			Detail string    `json:"detail"`
+		}{e.Type, e.At, e.Code, e.Detail})
+	}
+	return nil, fmt.Errorf("event of unknown type %q", e.Type)
+}
+
+// CarryError says why the module at hand cannot carry a message. It is given
+// to the program at publish time, so that nothing is mangled on the way.
+type CarryError struct {
+	Reason   string // in words, with what to do
+	TooLarge bool   // the payload is over Limit; otherwise Byte at Offset is in the way
+	Size     int    // bytes, as the module counts them (after escaping)
+	Limit    int    // bytes
+	Offset   int    // of Byte in the payload
+	Byte     byte
+}
+
+func (e *CarryError) Error() string { return e.Reason }

@@ -1,0 +1,157 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// Bounds of one subscriber's queue. When either is reached, the newest message
+// is dropped and counted into the gap that the subscriber is told of. Grants
+// come on top, each filter at most once.
+const (
+	queueItems = 256
+	queueBytes = 1 << 20
+)
+
+// ErrClosed is returned by Next after Close.
+var ErrClosed = errors.New("subscription is closed")
+
+// Item is what a subscriber gets next; exactly one field is set.
+type Item struct {
+	Message *Message // a downlink message
+	Gap     int      // so many messages were missed here, because the subscriber was too slow
+	Granted string   // the cloud has acknowledged this filter
+}
+
+// Subscription is one program's bounded view of the downlink. Next is for one
+// goroutine at a time.
+type Subscription struct {
+	hub     *Hub
+	filters []string
+	queue   *queue
+}
+
+// Next returns the next item in order, waiting for one until ctx ends or the
+// subscription is closed ([ErrClosed]).
+func (s *Subscription) Next(ctx context.Context) (Item, error) { return s.queue.next(ctx) }
+
+// Granted tells for each filter whether the cloud has acknowledged it. Filters
+// of local topics need no acknowledgement.
+func (s *Subscription) Granted() map[string]bool {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	granted := make(map[string]bool, len(s.filters))
+	for _, f := range s.filters {
+		granted[f] = s.hub.granted[f]
+	}
+	return granted
+}
+
+// Close ends the subscription; a waiting Next returns [ErrClosed]. The hub
+// forgets its filters.
+func (s *Subscription) Close() {
+	s.hub.mu.Lock()
+	_, open := s.hub.subs[s]
+	delete(s.hub.subs, s)
+	s.hub.mu.Unlock()
+	if open {
+		s.queue.close()
+		s.hub.wake()
+	}
+}
+
+func (s *Subscription) wants(topic string) bool {
+	return slices.ContainsFunc(s.filters, func(f string) bool { return Match(f, topic) })
+}
+
+// queue is bounded by items and bytes; what does not fit is counted and
+// reported as a gap at the place where it is missing.
+type queue struct {
+	wake chan struct{}
+
+	mu     sync.Mutex
+	items  []Item
+	bytes  int
+	missed int
+	closed bool
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+// push appends an item, or counts it as missed and returns false. A grant that
+// the subscriber has not read yet stands for a later one of the same filter, so
+// that reconnecting for weeks does not fill the queue of one that never reads.
+func (q *queue) push(it Item, size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.signal()
+	if it.Granted != "" && slices.Contains(q.items, it) {
+		return true
+	}
+	// A gap that was not told yet needs a place of its own before the item.
+	if len(q.items)+1 >= queueItems || (q.bytes > 0 && q.bytes+size > queueBytes) {
+		if it.Message != nil {
+			q.missed++
+			return false
+		}
+	}
+	if q.missed > 0 {
+		q.items = append(q.items, Item{Gap: q.missed})
+		q.missed = 0
+	}
+	q.items = append(q.items, it)
+	q.bytes += size
+	return true
+}
+
+func (q *queue) next(ctx context.Context) (Item, error) {
+	for {
+		it, ok, closed := q.pop()
+		switch {
+		case ok:
+			return it, nil
+		case closed:
+			return Item{}, ErrClosed
+		}
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return Item{}, context.Cause(ctx)
+		}
+	}
+}
+
+func (q *queue) pop() (it Item, ok, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case len(q.items) > 0:
+		it = q.items[0]
+		q.items[0] = Item{}
+		q.items = q.items[1:]
+		if it.Message != nil {
+			q.bytes -= len(it.Message.Payload)
+		}
+		return it, true, false
+	case q.missed > 0:
+		it.Gap, q.missed = q.missed, 0
+		return it, true, false
+	}
+	return it, false, q.closed
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}

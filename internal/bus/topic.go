@@ -1,0 +1,109 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a topic at the cloud (Aliyun IoT limits, document 30527). The
+// module itself would take 256 bytes (AT manual, MPUB), so the cloud's are the
+// ones that bind.
+const (
+	// MaxTopic is the longest topic or filter, in bytes of UTF-8.
+	MaxTopic = 128
+	// MaxSlashes is the largest number of slashes in a topic or filter.
+	MaxSlashes = 7
+)
+
+// LocalPrefix begins the topics that never leave the gateway.
+const LocalPrefix = "$airbridge/"
+
+// CheckTopic says why a topic cannot be published to, or nil. Wildcards are for
+// filters (MQTT 3.1.1 section 4.7.1). Local topics ([LocalPrefix]) are good ones:
+// who may publish to them is not decided here.
+func CheckTopic(topic string) error {
+	if err := checkName("topic", topic); err != nil {
+		return err
+	}
+	if i := strings.IndexAny(topic, "+#"); i >= 0 {
+		return fmt.Errorf("topic has the wildcard %q at offset %d; a message is published to one topic", topic[i], i)
+	}
+	return nil
+}
+
+// CheckFilter says why a filter cannot be subscribed to, or nil. A wildcard
+// stands for a whole level, and # only for the last (MQTT 3.1.1 section 4.7.1).
+func CheckFilter(filter string) error {
+	if err := checkName("filter", filter); err != nil {
+		return err
+	}
+	levels := strings.Split(filter, "/")
+	for i, level := range levels {
+		switch {
+		case strings.ContainsAny(level, "+#") && len(level) > 1:
+			return fmt.Errorf("filter level %q mixes a wildcard with text; + and # stand for a whole level", level)
+		case level == "#" && i != len(levels)-1:
+			return errors.New("filter has # before its last level; # stands for all that follows")
+		}
+	}
+	return nil
+}
+
+// checkName holds what topics and filters have in common. Quotes, backslashes
+// and control bytes are refused because they could leave their argument of an
+// AT command; blanks because the cloud's level names have none and a pasted one
+// would send messages where nobody listens.
+func checkName(what, s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("%s is empty", what)
+	case len(s) > MaxTopic:
+		return fmt.Errorf("%s has %d bytes; the cloud takes %d", what, len(s), MaxTopic)
+	case strings.Count(s, "/") > MaxSlashes:
+		return fmt.Errorf("%s has %d slashes; the cloud takes %d", what, strings.Count(s, "/"), MaxSlashes)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%s is not valid UTF-8", what)
+	}
+	for i, r := range s {
+		switch {
+		case r < 0x20 || r == 0x7f || r == '\ufffe' || r == '\uffff':
+			return fmt.Errorf("%s has the control character %U at offset %d", what, r, i)
+		case r == '"' || r == '\\':
+			return fmt.Errorf("%s has %q at offset %d, which no AT command can carry in a topic", what, r, i)
+		case r == ' ':
+			return fmt.Errorf("%s has a blank at offset %d; topics of the cloud have none (a stray one from copying?)", what, i)
+		}
+	}
+	return nil
+}
+
+// Match says whether a topic falls under a filter, both taken as valid. A
+// leading wildcard does not match a topic that begins with $ (MQTT 3.1.1
+// section 4.7.2).
+func Match(filter, topic string) bool {
+	if strings.HasPrefix(topic, "$") && (strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")) {
+		return false
+	}
+	for {
+		f, restFilter, moreFilter := strings.Cut(filter, "/")
+		if f == "#" {
+			return true
+		}
+		t, restTopic, moreTopic := strings.Cut(topic, "/")
+		if f != "+" && f != t {
+			return false
+		}
+		switch {
+		case !moreFilter && !moreTopic:
+			return true
+		case moreFilter && !moreTopic:
+			// "sport/#" also matches "sport" (MQTT 3.1.1 section 4.7.1.2).
+			return restFilter == "#"
+		case !moreFilter:
+			return false
+		}
+		filter, topic = restFilter, restTopic
+	}
+}
