@@ -1,0 +1,203 @@
+package air
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airbridged/internal/atengine"
+)
+
+// SIM asks for the state of the SIM: nil when it is ready, else [ErrNoSIM],
+// [ErrSIMLocked] or [ErrSIMBusy].
+func (m *Modem) SIM(ctx context.Context) error {
+	line, err := m.ask(ctx, "AT+CPIN?", m.o.Timeouts.Bearer, isPINReply)
+	if err != nil {
+		return simError(err)
+	}
+	return parsePIN(line)
+}
+
+// simError sorts the numbers of +CME ERROR that AT+CPIN? is refused with (AT
+// manual 1.6.3 section 3.15). A plain ERROR is what 2G modules say to everything
+// that has to do with a missing SIM.
+func simError(err error) error {
+	code, no := refusal(err)
+	if !no {
+		return err
+	}
+	switch code {
+	case 10, 13, 15, -1:
+		return fmt.Errorf("%w (%w)", ErrNoSIM, err)
+	case 11, 12:
+		return fmt.Errorf("%w (%w)", ErrSIMLocked, err)
+	case 14:
+		return fmt.Errorf("%w (%w)", ErrSIMBusy, err)
+	}
+	return err
+}
+
+// Signal returns the signal strength in dBm, nil when the module does not know.
+func (m *Modem) Signal(ctx context.Context) (dbm *int, err error) {
+	line, err := m.ask(ctx, "AT+CSQ", m.o.Timeouts.Command, named("+CSQ"))
+	if err != nil {
+		return nil, err
+	}
+	return parseSignal(line)
+}
+
+// Operator returns the network's name, "" while none is selected.
+func (m *Modem) Operator(ctx context.Context) (string, error) {
+	line, err := m.ask(ctx, "AT+COPS?", m.o.Timeouts.Bearer, named("+COPS"))
+	if err != nil {
+		return "", err
+	}
+	return parseOperator(line)
+}
+
+// Registered says whether the network serves the module: AT+CEREG?, and AT+CREG?
+// on modules without LTE, which do not know the first.
+func (m *Modem) Registered(ctx context.Context) (bool, error) {
+	line, err := m.ask(ctx, "AT+CEREG?", m.o.Timeouts.Command, isRegistrationReply)
+	if _, no := refusal(err); no {
+		line, err = m.ask(ctx, "AT+CREG?", m.o.Timeouts.Command, isRegistrationReply)
+	}
+	if err != nil {
+		return false, err
+	}
+	r, err := parseRegistration(line)
+	return r.registered(), err
+}
+
+// Attached says whether the module is attached to packet data, which the vendor
+// wants before everything else (quick guide, part 2).
+func (m *Modem) Attached(ctx context.Context) (bool, error) {
+	line, err := m.ask(ctx, "AT+CGATT?", m.o.Timeouts.Bearer, named("+CGATT"))
+	if err != nil {
+		return false, err
+	}
+	return parseAttached(line)
+}
+
+// OpenBearer opens the data bearer (quick guide, part 2) and makes sure of it
+// with SAPBR=2,1. Repeating the commands on a bearer that is open is refused by
+// some firmware, so it is the bearer's state that decides, and a refusal only
+// explains. An empty apn lets a 4G module choose.
+func (m *Modem) OpenBearer(ctx context.Context, apn string) error {
+	apnCommand, err := apnLine(apn)
+	if err != nil {
+		return err
+	}
+	var refused error
+	for _, c := range []atengine.Command{
+		m.command(`AT+SAPBR=3,1,"CONTYPE","GPRS"`),
+		m.command(apnCommand),
+		{Line: "AT+SAPBR=1,1", Timeout: m.o.Timeouts.Bearer},
+	} {
+		_, err := m.eng.Do(ctx, c)
+		if _, no := refusal(err); no {
+			refused = errors.Join(refused, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return m.bearerUp(ctx, refused)
+}
+
+// connectingPoll is how often a bearer that is still connecting is looked at.
+const connectingPoll = time.Second
+
+// bearerUp asks for the state of the bearer until it is decided.
+func (m *Modem) bearerUp(ctx context.Context, refused error) error {
+	deadline := time.Now().Add(m.o.Timeouts.Bearer)
+	for {
+		line, err := m.ask(ctx, "AT+SAPBR=2,1", m.o.Timeouts.Command, named("+SAPBR"))
+		if _, no := refusal(err); no {
+			return fmt.Errorf("%w (%w)", ErrBearer, errors.Join(refused, err))
+		}
+		if err != nil {
+			return err
+		}
+		b, err := parseBearer(line)
+		switch {
+		case err != nil:
+			return err
+		case b.up():
+			return nil
+		case b.status != bearerConnecting || time.Now().After(deadline):
+			if refused != nil {
+				return fmt.Errorf("%w (%w)", ErrBearer, refused)
+			}
+			return fmt.Errorf("%w (its state is %d)", ErrBearer, b.status)
+		}
+		if err := pause(ctx, connectingPoll); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// CloseBearer closes the bearer and all sockets (vendor note on HTTP: SAPBR=0,1,
+// then CIPSHUT, results ignored). What is reported is only a module that does not
+// answer.
+func (m *Modem) CloseBearer(ctx context.Context) error {
+	if err := m.tell(ctx, atengine.Command{Line: "AT+SAPBR=0,1", Timeout: m.o.Timeouts.Bearer}); err != nil {
+		return err
+	}
+	return m.tell(ctx, atengine.Command{Line: "AT+CIPSHUT", Final: isShutOK, Timeout: m.o.Timeouts.Bearer})
+}
+
+// isShutOK: CIPSHUT ends with SHUT OK or with OK, both are in the manual.
+func isShutOK(line []byte) bool { return string(line) == "SHUT OK" }
+
+// OpenSocketBearer opens the bearer that sockets use on some 2G firmware, where
+// the one of SAPBR is not enough: CSTT, CIICR, and CIFSR, which answers a bare
+// address without OK. CSTT and CIICR are refused when it is open already, so the
+// address decides.
+func (m *Modem) OpenSocketBearer(ctx context.Context, apn string) error {
+	cstt, err := csttLine(apn)
+	if err != nil {
+		return err
+	}
+	for _, line := range []string{cstt, "AT+CIICR"} {
+		if err := m.tell(ctx, atengine.Command{Line: line, Timeout: m.o.Timeouts.Bearer}); err != nil {
+			return err
+		}
+	}
+	_, err = m.eng.Do(ctx, atengine.Command{Line: "AT+CIFSR", Final: isAddress, Timeout: m.o.Timeouts.Command})
+	if _, no := refusal(err); no {
+		return fmt.Errorf("%w (%w)", ErrBearer, err)
+	}
+	return err
+}
+
+// Radio switches the radio on or off: AT+CFUN=1 or 0.
+func (m *Modem) Radio(ctx context.Context, on bool) error {
+	line := "AT+CFUN=" + flag(on)
+	_, err := m.eng.Do(ctx, atengine.Command{Line: line, Timeout: max(radioTimeout, m.o.Timeouts.Command)})
+	return err
+}
+
+// Reset restarts the module: AT+RESET, or AT+CFUN=1,1 where that is not known. A
+// module that starts anew instead of answering did what it was told.
+func (m *Modem) Reset(ctx context.Context) error {
+	_, err := m.do(ctx, "AT+RESET")
+	if _, no := refusal(err); no {
+		_, err = m.eng.Do(ctx, atengine.Command{Line: "AT+CFUN=1,1", Timeout: max(radioTimeout, m.o.Timeouts.Command)})
+	}
+	if errors.Is(err, atengine.ErrRebooted) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package air
+
+import (
+	"errors"
+	"fmt"
+
+	"airbridged/internal/atengine"
+)
+
+// Conditions that callers tell apart.
+var (
+	// ErrMalformed is an answer that does not have the form the manual gives it,
+	// for instance because bytes were lost on the line.
+	ErrMalformed = errors.New("malformed answer from the module")
+
+	// ErrNoSIM: there is no usable SIM (AT+CPIN?, CME 10, 13, 15).
+	ErrNoSIM = errors.New("no usable SIM: is it inserted, the right way round, with clean contacts?")
+	// ErrSIMLocked: the SIM wants a PIN or PUK (CME 11, 12).
+	ErrSIMLocked = errors.New("the SIM is locked: switch its PIN off in a phone")
+	// ErrSIMBusy: the SIM is still starting (CME 14, usual right after RDY).
+	ErrSIMBusy = errors.New("the SIM is not ready yet")
+
+	// ErrBearer: the data bearer does not open.
+	ErrBearer = errors.New("the data bearer does not open: check the APN, and that the SIM has data left")
+	// ErrBearerLost: the network took the data bearer away while something
+	// waited for it (+PDP DEACT, +CGEV: NW PDN DEACT, +SAPBR 1: DEACT).
+	ErrBearerLost = errors.New("the data bearer was lost")
+	// ErrLinkLost: the MQTT link closed while a completion was awaited.
+	ErrLinkLost = errors.New("the MQTT link was lost")
+
+	// ErrConnectFailed: CONNECT FAIL. The module's STATE: text follows it.
+	ErrConnectFailed = errors.New("no connection to the MQTT server")
+	// ErrAlreadyConnected: ALREADY CONNECT, an earlier link is still up: hang up
+	// and start over.
+	ErrAlreadyConnected = errors.New("the module still holds an earlier MQTT link")
+	// ErrConnectRefused: MCONNECT was answered by ERROR, or by OK and then
+	// CLOSED; the module does not tell the CONNACK code.
+	ErrConnectRefused = errors.New("the MQTT server refused the login")
+
+	// ErrNotSent: the module refused a publish before it went out. The link is in
+	// doubt, the message is not.
+	ErrNotSent = errors.New("the module refused the message, it was not sent")
+)
+
+// ArgumentError is a value that cannot be written as an argument of an AT
+// command. Nothing was written. It never holds the value.
+type ArgumentError struct {
+	Command  string // e.g. "AT+MCONFIG"
+	Argument string // e.g. "client id"
+	Reason   string
+}
+
+func (e *ArgumentError) Error() string {
+	return fmt.Sprintf("%s: %s %s", e.Command, e.Argument, e.Reason)
+}
+
+// Unwrap makes the error recognisable as [atengine.ErrUnsafe].
+func (e *ArgumentError) Unwrap() error { return atengine.ErrUnsafe }
+
+// UnsupportedError is a firmware that cannot do TLS and MQTT by AT commands.
+type UnsupportedError struct {
+	Firmware string // as the module named it
+	Reason   string // what it lacks
+	Hint     string // what to flash
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("firmware %q %s: %s", e.Firmware, e.Reason, e.Hint)
+}
+
+// PayloadError is a message that the module at hand cannot carry. Nothing was
+// written, and trying again is pointless.
+type PayloadError struct {
+	// TooLarge: Size is over Limit, both in bytes. Where the module takes only
+	// the escaped form, Size counts the escaped bytes.
+	TooLarge    bool
+	Size, Limit int
+	// Otherwise Byte at Offset cannot be carried, or an empty topic (Size 0).
+	Offset int
+	Byte   byte
+	// Topic: it is the topic and not the payload.
+	Topic bool
+}
+
+func (e *PayloadError) Error() string {
+	what := "payload"
+	if e.Topic {
+		what = "topic"
+	}
+	if e.TooLarge {
+		return fmt.Sprintf("the %s takes %d bytes on the wire, the module takes %d", what, e.Size, e.Limit)
+	}
+	if e.Topic && e.Size == 0 {
+		return "the topic is empty"
+	}
+	return fmt.Sprintf("the module cannot carry byte 0x%02X of the %s at offset %d", e.Byte, what, e.Offset)
+}
+
+// httpReasons are the module's own status codes (AT manual 1.6.3, HTTPACTION).
+var httpReasons = map[int]string{
+	600: "not an HTTP answer",
+	601: "network error",
+	602: "the module is out of memory",
+	603: "DNS error",
+	604: "the module's stack is busy",
+	605: "the TLS channel failed",
+	606: "TLS alert from the server",
+}
+
+// HTTPError is an HTTPS request that ended with anything but status 200. Codes
+// from 600 are the module's own.
+type HTTPError struct{ Status int }
+
+func (e *HTTPError) Error() string {
+	if reason := httpReasons[e.Status]; reason != "" {
+		return fmt.Sprintf("https request failed: %s (module status %d)", reason, e.Status)
+	}
+	return fmt.Sprintf("https request failed: status %d", e.Status)
+}
+
+// malformed says which answer was not understood. The answer itself stays out:
+// it may hold a secret.
+func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

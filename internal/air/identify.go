@@ -1,0 +1,159 @@
+package air
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/atengine"
+)
+
+// Identity is what the module says it is. A field that the module does not tell
+// is empty; Firmware never is.
+type Identity struct{ Firmware, Model, IMEI, ICCID string }
+
+// Identify switches the echo off and asks for firmware, IMEI and ICCID.
+func (m *Modem) Identify(ctx context.Context) (Identity, error) {
+	if err := m.tell(ctx, m.command("ATE0")); err != nil {
+		return Identity{}, err
+	}
+	firmware, err := m.firmware(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	id := Identity{Firmware: firmware, Model: modelOf(firmware)}
+	if id.IMEI, err = m.optional("IMEI")(m.imei(ctx)); err != nil {
+		return Identity{}, err
+	}
+	if id.ICCID, err = m.optional("ICCID")(m.ICCID(ctx)); err != nil {
+		return Identity{}, err
+	}
+	return id, nil
+}
+
+// optional turns a refusal and an unreadable answer into nothing: a module
+// without the one or the other can still do its work.
+func (m *Modem) optional(what string) func(string, error) (string, error) {
+	return func(value string, err error) (string, error) {
+		if _, no := refusal(err); no || errors.Is(err, ErrMalformed) {
+			m.log.Warn("the module does not tell its "+what, zap.Error(err))
+			return "", nil
+		}
+		return value, err
+	}
+}
+
+// firmware asks AT+CGMR, and ATI where that has no name in its answer. A module
+// of another make is named by its own first line, so that it can be refused by
+// name.
+func (m *Modem) firmware(ctx context.Context) (string, error) {
+	stranger := ""
+	for _, line := range []string{"AT+CGMR", "ATI"} {
+		reply, err := m.eng.Do(ctx, atengine.Command{Line: line, Info: isFirmwareReply, Timeout: m.o.Timeouts.Command})
+		if _, no := refusal(err); err != nil && !no {
+			return "", err
+		}
+		for _, info := range reply.Info {
+			if name, err := parseFirmware(info); err == nil {
+				return name, nil
+			}
+			if text := printable(info); stranger == "" && len(text) <= 64 {
+				stranger = text
+			}
+		}
+	}
+	if stranger == "" {
+		return "", malformed("AT+CGMR and ATI: no firmware name")
+	}
+	return stranger, nil
+}
+
+func (m *Modem) imei(ctx context.Context) (string, error) {
+	line, err := m.ask(ctx, "AT+CGSN", m.o.Timeouts.Command, isIMEIReply)
+	if err != nil {
+		return "", err
+	}
+	return parseIMEI(line)
+}
+
+// ICCID asks for the SIM's number: AT+CCID, and AT+ICCID where that is refused,
+// as it is on Air724 before V301833 the first time.
+func (m *Modem) ICCID(ctx context.Context) (string, error) {
+	line, err := m.ask(ctx, "AT+CCID", m.o.Timeouts.Command, isICCIDReply)
+	if _, no := refusal(err); no || errors.Is(err, ErrMalformed) {
+		line, err = m.ask(ctx, "AT+ICCID", m.o.Timeouts.Command, isICCIDReply)
+	}
+	if err != nil {
+		return "", err
+	}
+	return parseICCID(line)
+}
+
+// Probe finds out what the module can carry. It returns an [*UnsupportedError]
+// for firmware that cannot do TLS and MQTT: by name where the name is known to
+// tell, else by asking for the test forms of two commands that it needs.
+func (m *Modem) Probe(ctx context.Context, id Identity) (Capabilities, error) {
+	asked, unsupported := judge(id.Firmware)
+	if unsupported != nil {
+		return Capabilities{}, unsupported
+	}
+	if asked {
+		if err := m.needs(ctx, id); err != nil {
+			return Capabilities{}, err
+		}
+	}
+	c := Capabilities{Firmware: id.Firmware, Model: id.Model, MaxPayload: payloadLimit(id.Firmware)}
+	var err error
+	if c.MPUBEX, err = m.has(ctx, "AT+MPUBEX=?"); err != nil {
+		return Capabilities{}, err
+	}
+	if echoesData(id.Firmware) {
+		c.MPUBEX = false
+	}
+	if c.Hex, err = m.has(ctx, "AT+MQTTMODE?"); err != nil {
+		return Capabilities{}, err
+	}
+	c = c.Override(m.o.MaxPayload)
+	m.caps = c
+	return c, nil
+}
+
+// needs asks for the commands without which there is no session.
+func (m *Modem) needs(ctx context.Context, id Identity) error {
+	for _, need := range []struct{ line, lacks string }{
+		{"AT+SSLMIPSTART=?", "TLS for MQTT (AT+SSLMIPSTART)"},
+		{"AT+MCONFIG=?", "MQTT (AT+MCONFIG)"},
+	} {
+		ok, err := m.has(ctx, need.line)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return &UnsupportedError{
+				id.Firmware, "has no " + need.lacks,
+				"flash an AT firmware with MQTT and TLS (4G: AirM2M_..._LTE_AT, 2G: AirM2M_..._AT_S_SSL)",
+			}
+		}
+	}
+	return nil
+}
+
+// has asks for a command by its test or read form. The module knows it unless it
+// answers ERROR, "not supported" (4), "invalid command line" (58) or "unknown"
+// (100); any other number is a passing trouble.
+func (m *Modem) has(ctx context.Context, line string) (bool, error) {
+	_, err := m.do(ctx, line)
+	if code, no := refusal(err); no {
+		switch code {
+		case -1, 4, 58, 100:
+			return false, nil
+		}
+	}
+	return err == nil, err
+}
+
+// command is a plain command with the usual deadline.
+func (m *Modem) command(line string) atengine.Command {
+	return atengine.Command{Line: line, Timeout: m.o.Timeouts.Command}
+}

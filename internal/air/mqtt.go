@@ -1,0 +1,203 @@
+package air
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airbridged/internal/atengine"
+	"airbridged/internal/secret"
+)
+
+// linkEnds are the lines after which no completion of an MQTT command comes.
+var linkEnds = []EventKind{Closed, BearerLost}
+
+// completion awaits the line that completes an MQTT command. CLOSED and the loss
+// of the bearer end it as [ErrLinkLost].
+func (m *Modem) completion(ctx context.Context, since atengine.Mark, timeout time.Duration, what string, want ...EventKind) (atengine.URC, EventKind, error) {
+	urc, kind, err := m.await(ctx, since, timeout, what, want, linkEnds)
+	switch {
+	case err != nil:
+		return urc, kind, err
+	case kind == Closed:
+		return urc, kind, fmt.Errorf("waiting for %s: %w", what, ErrLinkLost)
+	case kind == BearerLost:
+		return urc, kind, fmt.Errorf("waiting for %s: %w: %w", what, ErrLinkLost, ErrBearerLost)
+	}
+	return urc, kind, nil
+}
+
+// Quiet settles how messages come and go, before any can: MQTTMSGSET=0, printed
+// at once and not kept in four slots that overwrite each other; and the encoding,
+// where the firmware has a choice. A module may have either setting left over
+// from somebody else. Refusals are tolerated.
+func (m *Modem) Quiet(ctx context.Context) error {
+	if err := m.tell(ctx, m.command("AT+MQTTMSGSET=0")); err != nil {
+		return err
+	}
+	wanted := m.caps.hexSession()
+	if m.caps.Hex {
+		_, err := m.do(ctx, "AT+MQTTMODE="+flag(wanted))
+		if _, no := refusal(err); no {
+			wanted = false
+		} else if err != nil {
+			return err
+		}
+	}
+	m.encoding(wanted)
+	return nil
+}
+
+// encoding notes how messages go and come from now on.
+func (m *Modem) encoding(hexadecimal bool) {
+	m.hexOut.Store(hexadecimal)
+	m.hexIn.Store(hexadecimal)
+}
+
+// Hangup ends the MQTT session and closes its connection. Results are ignored:
+// there may be nothing to end (vendor note on MQTT over TLS).
+func (m *Modem) Hangup(ctx context.Context) {
+	for _, line := range []string{"AT+MDISCONNECT", "AT+MIPCLOSE"} {
+		_, _ = m.do(ctx, line)
+	}
+}
+
+// Configure sets client id, user and password for the next connection; each has
+// at most 256 bytes.
+func (m *Modem) Configure(ctx context.Context, clientID, user string, password secret.Text) error {
+	line, err := mconfigLine(clientID, user, password)
+	if err != nil {
+		return err
+	}
+	_, err = m.do(ctx, line)
+	return err
+}
+
+// Dial opens the connection to the server, with TLS or without, and returns when
+// it stands. Login must follow at once: a server closes a connection that stays
+// silent. Errors: [ErrConnectFailed], [ErrAlreadyConnected], [ErrLinkLost].
+func (m *Modem) Dial(ctx context.Context, host string, port int, tls bool) error {
+	line, err := dialLine(host, port, tls)
+	if err != nil {
+		return err
+	}
+	m.dialled = m.eng.Mark()
+	reply, err := m.do(ctx, line)
+	if _, no := refusal(err); no {
+		return m.dialRefused(err)
+	}
+	if err != nil {
+		return err
+	}
+	m.dialled = reply.Mark
+	_, kind, err := m.completion(ctx, m.dialled, m.o.Timeouts.Connect, "CONNECT OK", ConnectOK, ConnectFail, AlreadyConnected)
+	switch {
+	case err != nil:
+		return err
+	case kind == ConnectOK:
+		return nil
+	}
+	return m.dialFailure(kind)
+}
+
+// dialFailure puts the module's STATE: text into the error.
+func (m *Modem) dialFailure(kind EventKind) error {
+	if kind == AlreadyConnected {
+		return ErrAlreadyConnected
+	}
+	events, _ := m.Since(m.dialled)
+	for _, e := range events {
+		if e.Kind == ConnectState {
+			return fmt.Errorf("%w: the module reports %.64q", ErrConnectFailed, e.Text)
+		}
+	}
+	return fmt.Errorf("%w: the module gives no reason", ErrConnectFailed)
+}
+
+// dialRefused sorts an ERROR: some firmware says ALREADY CONNECT before it.
+func (m *Modem) dialRefused(refused error) error {
+	events, _ := m.Since(m.dialled)
+	for _, e := range events {
+		if e.Kind == AlreadyConnected {
+			return fmt.Errorf("%w (%w)", ErrAlreadyConnected, refused)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrConnectFailed, refused)
+}
+
+// Login sends MCONNECT and awaits CONNACK OK. keepalive is 1 s to 65535 s. The
+// module does not tell why a server refuses: it answers ERROR, or OK and then
+// CLOSED, and both are [ErrConnectRefused]. A link that closed before MCONNECT was
+// written is [ErrLinkLost], for then nobody refused anything.
+func (m *Modem) Login(ctx context.Context, clean bool, keepalive time.Duration) error {
+	line, err := mconnectLine(clean, int(keepalive/time.Second))
+	if err != nil {
+		return err
+	}
+	if events, _ := m.Since(m.dialled); lastLink(events) != ConnectOK {
+		return fmt.Errorf("before MCONNECT: %w", ErrLinkLost)
+	}
+	reply, err := m.do(ctx, line)
+	if _, no := refusal(err); no {
+		return fmt.Errorf("%w (%w)", ErrConnectRefused, err)
+	}
+	if err != nil {
+		return err
+	}
+	_, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.ConnAck, "CONNACK OK", ConnAckOK)
+	if errors.Is(err, ErrLinkLost) && !errors.Is(err, ErrBearerLost) {
+		return fmt.Errorf("%w (it closed the connection)", ErrConnectRefused)
+	}
+	return err
+}
+
+// lastLink returns the last word on the link in a row of events.
+func lastLink(events []Event) EventKind {
+	last := Closed
+	for _, e := range events {
+		switch e.Kind {
+		case ConnectOK, Closed, BearerLost, Rebooted:
+			last = e.Kind
+		}
+	}
+	return last
+}
+
+// Subscribe asks the server for a filter and awaits SUBACK. The module does not
+// tell the return code in it.
+func (m *Modem) Subscribe(ctx context.Context, filter string, qos byte) error {
+	line, err := msubLine(filter, qos)
+	if err != nil {
+		return err
+	}
+	return m.acknowledged(ctx, line, "SUBACK", SubAck)
+}
+
+// Unsubscribe gives a filter back and awaits UNSUBACK.
+func (m *Modem) Unsubscribe(ctx context.Context, filter string) error {
+	line, err := munsubLine(filter)
+	if err != nil {
+		return err
+	}
+	return m.acknowledged(ctx, line, "UNSUBACK", UnsubAck)
+}
+
+func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventKind) error {
+	reply, err := m.do(ctx, line)
+	if err != nil {
+		return err
+	}
+	_, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.SubAck, what, want)
+	return err
+}
+
+// Link asks the module for the state of its MQTT link: CLOSED can get lost, and
+// Air724 before V838 never sent it.
+func (m *Modem) Link(ctx context.Context) (LinkState, error) {
+	line, err := m.ask(ctx, "AT+MQTTSTATU", m.o.Timeouts.Command, named("+MQTTSTATU"))
+	if err != nil {
+		return LinkOffline, err
+	}
+	return parseLink(line)
+}
