@@ -1,0 +1,105 @@
+package outbox
+
+import "errors"
+
+// State is where a message stands. The values are those of the socket API.
+type State string
+
+// A QoS 1 message is Queued, InFlight and then one of Acked, Rejected, Expired,
+// Dropped. A QoS 0 message is Held until it is Sent or Dropped.
+const (
+	Queued   State = "queued"
+	InFlight State = "inflight"
+	Acked    State = "acked"
+	Rejected State = "rejected" // set aside: the module can not carry it
+	Expired  State = "expired"
+	Dropped  State = "dropped"
+	Held     State = "held"
+	Sent     State = "sent"
+)
+
+// event is what can happen to a message.
+type event uint8
+
+const (
+	take event = iota
+	release
+	ack    // the cloud has it
+	send   // the module took it; more is never known of QoS 0
+	reject // the module can not carry it
+	expire
+	drop
+)
+
+// moves is every transition there is. take, release, ack, send and reject
+// presume in addition that the message is the one in flight (take: becomes it).
+var moves = map[State]map[event]State{
+	Queued:   {take: InFlight, expire: Expired, drop: Dropped},
+	InFlight: {release: Queued, ack: Acked, reject: Rejected},
+	Held:     {take: Held, release: Held, send: Sent, reject: Dropped, expire: Dropped, drop: Dropped},
+}
+
+// outcomes translates what Done may be told.
+var outcomes = map[State]event{Acked: ack, Sent: send, Rejected: reject}
+
+// Why a message was dropped, as Message.Reason and as key of Stats.Dropped. The
+// set is closed. A rejected message carries the caller's words as its reason
+// and is counted under ReasonRejected.
+const (
+	ReasonExpired  = "expired"  // its TTL or the queue's MaxAge was over
+	ReasonFull     = "full"     // the bounds of its population, oldest first
+	ReasonReplaced = "replaced" // by a Latest message of the same topic
+	ReasonRemoved  = "removed"  // by Drop or DropTopic
+	ReasonRejected = "rejected" // the module can not carry it
+)
+
+// Reasons returns every key of Stats.Dropped.
+func Reasons() []string {
+	return []string{ReasonExpired, ReasonFull, ReasonReplaced, ReasonRemoved, ReasonRejected}
+}
+
+// The conditions a caller can act upon.
+var (
+	// ErrFull: the bounds are reached and nothing may be dropped for the message.
+	ErrFull = errors.New("outbox is full")
+	// ErrUnknown: no such message, or its final state is no longer remembered.
+	ErrUnknown = errors.New("no such message")
+	// ErrInFlight: the message is being sent right now; ask again in a moment.
+	ErrInFlight = errors.New("message is in flight")
+	// ErrNotInFlight: Done or Release of a message that Take did not hand out last.
+	ErrNotInFlight = errors.New("message is not in flight")
+	// ErrFinal: nothing can happen to the message any more.
+	ErrFinal = errors.New("message is in a final state")
+	// ErrInvalid: the caller passed something impossible.
+	ErrInvalid = errors.New("not possible")
+)
+
+// Error is what every method of Queue returns, but for a context's own error.
+type Error struct {
+	Op   string // "append", "done", "release", "get", "wait", "drop"
+	ID   string // of the message; empty for append
+	Err  error  // one of the sentinels, or wraps one
+	Hint string // what the operator can do; empty where there is nothing to do
+}
+
+// Error gives operation, id, condition and hint.
+func (e *Error) Error() string {
+	s := e.Op
+	if e.ID != "" {
+		s += " " + e.ID
+	}
+	s += ": " + e.Err.Error()
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// Unwrap makes errors.Is find the sentinel.
+func (e *Error) Unwrap() error { return e.Err }
+
+const (
+	hintFull = "the link drains slower than the programs publish: publish less, let messages expire (ttl) or replace each other (latest), " +
+		"raise max_bytes or max_messages in [outbox], or set when_full = \"drop-oldest\""
+	hintUnknown = "only the last 10,000 final states since the daemon started are remembered"
+)
