@@ -1,0 +1,160 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// key is one key of the configuration: how to set it from a TOML value, and
+// how to show it as one. An error of set says what is wrong and what to do.
+// Keys of [[subscribe]] and [[access]] work on the last element.
+type key struct {
+	name string // dotted, with its section
+	set  func(c *Config, v value) error
+	show func(c *Config) string // "": not set, leave it out
+}
+
+// elements are the arrays of tables.
+var elements = []string{"subscribe", "access"}
+
+// Bounds of waits. The upper one only catches slips of the unit.
+const (
+	shortest = 100 * time.Millisecond
+	longest  = time.Hour
+	day      = 24 * time.Hour
+)
+
+// keys is the whole configuration, in the order in which Dump shows it.
+var keys = []key{
+	text("modem.device", func(c *Config) *string { return &c.Modem.Device }, absolute),
+	rate("modem.baud", func(c *Config) *int { return &c.Modem.Baud }),
+	rate("modem.work_baud", func(c *Config) *int { return &c.Modem.WorkBaud }),
+	text("modem.apn", func(c *Config) *string { return &c.Modem.APN }, optional(apn)),
+	text("modem.reset_gpio", func(c *Config) *string { return &c.Modem.ResetGPIO }, optional(gpioLine)),
+	texts("modem.reset_command", func(c *Config) *[]string { return &c.Modem.ResetCommand }, command),
+	number("modem.max_payload", func(c *Config) *int { return &c.Modem.MaxPayload }, 0, 4100),
+
+	text("device.product_key", func(c *Config) *string { return &c.Device.ProductKey }, optional(productKey)),
+	text("device.device_name", func(c *Config) *string { return &c.Device.DeviceName }, optional(deviceName)),
+	text("device.product_secret_file", func(c *Config) *string { return &c.Device.ProductSecretFile }, optional(secretPath)),
+	text("device.device_secret_file", func(c *Config) *string { return &c.Device.DeviceSecretFile }, optional(secretPath)),
+
+	text("cloud.region", func(c *Config) *string { return &c.Cloud.Region }, region),
+	text("cloud.instance", func(c *Config) *string { return &c.Cloud.Instance }, optional(instance)),
+	choice("cloud.auth", func(c *Config) *string { return &c.Cloud.Auth }, "https", "direct"),
+	choice("cloud.sign", func(c *Config) *string { return &c.Cloud.Sign }, "hmacmd5", "hmacsha1", "hmacsha256"),
+	text("cloud.register_url", func(c *Config) *string { return &c.Cloud.OverrideRegisterURL }, optional(httpsURL)),
+	text("cloud.auth_url", func(c *Config) *string { return &c.Cloud.OverrideAuthURL }, optional(httpsURL)),
+	text("cloud.mqtt_host", func(c *Config) *string { return &c.Cloud.OverrideMQTTHost }, optional(host)),
+	number("cloud.mqtt_port", func(c *Config) *int { return &c.Cloud.MQTTPort }, 1, 65535),
+	yesNo("cloud.tls", func(c *Config) *bool { return &c.Cloud.TLS }),
+	seconds("cloud.keepalive", func(c *Config) *time.Duration { return &c.Cloud.Keepalive }, 30*time.Second, 1200*time.Second),
+	yesNo("cloud.clean_session", func(c *Config) *bool { return &c.Cloud.CleanSession }),
+
+	duration("cloud.timeouts.command", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.Command }, shortest, longest),
+	duration("cloud.timeouts.bearer", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.Bearer }, shortest, longest),
+	duration("cloud.timeouts.http", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.HTTP }, shortest, longest),
+	duration("cloud.timeouts.connect", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.Connect }, shortest, longest),
+	duration("cloud.timeouts.connack", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.ConnAck }, shortest, longest),
+	duration("cloud.timeouts.suback", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.SubAck }, shortest, longest),
+	duration("cloud.timeouts.puback", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.PubAck }, shortest, longest),
+
+	duration("recovery.backoff_min", func(c *Config) *time.Duration { return &c.Recovery.BackoffMin }, 10*time.Millisecond, day),
+	duration("recovery.backoff_max", func(c *Config) *time.Duration { return &c.Recovery.BackoffMax }, 10*time.Millisecond, day),
+	duration("recovery.stable_after", func(c *Config) *time.Duration { return &c.Recovery.StableAfter }, time.Second, day),
+	duration("recovery.status_poll", func(c *Config) *time.Duration { return &c.Recovery.StatusPoll }, time.Second, longest),
+	number("recovery.hard_resets_per_hour", func(c *Config) *int { return &c.Recovery.HardResetsPerHour }, 0, 60),
+	number("recovery.connects_per_minute", func(c *Config) *int { return &c.Recovery.ConnectsPerMinute }, 1, 60),
+
+	text("outbox.dir", func(c *Config) *string { return &c.Outbox.Dir }, ownDirectory),
+	size("outbox.max_bytes", func(c *Config) *int64 { return &c.Outbox.MaxBytes }, 64<<10, 1<<40),
+	number("outbox.max_messages", func(c *Config) *int { return &c.Outbox.MaxMessages }, 1, 100_000_000),
+	duration("outbox.max_age", func(c *Config) *time.Duration { return &c.Outbox.MaxAge }, 0, 3650*day),
+	duration("outbox.commit_window", func(c *Config) *time.Duration { return &c.Outbox.CommitWindow }, 0, time.Second),
+	choice("outbox.when_full", func(c *Config) *string { return &c.Outbox.WhenFull }, "reject", "drop-oldest"),
+
+	text("state.dir", func(c *Config) *string { return &c.State.Dir }, ownDirectory),
+
+	text("socket.path", func(c *Config) *string { return &c.Socket.Path }, socketPath),
+	mode("socket.mode"),
+	text("socket.group", func(c *Config) *string { return &c.Socket.Group }, optional(account)),
+
+	text("mqtt.socket", func(c *Config) *string { return &c.MQTT.Socket }, optional(socketPath)),
+	text("mqtt.listen", func(c *Config) *string { return &c.MQTT.Listen }, optional(loopback)),
+
+	text("subscribe.topic", func(c *Config) *string { return &last(c.Subscribe).Topic }, required),
+	qos("subscribe.qos"),
+
+	text("access.user", func(c *Config) *string { return &last(c.Access).User }, account),
+	text("access.group", func(c *Config) *string { return &last(c.Access).Group }, account),
+	uid("access.uid"),
+	texts("access.publish", func(c *Config) *[]string { return &last(c.Access).Publish }, eachRequired),
+	texts("access.subscribe", func(c *Config) *[]string { return &last(c.Access).Subscribe }, eachRequired),
+
+	text("metrics.listen", func(c *Config) *string { return &c.Metrics.Listen }, optional(loopbackOrUnix)),
+
+	choice("log.level", func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),
+	choice("log.format", func(c *Config) *string { return &c.Log.Format }, "auto", "json", "console"),
+}
+
+func last[E any](list []E) *E { return &list[len(list)-1] }
+
+// sectionOf returns the section of a dotted key: all but its last part.
+func sectionOf(name string) string {
+	return name[:max(0, strings.LastIndexByte(name, '.'))]
+}
+
+// lastPart returns the key without its section.
+func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// sections lists every section once, in order.
+func sections() []string {
+	var list []string
+	for _, k := range keys {
+		if s := sectionOf(k.name); !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func findKey(name string) (key, bool) {
+	i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
+	if i < 0 {
+		return key{}, false
+	}
+	return keys[i], true
+}
+
+// header writes the header of a section.
+func header(section string) string {
+	if slices.Contains(elements, section) {
+		return "[[" + section + "]]"
+	}
+	return "[" + section + "]"
+}
+
+// keyName joins the parts of a key for a message. A part that is no bare key
+// is quoted, so that nothing in it can break the line.
+func keyName(path []string) string {
+	more := ""
+	if len(path) > 5 {
+		path, more = path[:5], "..."
+	}
+	parts := make([]string, len(path))
+	for i, p := range path {
+		parts[i] = p
+		if !bare(p) {
+			parts[i] = strconv.QuoteToASCII(shorten(p))
+		}
+	}
+	return strings.Join(parts, ".") + more
+}
+
+func bare(s string) bool {
+	return s != "" && len(s) <= 60 && strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
+	}) < 0
+}

@@ -1,0 +1,147 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile bounds a configuration file in bytes.
+const maxFile = 1 << 20
+
+// Load reads the main file at path and the drop-ins in path.d, puts them over
+// the defaults, reads the secrets and checks everything. The error is always a
+// *[Mistakes]; with it the Config is the zero value. Warnings come with and
+// without mistakes.
+func Load(path string) (Config, []Warning, error) {
+	l := newLoader(path)
+	data, err := read(path)
+	if err != nil {
+		l.wrong(Position{path, 1, 1}, "file", fileTrouble(err)+"; write it, or name another one with --config")
+		return l.result()
+	}
+	l.apply(path, data)
+	l.dropIns(path + ".d")
+	l.check()
+	l.secrets()
+	l.notYet()
+	return l.result()
+}
+
+// loader puts the files together and remembers where each value stands.
+type loader struct {
+	cfg      Config
+	main     string
+	files    []string            // in reading order
+	where    map[string]Position // of the effective value of a key, of a section's header as [section]
+	bad      map[string]bool     // keys whose value was refused: they are not missing
+	mistakes []Mistake
+	warnings []Warning
+}
+
+func newLoader(path string) *loader {
+	return &loader{cfg: Default(), main: path, files: []string{path}, where: map[string]Position{}, bad: map[string]bool{}}
+}
+
+// dropIns applies the files of a directory in name order.
+func (l *loader) dropIns(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.wrong(Position{dir, 1, 1}, "file", fileTrouble(err)+"; make the directory readable, or delete it")
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".toml") || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		l.files = append(l.files, name)
+		data, err := read(name)
+		if err != nil {
+			l.wrong(Position{name, 1, 1}, "file", fileTrouble(err)+"; correct that, or delete the file")
+			continue
+		}
+		l.apply(name, data)
+	}
+}
+
+// result hands out what was loaded, or every mistake in reading order.
+func (l *loader) result() (Config, []Warning, error) {
+	if len(l.mistakes) > 0 {
+		sortByPlace(l.mistakes, l.files)
+		return Config{}, l.warnings, &Mistakes{l.mistakes}
+	}
+	l.cfg.Cloud.productKey = l.cfg.Device.ProductKey
+	return l.cfg, l.warnings, nil
+}
+
+var (
+	errNotRegular = errors.New("is not a regular file")
+	errTooLarge   = errors.New("is too large for a configuration")
+)
+
+// read reads a regular file of bounded size. It never blocks on a pipe.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = errTooLarge
+	}
+	return data, err
+}
+
+// fileTrouble says what is wrong with a file, without its name: that stands at
+// the beginning of the line already.
+func fileTrouble(err error) string {
+	var pe *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "does not exist"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("cannot be read by uid %d: permission denied", os.Geteuid())
+	case errors.As(err, &pe):
+		return "cannot be read: " + pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func (l *loader) wrong(at Position, key, text string) {
+	l.mistakes = append(l.mistakes, Mistake{at, key, text})
+}
+
+func (l *loader) warn(at Position, key, text string) {
+	l.warnings = append(l.warnings, Warning{at, key, text})
+}
+
+// at returns where the effective value of a key stands, else the section it
+// belongs to, else the first byte of the main file.
+func (l *loader) at(key string) Position {
+	if p, ok := l.where[key]; ok {
+		return p
+	}
+	if p, ok := l.where["["+sectionOf(key)+"]"]; ok {
+		return p
+	}
+	return Position{l.main, 1, 1}
+}
+
+// known is the list of sections, once.
+var known = sections()
+
+func isElement(name string) bool { return slices.Contains(elements, name) }
+func isSection(name string) bool { return slices.Contains(known, name) && !isElement(name) }

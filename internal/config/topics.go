@@ -1,0 +1,69 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Expand fills ${productKey} and ${deviceName} into a topic.
+func Expand(s, productKey, deviceName string) string {
+	return strings.NewReplacer("${productKey}", productKey, "${deviceName}", deviceName).Replace(s)
+}
+
+// variable finds ${...}, also one that is not closed.
+var variable = regexp.MustCompile(`\$\{([^}]*)(\}?)`)
+
+// variables refuses every ${...} that Expand does not know.
+func variables(s string) error {
+	for _, m := range variable.FindAllStringSubmatch(s, -1) {
+		if m[2] == "" {
+			return fmt.Errorf("%s is not closed, write ${productKey} or ${deviceName}", quoted(m[0]))
+		}
+		if m[1] == "productKey" || m[1] == "deviceName" {
+			continue
+		}
+		if near := nearest(m[1], []string{"productKey", "deviceName"}); near != "" {
+			return fmt.Errorf("unknown %s, did you mean ${%s}?", quoted(m[0]), near)
+		}
+		return fmt.Errorf("unknown %s, only ${productKey} and ${deviceName} expand", quoted(m[0]))
+	}
+	return nil
+}
+
+// filter checks an expanded topic filter: MQTT 3.1.1 section 4.7, and at most
+// 128 bytes and 7 slashes (Aliyun limits, document 30527).
+func filter(s string) error {
+	if err := argument(s); err != nil {
+		return err
+	}
+	levels := strings.Split(s, "/")
+	for i, level := range levels {
+		switch {
+		case strings.Contains(level, "#") && (level != "#" || i != len(levels)-1):
+			return fmt.Errorf("%s is no topic filter: # stands alone at the end, write for example a/b/#", quoted(s))
+		case strings.Contains(level, "+") && level != "+":
+			return fmt.Errorf("%s is no topic filter: + stands alone between slashes, write for example a/+/c", quoted(s))
+		}
+	}
+	switch {
+	case len(s) > 128:
+		return fmt.Errorf("has %d bytes once expanded, the cloud takes at most 128, write a shorter one", len(s))
+	case len(levels) > 8:
+		return fmt.Errorf("%s has %d slashes, the cloud takes at most 7, write a shorter one", quoted(s), len(levels)-1)
+	}
+	return nil
+}
+
+// topic checks a topic filter before and after expansion. Where the device
+// name is not known yet, an IMEI stands for it.
+func (l *loader) topic(s string) error {
+	if err := variables(s); err != nil {
+		return err
+	}
+	name := l.cfg.Device.DeviceName
+	if name == "" {
+		name = "862991419835241"
+	}
+	return filter(Expand(s, l.cfg.Device.ProductKey, name))
+}

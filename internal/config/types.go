@@ -1,0 +1,201 @@
+package config
+
+import (
+	"io/fs"
+	"time"
+
+	"airbridged/internal/secret"
+)
+
+// Config is the effective configuration: defaults, main file and drop-ins put
+// together and checked.
+type Config struct {
+	Modem     Modem
+	Device    Device
+	Cloud     Cloud
+	Recovery  Recovery
+	Outbox    Outbox
+	State     State
+	Socket    Socket
+	MQTT      MQTT
+	Subscribe []Subscribe
+	Access    []Access
+	Metrics   Metrics
+	Log       Log
+}
+
+// Modem is [modem]: the serial line and the module behind it.
+type Modem struct {
+	Device       string   // absolute path of the serial device
+	Baud         int      // bit/s; 0: train
+	WorkBaud     int      // bit/s after identification; 0: stay
+	APN          string   // at most 50 characters (Air AT manual, SAPBR); "": the module's own choice
+	ResetGPIO    string   // "gpiochipN/LINE" or "gpiochipN/LINE/active-low"; "": none
+	ResetCommand []string // program and arguments, no shell; empty: none
+	MaxPayload   int      // bytes on the wire, 1 to 4100; 0: what the firmware is known to carry
+}
+
+// Device is [device]: who this device is, and its secrets.
+type Device struct {
+	ProductKey        string // never empty, at most 63 characters: it is a label of a host name
+	DeviceName        string // 4 to 32 characters; "": the module's IMEI
+	ProductSecretFile string
+	DeviceSecretFile  string
+	ProductSecret     secret.Text // empty only if DeviceSecret is not
+	DeviceSecret      secret.Text // empty: registered for, and kept in the state directory
+
+	productFrom, deviceFrom string // where the secrets came from, for Dump
+}
+
+// Cloud is [cloud]: how and where to log in. Hosts and addresses in effect are
+// its methods.
+type Cloud struct {
+	Region              string
+	Instance            string // "" on the old public instance
+	Auth                string // "https" or "direct"
+	Sign                string // "hmacmd5", "hmacsha1" or "hmacsha256"
+	OverrideRegisterURL string // register_url; "": by region
+	OverrideAuthURL     string // auth_url; "": by region
+	OverrideMQTTHost    string // mqtt_host; "": by instance, or product key and region
+	MQTTPort            int    // 1 to 65535
+	TLS                 bool
+	Keepalive           time.Duration // 30 s to 1200 s in whole seconds (Aliyun limits, document 30527)
+	CleanSession        bool
+	Timeouts            Timeouts
+
+	productKey string // of [device]: the default host name begins with it
+}
+
+// Timeouts is [cloud.timeouts]: how long to wait for each kind of answer, each
+// between 100 ms and 1 h.
+type Timeouts struct {
+	Command time.Duration // the final result of a plain command
+	Bearer  time.Duration // SAPBR
+	HTTP    time.Duration // +HTTPACTION
+	Connect time.Duration // CONNECT OK
+	ConnAck time.Duration // CONNACK OK
+	SubAck  time.Duration // SUBACK, UNSUBACK
+	PubAck  time.Duration // PUBACK
+}
+
+// Recovery is [recovery]: how patient the supervisor is.
+type Recovery struct {
+	BackoffMin        time.Duration // 10 ms to 24 h, at most BackoffMax
+	BackoffMax        time.Duration // 10 ms to 24 h
+	StableAfter       time.Duration // 1 s to 24 h
+	StatusPoll        time.Duration // 1 s to 1 h
+	HardResetsPerHour int           // 0 to 60; 0: never
+	ConnectsPerMinute int           // 1 to 60; Aliyun refuses more than 5 a minute (document 30527)
+}
+
+// Outbox is [outbox]: the durable queue.
+type Outbox struct {
+	Dir          string
+	MaxBytes     int64         // bytes, 64 KiB to 1 TiB
+	MaxMessages  int           // 1 to 100,000,000
+	MaxAge       time.Duration // 0: no limit; at most 10 years
+	CommitWindow time.Duration // 0 to 1 s
+	WhenFull     string        // "reject" or "drop-oldest"
+}
+
+// State is [state]: where credentials and the token are kept.
+type State struct {
+	Dir string // made 0700
+}
+
+// Socket is [socket]: the API socket.
+type Socket struct {
+	Path  string      // absolute, at most 107 bytes (unix(7))
+	Mode  fs.FileMode // permission bits only
+	Group string      // "": the daemon's own
+}
+
+// MQTT is [mqtt]: the listener for local MQTT clients.
+type MQTT struct {
+	Socket string // absolute path; "": off
+	Listen string // loopback host:port; "": off
+}
+
+// Subscribe is one [[subscribe]] table.
+type Subscribe struct {
+	Topic string // may hold ${productKey} and ${deviceName}: see Expand
+	QoS   byte   // 0 or 1
+}
+
+// Access is one [[access]] table: what one user or one group may do. Exactly
+// one of User, Group and UID is set.
+type Access struct {
+	User      string
+	Group     string
+	UID       *int
+	Publish   []string // topic filters, unexpanded
+	Subscribe []string // topic filters, unexpanded
+}
+
+// Metrics is [metrics].
+type Metrics struct {
+	Listen string // loopback host:port, or "unix:/path"; "": off
+}
+
+// Log is [log].
+type Log struct {
+	Level  string // "debug", "info", "warn" or "error"
+	Format string // "auto", "json" or "console"
+}
+
+// Default returns the configuration of an empty file. It is not valid yet: a
+// product key and a secret have no default.
+func Default() Config {
+	return Config{
+		Modem: Modem{Device: "/dev/ttyUSB0", APN: "CMIOT"},
+		Cloud: Cloud{
+			Region: "cn-shanghai", Auth: "https", Sign: "hmacmd5", MQTTPort: 1883, TLS: true,
+			Keepalive: 300 * time.Second, CleanSession: true,
+			Timeouts: Timeouts{
+				Command: 9 * time.Second, Bearer: 108 * time.Second, HTTP: 130 * time.Second, Connect: time.Minute,
+				ConnAck: 30 * time.Second, SubAck: 30 * time.Second, PubAck: 30 * time.Second,
+			},
+		},
+		Recovery: Recovery{
+			BackoffMin: 2 * time.Second, BackoffMax: 5 * time.Minute, StableAfter: time.Minute,
+			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5,
+		},
+		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
+		State:   State{Dir: "/var/lib/airbridged"},
+		Socket:  Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660},
+		MQTT:    MQTT{Socket: "/run/airbridged/mqtt.sock"},
+		Metrics: Metrics{Listen: "127.0.0.1:9481"},
+		Log:     Log{Level: "info", Format: "auto"},
+	}
+}
+
+// Host returns the MQTT host name: mqtt_host; else the instance's; else the
+// old public instance's, which begins with the product key as it is written
+// (it is case-sensitive; Aliyun documents 73742 and 147356).
+func (c Cloud) Host() string {
+	switch {
+	case c.OverrideMQTTHost != "":
+		return c.OverrideMQTTHost
+	case c.Instance != "":
+		return c.Instance + ".mqtt.iothub.aliyuncs.com"
+	}
+	return c.productKey + ".iot-as-mqtt." + c.Region + ".aliyuncs.com"
+}
+
+// RegisterURL returns the address of dynamic registration (Aliyun document
+// 89298).
+func (c Cloud) RegisterURL() string {
+	if c.OverrideRegisterURL != "" {
+		return c.OverrideRegisterURL
+	}
+	return "https://iot-auth." + c.Region + ".aliyuncs.com/auth/register/device"
+}
+
+// AuthURL returns the address that hands out iotId and iotToken (vendor quick
+// guide, part 4).
+func (c Cloud) AuthURL() string {
+	if c.OverrideAuthURL != "" {
+		return c.OverrideAuthURL
+	}
+	return "https://iot-auth." + c.Region + ".aliyuncs.com/auth/devicename"
+}
