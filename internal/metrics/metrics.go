@@ -1,0 +1,122 @@
+// Package metrics owns what Prometheus sees: every collector of the daemon, on
+// a registry of its own.
+//
+// It promises:
+//
+//   - The recorder methods that atengine, air, session and ipc ask for are plain
+//     methods of [Metrics]; they never block and may be called by any goroutine.
+//   - Label values come from closed sets (labels.go). What is not in the set
+//     becomes "other"; no topic, identity or error text gets in.
+//   - A page has at most 300 series whatever happens (budget.go).
+//   - session_state has all states always, exactly one of them 1.
+//   - What is not known is absent: modem_signal_dbm is never 0 or 99.
+//
+// Names are part of the contract with those who built dashboards and alerts on
+// them: they do not change. The package imports nothing of the daemon.
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	prefix = "airbridged_"
+
+	// maxScrapes bounds the scrapes served at once; more get 503.
+	maxScrapes = 4
+)
+
+// Metrics is the daemon's measurements.
+type Metrics struct {
+	registry *prometheus.Registry
+	facts    facts
+	watched  atomic.Pointer[watched]
+
+	transitions *counters
+	published   *counters
+	ackSeconds  prometheus.Histogram
+	turnaround  prometheus.Histogram
+	inFlight    prometheus.Gauge
+	fsync       prometheus.Histogram
+	commands    *commands
+	urcs        *counters
+	resyncs     prometheus.Counter
+	serialBytes *counters
+	recoveries  *counters
+	cloudBytes  *counters
+	requests    *counters
+	requestTime prometheus.Histogram
+}
+
+// New returns the collectors with their first values; version and commit are
+// the binary's.
+func New(version, commit string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), facts: facts{state: states[0]}}
+	b := &budget{left: maxSeries - fixedSeries}
+	m.transitions = newCounters(b, 40, "session_transitions_total", "Changes of the session's state.", "from", "to", "cause")
+	m.published = newCounters(b, 12, "publish_total", "Publishes to the cloud that ended, by how.", "qos", "outcome")
+	m.urcs = newCounters(b, 24, "at_urcs_total", "Lines of the module that nobody had asked for.", "kind")
+	m.serialBytes = newCounters(b, 2, "serial_bytes_total", "Bytes on the serial line.", "direction")
+	m.recoveries = newCounters(b, 14, "modem_recoveries_total", "Attempts to recover the module or its session.", "rung", "result")
+	m.cloudBytes = newCounters(b, 4, "cloud_bytes_estimated_total", "Bytes over the air, both ways, estimated.", "cause")
+	m.requests = newCounters(b, 24, "ipc_requests_total", "Requests on the local socket.", "route", "code")
+	m.commands = newCommands(b)
+	m.ackSeconds = newHistogram("publish_ack_seconds", "From the acceptance of a QoS 1 message to the cloud's acknowledgement, outages included.",
+		.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 21600, 86400)
+	m.turnaround = newHistogram("publish_turnaround_seconds", "From the cloud's acknowledgement to the next publish written to the serial line.",
+		.0001, .0003, .001, .01, .1)
+	m.fsync = newHistogram("outbox_fsync_seconds", "Flushes of the outbox to storage.", .001, .01, .05, .25, 1)
+	m.requestTime = newHistogram("ipc_request_seconds", "From a local request to the first byte of its answer.", .001, .01, .1, 1, 10, 60)
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
+	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
+	m.registry.MustRegister(
+		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(),
+		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.urcs, m.resyncs,
+		m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
+	)
+	m.zero()
+	return m
+}
+
+// zero shows what is bound to come, so that its first increase is seen.
+func (m *Metrics) zero() {
+	m.published.add(0, "0", "sent")
+	m.published.add(0, "1", "acked")
+	m.serialBytes.add(0, "rx")
+	m.serialBytes.add(0, "tx")
+	for _, cause := range byteCauses {
+		m.cloudBytes.add(0, cause)
+	}
+}
+
+func newHistogram(name, help string, buckets ...float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets})
+}
+
+func buildInfo(version, commit string) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: prefix + "build_info", Help: "The running program; always 1.",
+		ConstLabels: prometheus.Labels{"version": printable(version), "commit": printable(commit), "goversion": runtime.Version()},
+	})
+	g.Set(1)
+	return g
+}
+
+// Handler serves the page in the Prometheus text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError, // a page without one collector beats none
+		MaxRequestsInFlight: maxScrapes,
+		DisableCompression:  true, // it goes over a local socket
+	})
+}
+
+// seconds is a duration as Prometheus counts it; a clock that was set back does
+// not make it negative.
+func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }
