@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"airbridged/internal/airsim"
+)
+
+// errDone says that the command line asked only for a text, which was printed.
+var errDone = errors.New("done")
+
+// controlVariable names the control socket for both sides.
+const controlVariable = "AIRSIM_CONTROL"
+
+// settings is the command line.
+type settings struct {
+	module  airsim.Options
+	cloud   airsim.CloudOptions
+	link    string
+	control string
+	broker  string
+	log     bool
+	script  airsim.Script
+}
+
+// devices collects --device NAME or NAME=SECRET.
+type devices struct {
+	names   []string
+	secrets map[string]string
+}
+
+func (d *devices) String() string { return strings.Join(d.names, " ") }
+
+func (d *devices) Set(s string) error {
+	name, secret, given := strings.Cut(s, "=")
+	if name == "" || given && secret == "" {
+		return errors.New("it is NAME or NAME=SECRET")
+	}
+	d.names = append(d.names, name)
+	if given {
+		d.secrets[name] = secret
+	}
+	return nil
+}
+
+const help = `airsim is a simulated Air module on a pseudo-terminal, with a simulated cloud
+behind it. The first line on stdout is the terminal's path.
+
+usage: airsim [options]
+       airsim do [--control PATH] COMMAND...
+
+examples:
+  airsim --link /tmp/air0                      a 2G module as in the vendor's quick guide
+  airsim --personality air780ep --latency --baud 115200 --log
+                                               an LTE module as slow as a real one, its dialogue on stderr
+  airsim --control /tmp/airsim.sock --script faults.txt
+  airsim do --control /tmp/airsim.sock 'closed'
+  airsim do --control /tmp/airsim.sock on '>AT+MPUB' skip=3 reboot
+  airsim do --control /tmp/airsim.sock help    all that can be ordered
+  curl --unix-socket /tmp/airsim.sock -d hello 'http://airsim/v1/push?topic=/b1KCi45LcCP/862991419835241/get'
+  curl --unix-socket /tmp/airsim.sock 'http://airsim/v1/messages?follow=0'
+  airsim --broker tcp://127.0.0.1:1883         mosquitto_sub sees what the device publishes
+
+The simulated account is that of the vendor's quick guide unless told otherwise:
+product b1KCi45LcCP, its published secret, any device. --log and the transcript
+show the dialogue as it is, with the simulated secrets in it.
+
+options:
+`
+
+// parseFlags reads the command line. errDone: a text was asked for and printed.
+func parseFlags(args []string, stdout io.Writer) (settings, error) {
+	s := settings{cloud: airsim.GuideOptions()}
+	d := devices{secrets: map[string]string{}}
+	f := flag.NewFlagSet("airsim", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&s.module.Personality, "personality", "2g", "firmware family: "+strings.Join(airsim.Personalities(), ", "))
+	f.StringVar(&s.link, "link", "", "make `PATH` a symbolic link to the terminal; replaced when it is one, removed at exit")
+	f.IntVar(&s.module.Baud, "baud", 0, "pace the line at this many bits a second; 0 is as fast as possible")
+	f.DurationVar(&s.module.RTT, "rtt", 0, "radio round trip to the cloud, such as 80ms")
+	f.BoolVar(&s.module.Latency, "latency", false, "wait as long as in the vendor's logs, booting included")
+	key := f.String("product-key", airsim.GuideProductKey, "ProductKey of the simulated account")
+	secret := f.String("product-secret", airsim.GuideProductSecret, "its ProductSecret")
+	f.Var(&d, "device", "pre-registered device `NAME` or NAME=SECRET; may be repeated; none: any name")
+	f.StringVar(&s.module.IMEI, "imei", airsim.GuideDeviceName, "what AT+CGSN answers")
+	f.StringVar(&s.module.ICCID, "iccid", "", "what AT+CCID answers")
+	f.StringVar(&s.module.Operator, "operator", "", "what AT+COPS? answers")
+	f.StringVar(&s.module.APN, "apn", "", "the only access point that works; none: any")
+	f.IntVar(&s.module.CSQ, "csq", 24, "signal, 0 to 31, 99 unknown")
+	f.BoolVar(&s.module.NoSIM, "no-sim", false, "start without a SIM card")
+	f.StringVar(&s.control, "control", os.Getenv(controlVariable), "serve the control API on the Unix socket `PATH` (default $"+controlVariable+")")
+	script := f.String("script", "", "carry out the commands in `FILE`, one a line")
+	f.StringVar(&s.broker, "broker", "", "relay to the MQTT broker at this `URL`, such as tcp://127.0.0.1:1883")
+	f.Uint64Var(&s.module.Seed, "seed", 1, "decides everything random")
+	f.DurationVar(&s.cloud.TokenLife, "token-life", 0, "how long an iotToken is valid (default 168h)")
+	f.IntVar(&s.cloud.ConnectsPerMinute, "connects-per-minute", 5, "MQTT logins of a device that are taken in a minute; -1: no limit")
+	f.BoolVar(&s.cloud.StrictRegistration, "strict-registration", false, "hand a DeviceSecret out once, ever, not until the device has connected")
+	f.BoolVar(&s.log, "log", false, "print the dialogue with times on stderr")
+	showVersion := f.Bool("version", false, "print the version")
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		printHelp(f, stdout)
+		return s, errDone
+	case err != nil:
+		return s, err
+	case *showVersion:
+		_, _ = fmt.Fprintln(stdout, version())
+		return s, errDone
+	case f.NArg() > 0:
+		return s, fmt.Errorf("%q is not an option", f.Arg(0))
+	}
+	s.cloud.Seed = s.module.Seed
+	s.account(*key, *secret, d)
+	if err := s.check(*script); err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+func printHelp(f *flag.FlagSet, stdout io.Writer) {
+	_, _ = io.WriteString(stdout, help)
+	f.SetOutput(stdout)
+	f.PrintDefaults()
+}
+
+// account makes the one product of the command line. The guide's device keeps
+// the guide's secret unless it is given another.
+func (s *settings) account(key, secret string, d devices) {
+	if _, given := d.secrets[airsim.GuideDeviceName]; !given && key == airsim.GuideProductKey {
+		d.secrets[airsim.GuideDeviceName] = airsim.GuideDeviceSecret
+	}
+	s.cloud.Products = map[string]airsim.Product{key: {Secret: secret, Devices: d.names, DeviceSecrets: d.secrets}}
+}
+
+// check finds the mistakes that the flag package does not.
+func (s *settings) check(script string) error {
+	if !slices.Contains(airsim.Personalities(), s.module.Personality) {
+		return fmt.Errorf("no personality %q; there are %s", s.module.Personality, strings.Join(airsim.Personalities(), ", "))
+	}
+	if s.module.CSQ < 0 || s.module.CSQ > 31 && s.module.CSQ != 99 {
+		return errors.New("--csq is 0 to 31, or 99")
+	}
+	if s.module.RTT < 0 || s.module.RTT > time.Hour {
+		return errors.New("--rtt is at least 0 and at most 1h")
+	}
+	// What New would refuse is a mistake on the command line too.
+	if _, err := airsim.New(airsim.NewCloud(s.cloud), s.module); err != nil {
+		return err
+	}
+	if script == "" {
+		return nil
+	}
+	file, err := os.Open(script)
+	if err != nil {
+		return fmt.Errorf("--script: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	if s.script, err = airsim.ParseScript(file); err != nil {
+		return fmt.Errorf("--script %s:\n%w", script, err)
+	}
+	return nil
+}

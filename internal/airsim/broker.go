@@ -1,0 +1,313 @@
+package airsim
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"airbridged/internal/bus"
+)
+
+// inboxSize bounds the packets on their way to one module; beyond it a message
+// is lost, the end of a connection never.
+const inboxSize = 4096
+
+// packet is something from the cloud for a module: a message, or the end of the
+// connection.
+type packet struct {
+	at      time.Time
+	link    *link
+	closed  bool
+	topic   string
+	qos     byte
+	payload []byte
+}
+
+// inbox is where the cloud leaves packets for a module. Its lock is a leaf.
+type inbox struct {
+	wake func()
+
+	mu      sync.Mutex
+	packets []packet
+	lost    int
+}
+
+func newInbox(wake func()) *inbox { return &inbox{wake: wake} }
+
+func (i *inbox) put(p packet) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.packets) >= inboxSize && !p.closed {
+		i.lost++
+		return false
+	}
+	i.packets = append(i.packets, p)
+	i.wake()
+	return true
+}
+
+func (i *inbox) take() []packet {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	p := i.packets
+	i.packets = nil
+	return p
+}
+
+// link is one connection to the MQTT endpoint. The cloud's lock guards it.
+type link struct {
+	inbox     *inbox
+	device    *device // nil until logged in
+	clean     bool
+	keepalive time.Duration
+	filters   map[string]byte
+	ended     bool
+	lost      time.Time // the path is cut since then, unknown to the cloud; zero: it is not
+}
+
+// dial reaches the MQTT endpoint, if the name is one of the account's and the
+// port is served.
+func (c *Cloud) dial(host string, port int, in *inbox) (*link, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.orders.outage || port != 1883 && port != 443 && port != 8883 || !c.resolves(host) {
+		return nil, false
+	}
+	return &link{inbox: in, filters: map[string]byte{}}, true
+}
+
+// resolves says whether a host name exists: <ProductKey>.iot-as-mqtt.<region>,
+// the same without a product or with "public", or <instance>.mqtt.iothub
+// (Aliyun IoT, endpoints). The ProductKey is case-sensitive here.
+func (c *Cloud) resolves(host string) bool {
+	name, found := strings.CutSuffix(host, ".aliyuncs.com")
+	if !found || strings.ContainsAny(host, " \t") {
+		return false
+	}
+	if instance, hub := strings.CutSuffix(name, ".mqtt.iothub"); hub {
+		return instance != ""
+	}
+	if strings.HasPrefix(name, "iot-as-mqtt.") || strings.HasPrefix(name, "public.iot-as-mqtt.") {
+		return true
+	}
+	key, region, found := strings.Cut(name, ".iot-as-mqtt.")
+	_, known := c.o.Products[key]
+	return found && known && region != ""
+}
+
+// end closes a connection from the cloud's side and tells the module, unless
+// the path is cut.
+func (c *Cloud) end(l *link) {
+	if l.ended {
+		return
+	}
+	c.release(l)
+	if l.lost.IsZero() {
+		l.inbox.put(packet{at: time.Now(), link: l, closed: true})
+	}
+}
+
+// release takes a connection off its device.
+func (c *Cloud) release(l *link) {
+	l.ended = true
+	if d := l.device; d != nil && d.link == l {
+		d.link = nil
+		if l.clean {
+			d.kept = map[string]byte{}
+		} else {
+			d.kept = l.filters
+		}
+	}
+	c.filtersChanged()
+}
+
+// hangUp is the module closing the connection.
+func (c *Cloud) hangUp(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !l.ended {
+		c.release(l)
+	}
+}
+
+// disconnect is an MQTT DISCONNECT: the session ends, the connection stays.
+func (c *Cloud) disconnect(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.ended {
+		return
+	}
+	c.release(l)
+	l.ended, l.device = false, nil
+	l.filters = map[string]byte{}
+}
+
+// lose cuts the path: nothing arrives any more in either direction, and the
+// cloud believes in the session until one and a half keep-alive periods are
+// over.
+func (c *Cloud) lose(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.lost.IsZero() {
+		l.lost = time.Now()
+	}
+}
+
+// live returns the session of a device after dropping one whose keep-alive has
+// run out.
+func (c *Cloud) live(d *device) *link {
+	if l := d.link; l != nil && !l.lost.IsZero() && time.Since(l.lost) > l.keepalive*3/2 {
+		c.release(l)
+	}
+	return d.link
+}
+
+// subscribe adds a filter. A forbidden one is acknowledged like any other, and
+// nothing ever comes of it.
+func (c *Cloud) subscribe(l *link, filter string, qos byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.ended || l.device == nil || !l.lost.IsZero() {
+		return
+	}
+	c.counters.Subscribes++
+	if qos > 1 || !l.device.may(filter, true) || len(l.filters) >= 100 {
+		c.counters.Forbidden++
+		return
+	}
+	l.filters[filter] = qos
+	c.filtersChanged()
+}
+
+func (c *Cloud) unsubscribe(l *link, filter string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.ended || l.device == nil || !l.lost.IsZero() {
+		return
+	}
+	c.counters.Unsubscribes++
+	delete(l.filters, filter)
+	c.filtersChanged()
+}
+
+// publish takes a message from a device and says whether it is acknowledged. One
+// to a forbidden topic is acknowledged and dropped; one over the rate is dropped
+// without a word (Aliyun IoT, limits; user reports).
+func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknowledged bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l == nil || l.ended || l.device == nil || !l.lost.IsZero() {
+		return false
+	}
+	d := l.device
+	if c.throttled(d) {
+		c.counters.Throttled++
+		return false
+	}
+	if qos > 0 {
+		c.counters.PubAcks++
+	}
+	if !d.may(topic, false) {
+		c.counters.Forbidden++
+		return qos > 0
+	}
+	c.counters.Publishes++
+	c.keep(Received{At: time.Now(), ProductKey: d.key, DeviceName: d.name, Topic: topic, QoS: qos, Payload: payload})
+	return qos > 0
+}
+
+// throttled says whether a device is over the ordered rate, in any second.
+func (c *Cloud) throttled(d *device) bool {
+	if c.orders.throttle <= 0 {
+		return false
+	}
+	now := time.Now()
+	d.published = slices.DeleteFunc(d.published, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if len(d.published) >= c.orders.throttle {
+		return true
+	}
+	d.published = append(d.published, now)
+	return false
+}
+
+// may says whether a topic or filter is the device's own: its key and name stand
+// in it, one behind the other, with no wildcard before them. Broadcasts of the
+// product may be subscribed. The cloud's limits are 128 bytes and 7 slashes.
+func (d *device) may(topic string, filter bool) bool {
+	check := bus.CheckTopic
+	if filter {
+		check = bus.CheckFilter
+	}
+	if check(topic) != nil {
+		return false
+	}
+	if filter && strings.HasPrefix(topic, "/broadcast/"+d.key+"/") {
+		return true
+	}
+	own := "/" + d.key + "/" + d.name + "/"
+	at := strings.Index(topic+"/", own)
+	return at >= 0 && !strings.ContainsAny(topic[:at], "+#")
+}
+
+// Push sends a message to every device that has subscribed to its topic, and
+// returns how many it was handed to. QoS 1 messages are kept for devices that
+// are away with clean_session 0.
+func (c *Cloud) Push(topic string, qos byte, payload []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.push(topic, qos, payload)
+}
+
+func (c *Cloud) push(topic string, qos byte, payload []byte) int {
+	n := 0
+	for _, d := range c.sorted() {
+		l := c.live(d)
+		p := packet{at: time.Now(), link: l, topic: topic, qos: qos, payload: slices.Clone(payload)}
+		switch {
+		case l != nil && l.lost.IsZero():
+			if wants(l.filters, topic) && l.inbox.put(p) {
+				n++
+			}
+		case qos > 0 && (l != nil && !l.clean && wants(l.filters, topic) || l == nil && wants(d.kept, topic)):
+			d.retain(p)
+			c.counters.Retained++
+		}
+	}
+	c.counters.Delivered += uint64(n)
+	return n
+}
+
+func (d *device) retain(p packet) {
+	if len(d.retained) >= maxRetained {
+		d.retained = d.retained[1:]
+	}
+	d.retained = append(d.retained, p)
+}
+
+// sorted lists the devices by name, so that equal seeds give equal order.
+func (c *Cloud) sorted() []*device {
+	var all []*device
+	for _, d := range c.devices {
+		all = append(all, d)
+	}
+	slices.SortFunc(all, func(a, b *device) int { return strings.Compare(a.name+"&"+a.key, b.name+"&"+b.key) })
+	return all
+}
+
+func wants(filters map[string]byte, topic string) bool {
+	for f := range filters {
+		if bus.Match(f, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// filtersChanged wakes the relay.
+func (c *Cloud) filtersChanged() {
+	select {
+	case c.filters <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,187 @@
+package airsim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxNested bounds orders that set each other off at one instant.
+const maxNested = 4
+
+// trigger decides which of the occasions that fit a fault it takes: after the
+// first few, with some probability, a number of times.
+type trigger struct {
+	left int // occasions to take; -1: all
+	skip int // occasions to let pass first
+	prob float64
+}
+
+// fires takes one occasion.
+func (t *trigger) fires(rng *rand.Rand) bool {
+	if t.left == 0 {
+		return false
+	}
+	if t.skip > 0 {
+		t.skip--
+		return false
+	}
+	if t.prob < 1 && rng.Float64() >= t.prob {
+		return false
+	}
+	if t.left > 0 {
+		t.left--
+	}
+	return true
+}
+
+// rule is a standing order for lines (by prefix) or for commands (by verb).
+type rule struct {
+	verb   string // what to do
+	prefix string
+	delay  time.Duration
+	code   int
+	when   trigger
+}
+
+// arming is an order for the next occasion of one kind, such as a PUBACK.
+type arming struct {
+	how   string
+	delay time.Duration
+	code  int
+	text  string
+	when  trigger
+}
+
+// hook is an order that waits for something on the wire.
+type hook struct {
+	dir    string // empty: either direction
+	prefix string
+	run    action
+	when   trigger
+}
+
+// faultState is all that was ordered and has not happened yet.
+type faultState struct {
+	hung      bool
+	brownouts struct {
+		left  int
+		every time.Duration
+	}
+	lines    []*rule
+	verbs    []*rule
+	armed    map[string]*arming
+	waiting  []*hook
+	noise    time.Duration // 0: no URC noise
+	repeats  uint64        // generation of noise and every, so that clear ends them
+	absentTo time.Time     // the port is unplugged until then
+}
+
+func newFaultState() faultState { return faultState{armed: map[string]*arming{}} }
+
+// wire finds the order for a line about to be sent.
+func (f *faultState) wire(m *Module, label string) (rule, bool) {
+	for _, r := range f.lines {
+		if strings.HasPrefix(label, r.prefix) && r.when.fires(m.rng) {
+			f.lines = slices.DeleteFunc(f.lines, func(r *rule) bool { return r.when.left == 0 })
+			return *r, true
+		}
+	}
+	return rule{}, false
+}
+
+// verb finds the order for a command about to be executed. "late" is one that is
+// executed all the same.
+func (f *faultState) verb(m *Module, verb string) (rule, bool) {
+	for _, r := range f.verbs {
+		if strings.EqualFold("AT"+verb, r.prefix) && r.when.fires(m.rng) {
+			f.verbs = slices.DeleteFunc(f.verbs, func(r *rule) bool { return r.when.left == 0 })
+			return *r, true
+		}
+	}
+	return rule{}, false
+}
+
+// take finds the order for an occasion of a kind; the zero value is none.
+func (f *faultState) take(m *Module, kind string) arming {
+	a := f.armed[kind]
+	if a == nil || !a.when.fires(m.rng) {
+		return arming{}
+	}
+	if a.when.left == 0 {
+		delete(f.armed, kind)
+	}
+	m.happened("%s %s", kind, a.how)
+	return *a
+}
+
+// hooks runs the orders that wait for this text.
+func (m *Module) hooks(dir, text string) {
+	if len(m.faults.waiting) == 0 {
+		return
+	}
+	var run []action
+	for _, h := range m.faults.waiting {
+		if (h.dir == "" || h.dir == dir) && strings.HasPrefix(text, h.prefix) && h.when.fires(m.rng) {
+			run = append(run, h.run)
+		}
+	}
+	m.faults.waiting = slices.DeleteFunc(m.faults.waiting, func(h *hook) bool { return h.when.left == 0 })
+	for _, a := range run {
+		if m.nested >= maxNested {
+			// An order that causes what it waits for: let time pass.
+			m.anyway(time.Millisecond, func() { m.act(a) })
+			continue
+		}
+		m.nested++
+		m.act(a)
+		m.nested--
+	}
+}
+
+// noiseLines are lines that are none of a driver's business, and a few that only
+// look like it.
+func noiseLines() []string {
+	return []string{
+		"^MODE: 17,17", "+E_UTRAN Service", "+CGEV: ME PDN ACT 1", "+NITZ: 2024/07/10,08:33:44+0,0",
+		"+CREG: 1", "+CEREG: 1", "+CSQ: 23,0", "*BANDIND: 3", "+CMTI: \"SM\",1", "RING", "+CPIN: READY",
+		"+QIND: \"FOTA\",\"START\"", "+CREG: 2,1,\"0B,\"0100701\",7", "SRING: 1", "SMS READY",
+	}
+}
+
+// noisy prints one line of noise and plans the next.
+func (m *Module) noisy(generation uint64) {
+	m.anyway(m.faults.noise, func() {
+		if m.faults.noise == 0 || m.faults.repeats != generation {
+			return
+		}
+		lines := noiseLines()
+		if m.radio.alive {
+			m.sendLine(lines[m.rng.IntN(len(lines))])
+		}
+		m.noisy(generation)
+	})
+}
+
+// cloudOrders are the faults of the cloud.
+type cloudOrders struct {
+	register        *order
+	auth            *order
+	throttle        int // messages a second of one device; 0: no limit
+	outage          bool
+	registrationOff bool
+}
+
+// order is a code to answer with.
+type order struct {
+	code int
+	when trigger
+}
+
+func (o *order) next(rng *rand.Rand) (code int, ordered bool) {
+	if o == nil || !o.when.fires(rng) {
+		return 0, false
+	}
+	return o.code, true
+}

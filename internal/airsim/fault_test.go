@@ -1,0 +1,399 @@
+package airsim
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const (
+	okay    = "\r\nOK\r\n"
+	acked   = okay + "\r\nPUBACK\r\n"
+	pubOne  = `AT+MPUB="` + guideUpdate + `",1,0,"one"` + "\r"
+	subOne  = `AT+MSUB="` + guideGet + `",0` + "\r"
+	pubEx   = `AT+MPUBEX="` + guideUpdate + `",1,0,3` + "\r"
+	guideID = GuideDeviceName
+)
+
+// faultCase shows on the wire what one word of the language does. The module is
+// an Air780EP, online, echo off.
+type faultCase struct {
+	personality string // other than air780ep
+	offline     bool   // do not go online first
+	show        func(r *rig)
+}
+
+func on(show func(r *rig)) faultCase { return faultCase{show: show} }
+
+func off(show func(r *rig)) faultCase { return faultCase{offline: true, show: show} }
+
+// Every word of the language, and what it looks like from outside. A word that
+// has no case here fails the test.
+func TestEveryFaultShowsOnTheWire(t *testing.T) {
+	cases := map[string]faultCase{}
+	for _, more := range []map[string]faultCase{wireCases(), commandCases(), powerCases(), networkCases(), mqttCases(), cloudCases()} {
+		for name, c := range more {
+			cases[name] = c
+		}
+	}
+	for _, w := range language() {
+		c, found := cases[w.name]
+		if !found {
+			t.Errorf("no case shows what %q does", w.name)
+			continue
+		}
+		delete(cases, w.name)
+		t.Run(w.name, func(t *testing.T) {
+			if _, err := parseAction(w.example); err != nil {
+				t.Errorf("its own example %q: %v", w.example, err)
+			}
+			p := c.personality
+			if p == "" {
+				p = "air780ep"
+			}
+			simulate(t, GuideOptions(), Options{Personality: p, Seed: 7}, func(r *rig) {
+				if c.offline {
+					r.quiet()
+				} else {
+					r.mqttOn()
+				}
+				c.show(r)
+			})
+		})
+	}
+	for name := range cases {
+		t.Errorf("a case for %q, which is no word of the language", name)
+	}
+}
+
+func wireCases() map[string]faultCase {
+	return map[string]faultCase{
+		"drop": on(func(r *rig) {
+			r.do("drop PUBACK")
+			r.expect(pubOne, okay)
+			r.expect(pubOne, acked)
+		}),
+		"delay": on(func(r *rig) {
+			r.do("delay PUBACK 2s")
+			r.expect(pubOne, okay)
+			r.expect("AT\r", okay)
+			r.wait(2 * time.Second)
+			r.expect("", "\r\nPUBACK\r\n")
+		}),
+		"dup": on(func(r *rig) {
+			r.do("dup PUBACK")
+			r.expect(pubOne, acked+"\r\nPUBACK\r\n")
+		}),
+		"corrupt": on(func(r *rig) {
+			r.do("corrupt +CSQ")
+			got := r.ask("AT+CSQ\r")
+			if want := "\r\n+CSQ: 24,0\r\n" + okay; got == want || len(got) != len(want) {
+				r.t.Errorf("got %q, want one bit of the first line flipped", got)
+			}
+			r.expect("AT+CSQ\r", "\r\n+CSQ: 24,0\r\n"+okay)
+		}),
+		"split": on(func(r *rig) {
+			r.do("split +CSQ 200ms")
+			first := r.ask("AT+CSQ\r")
+			r.wait(200 * time.Millisecond)
+			rest := r.input.take()
+			if first == "" || rest == "" || first+rest != "\r\n+CSQ: 24,0\r\n"+okay {
+				r.t.Errorf("got %q, then %q", first, rest)
+			}
+		}),
+		"strip": on(func(r *rig) {
+			r.do("strip PUBACK")
+			r.expect(pubOne, okay+"PUBACK")
+		}),
+		"lose": on(func(r *rig) {
+			r.do("lose 4")
+			r.expect("AT+CSQ\r", "SQ: 24,0\r\n"+okay)
+		}),
+		"lose-in": on(func(r *rig) {
+			r.do("lose-in 1")
+			r.expect("AT+CSQ\r", "\r\nERROR\r\n")
+			r.expect("AT\r", okay)
+		}),
+		"garbage": on(func(r *rig) {
+			r.do("garbage 16")
+			if got := r.input.take(); len(got) != 16 {
+				r.t.Errorf("got %q, want 16 bytes", got)
+			}
+		}),
+		"inject": on(func(r *rig) {
+			r.do(`inject "+CREG: 2,1"`)
+			r.expect("", "\r\n+CREG: 2,1\r\n")
+		}),
+		"inject-raw": on(func(r *rig) {
+			r.do(`inject-raw "^boot.rom'v'!\\n"`)
+			r.expect("", `^boot.rom'v'!\n`)
+		}),
+		"echo-cut": on(func(r *rig) {
+			r.write("ATE1\r")
+			r.input.take()
+			r.do(`echo-cut RING`)
+			r.expect("AT+CSQ\r", "AT+\r\nRING\r\nCSQ\r"+"\r\n+CSQ: 24,0\r\n"+okay)
+		}),
+		"noise": on(func(r *rig) {
+			r.do("noise on every=2s")
+			r.wait(20 * time.Second)
+			if n := len(lines(r.input.take())); n != 10 {
+				r.t.Errorf("%d lines of noise in 20 s, want 10", n)
+			}
+			r.do("noise off")
+			r.wait(20 * time.Second)
+			r.expect("", "")
+		}),
+	}
+}
+
+func commandCases() map[string]faultCase {
+	return map[string]faultCase{
+		"error": on(func(r *rig) {
+			r.do("error AT+CGATT 100")
+			r.do("error AT+CSQ")
+			r.expect("AT+CGATT?\r", "\r\n+CME ERROR: 100\r\n")
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
+			r.expect("AT+CSQ\r", "\r\nERROR\r\n")
+		}),
+		"mute": on(func(r *rig) {
+			r.do("mute AT+CSQ")
+			r.expect("AT+CSQ\r", "")
+			r.expect("AT\r", okay)
+		}),
+		"late": on(func(r *rig) {
+			r.do("late AT+CSQ 12s")
+			r.expect("AT+CSQ\r", "")
+			r.expect("AT\r", "") // waits behind it
+			r.wait(12 * time.Second)
+			r.expect("", "\r\n+CSQ: 24,0\r\n"+okay+okay)
+		}),
+		"ipr": on(func(r *rig) {
+			r.do("ipr fail")
+			r.expect("AT+IPR=921600\r", "\r\n+CME ERROR: 3\r\n")
+			r.expect("AT+IPR=921600\r", okay)
+		}),
+		"faults": on(func(r *rig) {
+			r.do("drop PUBACK count=2")
+			r.do("puback never")
+			r.do("on <RDY closed")
+			if got := r.do("faults"); got != "drop PUBACK (2 left)\non <RDY closed\npuback never (1 left)" {
+				r.t.Errorf("got %q", got)
+			}
+		}),
+		"clear": on(func(r *rig) {
+			r.do("drop PUBACK count=all")
+			r.do("every 1s inject RING")
+			r.do("clear")
+			r.expect(pubOne, acked)
+			r.wait(5 * time.Second)
+			r.expect("", "")
+		}),
+		"counters": on(func(r *rig) {
+			if got := r.do("counters"); !strings.Contains(got, `"connects":1`) || !strings.Contains(got, `"commands":`) {
+				r.t.Errorf("got %s", got)
+			}
+		}),
+		"help": on(func(r *rig) {
+			got := r.do("help")
+			for _, w := range language() {
+				if !strings.Contains(got, "\n"+w.name) && !strings.HasPrefix(got, w.name) {
+					r.t.Errorf("help does not tell of %s", w.name)
+				}
+			}
+		}),
+	}
+}
+
+func powerCases() map[string]faultCase {
+	restarted := func(command string) faultCase {
+		return on(func(r *rig) {
+			r.do(command)
+			got := r.input.take()
+			if !strings.HasPrefix(got, `^boot.rom'v'!\n`+"\r\nRDY\r\n") {
+				r.t.Errorf("after the restart: %q", got)
+			}
+			r.expect("AT\r", okay)
+			r.expect("AT\r", "AT\r"+okay) // the echo is back
+			r.expect("AT+MQTTSTATU\r", "AT+MQTTSTATU\r\r\n+MQTTSTATU :0\r\n"+okay)
+		})
+	}
+	return map[string]faultCase{
+		"reboot": restarted("reboot"),
+		"reset":  restarted("reset"),
+		"brown-out": on(func(r *rig) {
+			r.do("brown-out 4 every=3s")
+			r.wait(time.Minute)
+			if n := strings.Count(r.input.take(), "RDY"); n != 4 {
+				r.t.Errorf("%d boot banners, want 4", n)
+			}
+		}),
+		"silence": on(func(r *rig) {
+			r.do("silence 30s")
+			r.expect("AT\r", "")
+			r.wait(30 * time.Second)
+			r.expect("", "")
+			r.expect("AT\r", okay)
+		}),
+		"hang": on(func(r *rig) {
+			r.do("hang")
+			r.wait(time.Hour)
+			r.expect("AT\r", "")
+			r.do("reset")
+			r.input.take()
+			r.expect("AT\r", okay)
+		}),
+		"power-off": on(func(r *rig) {
+			r.do("power-off")
+			r.expect("AT\r", "")
+			r.do("reset")
+			r.input.take()
+			r.expect("AT\r", okay)
+		}),
+		"stall": on(func(r *rig) {
+			r.do("stall 10s")
+			wrote := make(chan error, 1)
+			go func() {
+				_, err := r.port.Write(make([]byte, hostBuffer+1))
+				wrote <- err
+			}()
+			synctest.Wait()
+			select {
+			case err := <-wrote:
+				r.t.Fatalf("the write did not block: %v", err)
+			default:
+			}
+			r.wait(11 * time.Second)
+			if err := <-wrote; err != nil {
+				r.t.Error(err)
+			}
+		}),
+		"unplug": on(func(r *rig) {
+			r.do("unplug 3s")
+			if err := r.input.failure(); !errors.Is(err, syscall.EIO) {
+				r.t.Errorf("the host's read failed with %v, want EIO", err)
+			}
+			if _, err := r.port.Write([]byte("AT\r")); !errors.Is(err, syscall.EIO) {
+				r.t.Errorf("the host's write failed with %v, want EIO", err)
+			}
+			r.open()
+			synctest.Wait()
+			if err := r.input.failure(); !errors.Is(err, syscall.EIO) {
+				r.t.Errorf("a port opened too early failed with %v, want EIO", err)
+			}
+			r.wait(3 * time.Second)
+			r.open()
+			r.expect("AT+MQTTSTATU\r", "\r\n+MQTTSTATU :1\r\n"+okay) // the module did not notice
+		}),
+		"baud": {personality: "air780e", offline: true, show: func(r *rig) {
+			set := r.port.(interface{ SetBaud(int) error }).SetBaud
+			if err := set(115200); err != nil {
+				r.t.Fatal(err)
+			}
+			r.expect("AT\r", okay)
+			r.do("baud 9600")
+			r.expect("AT\r", "")
+			if err := set(9600); err != nil {
+				r.t.Fatal(err)
+			}
+			r.expect("AT\r", okay)
+		}},
+		"train": off(func(r *rig) {
+			r.do("train 2")
+			r.expect("AT\r", "")
+			r.expect("AT\r", "")
+			r.expect("AT\r", okay)
+		}),
+	}
+}
+
+func networkCases() map[string]faultCase {
+	return map[string]faultCase{
+		"csq": on(func(r *rig) {
+			r.do("csq 99")
+			r.expect("AT+CSQ\r", "\r\n+CSQ: 99,0\r\n"+okay)
+		}),
+		"sim": on(func(r *rig) {
+			r.do("sim removed")
+			r.expect("", "\r\n+CPIN: SIM REMOVED 0\r\n")
+			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 10\r\n")
+			r.do("sim inserted")
+			r.expect("", "\r\n+CPIN: READY 0\r\n\r\nCLOSED\r\n")
+			r.expect("AT+CPIN?\r", "\r\n+CPIN: READY\r\n"+okay)
+			r.do("sim pin")
+			r.expect("AT+CPIN?\r", "\r\n+CPIN: SIM PIN\r\n"+okay)
+		}),
+		"service": on(func(r *rig) {
+			r.do("service lost")
+			r.expect("", "\r\n^MODE: 0,0\r\n\r\n+NO Service\r\n")
+			r.expect("AT+CREG?\r", "\r\n+CREG: 0,2\r\n"+okay)
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 0\r\n"+okay)
+			r.do("service back")
+			r.expect("", "\r\n^MODE: 17,17\r\n\r\n+E_UTRAN Service\r\n\r\nCLOSED\r\n")
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
+		}),
+		"attach": off(func(r *rig) {
+			r.do("attach never")
+			r.ask("AT+CFUN=0\rAT+CFUN=1\r")
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 0\r\n"+okay)
+			r.ask("AT+CFUN=0\rAT+CFUN=1\r")
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
+		}),
+		"detach": on(func(r *rig) {
+			r.do("detach")
+			r.expect("", "\r\nCLOSED\r\n")
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 0\r\n"+okay)
+		}),
+		"pdp-deact": on(func(r *rig) {
+			for spelling, text := range map[string]string{"colon": "+PDP: DEACT", "plain": "+PDP DEACT", "cgev": "+CGEV: NW PDN DEACT 1"} {
+				r.do("pdp-deact " + spelling)
+				r.expect("", "\r\n"+text+"\r\n")
+				r.expect(pubOne, "\r\n+CME ERROR: 767\r\n")
+				r.expect("AT+SAPBR=1,1\r", okay)
+			}
+			r.do("pdp-deact plain stuck")
+			r.input.take()
+			r.expect("AT+SAPBR=1,1\r", "\r\n+CME ERROR: 3\r\n")
+			r.ask("AT+CFUN=0\rAT+CFUN=1\r")
+			r.expect("AT+SAPBR=1,1\r", okay)
+		}),
+		"sapbr-deact": on(func(r *rig) {
+			r.do("sapbr-deact")
+			r.expect("", "\r\n+SAPBR 1: DEACT\r\n")
+			r.expect("AT+SAPBR=2,1\r", "\r\n"+`+SAPBR: 1,3,"0.0.0.0"`+"\r\n"+okay)
+			r.expect(pubOne, acked) // the default context is another one
+		}),
+		"bearer": off(func(r *rig) {
+			r.do("bearer fail")
+			r.expect("AT+SAPBR=1,1\r", "\r\n+CME ERROR: 148\r\n")
+			r.do("bearer never")
+			r.expect("AT+SAPBR=1,1\r", "")
+			r.wait(time.Hour)
+			r.expect("AT\r", "") // waits behind it for ever
+			r.do("reset")
+			r.input.take()
+			r.expect("AT\r", okay)
+		}),
+		"http-status": off(func(r *rig) {
+			r.bearer()
+			for _, status := range []string{"601", "602", "603", "604", "605", "606"} {
+				r.do("http-status " + status)
+				r.ask("AT+HTTPINIT\r" + `AT+HTTPPARA="URL","https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename"` + "\r")
+				r.expect("AT+HTTPACTION=1\r", okay+"\r\n+HTTPACTION: 1,"+status+",0\r\n")
+				r.expect("AT+HTTPTERM\r", okay)
+			}
+		}),
+		"http-never": off(func(r *rig) {
+			r.bearer()
+			r.do("http-never")
+			r.ask("AT+HTTPINIT\r" + `AT+HTTPPARA="URL","https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename"` + "\r")
+			r.expect("AT+HTTPACTION=1\r", okay)
+			r.wait(time.Hour)
+			r.expect("", "")
+			r.expect("AT+HTTPTERM\r", okay)
+		}),
+	}
+}

@@ -1,0 +1,65 @@
+package airsim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// identityVerbs are the commands that say who the module is and what time it
+// has.
+func identityVerbs() map[string]verb {
+	firmware := func(m *Module, _ command) reply { return ok(fmt.Sprintf(m.p.cgmr, m.p.firmware)) }
+	return map[string]verb{
+		"I": {run: func(m *Module, _ command) reply {
+			var lines []string
+			for _, form := range m.p.ati {
+				lines = append(lines, strings.ReplaceAll(form, "%s", m.p.firmware))
+			}
+			return ok(lines...)
+		}, allow: "r"},
+		"+CGMR": {run: firmware, allow: "r"},
+		"+GMR":  {run: firmware, allow: "r"},
+		"+VER":  {run: func(m *Module, _ command) reply { return ok(m.p.firmware) }, allow: "r"},
+		"+CGMM": {run: func(m *Module, _ command) reply { return ok(m.p.model) }, allow: "r"},
+		"+CGMI": {run: func(*Module, command) reply { return ok("AirM2M") }, allow: "r"},
+		"+CGSN": {run: func(m *Module, _ command) reply { return ok(m.o.IMEI) }, allow: "r"},
+		"+GSN":  {run: func(m *Module, _ command) reply { return ok(m.o.IMEI) }, allow: "r"},
+		"+CIMI": {run: func(m *Module, _ command) reply {
+			return m.card(func() string { return "460040" + m.o.ICCID[len(m.o.ICCID)-9:] })
+		}, allow: "r"},
+		"+CCID": {run: func(m *Module, _ command) reply {
+			return m.card(func() string { return fmt.Sprintf(m.p.ccid, m.o.ICCID) })
+		}, allow: "r"},
+		"+ICCID": {run: func(m *Module, _ command) reply {
+			return m.card(func() string { return fmt.Sprintf(m.p.iccid, m.o.ICCID) })
+		}, allow: "r"},
+		"+CCLK": {run: func(m *Module, c command) reply {
+			if c.op == opSet {
+				return ok()
+			}
+			return ok(fmt.Sprintf(`+CCLK: "%s"`, m.clock()))
+		}, allow: "qs"},
+		"*EXINFO": {run: func(*Module, command) reply { return ok("*EXINFO: 0") }, allow: "qr"},
+	}
+}
+
+// card answers what is read from the SIM.
+func (m *Module) card(read func() string) reply {
+	switch {
+	case !m.radio.simIn:
+		return m.fail(10)
+	case !m.radio.simReady:
+		return m.fail(14)
+	}
+	return ok(read())
+}
+
+// clock is local time in quarter hours, 32 of them for China; it begins in 1970
+// until the network has told the time.
+func (m *Module) clock() string {
+	if !m.radio.registered {
+		return "70/01/01,08:00:00+32"
+	}
+	return m.now.In(time.FixedZone("CST", 8*3600)).Format("06/01/02,15:04:05") + "+32"
+}

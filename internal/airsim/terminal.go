@@ -1,0 +1,238 @@
+package airsim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// Terminal is the module's side of a pseudo-terminal whose other side is a
+// serial port to any program. It is made for [Module.Attach] and
+// [Module.Serve].
+//
+// It keeps the host's side open itself, so that a host may come and go. What the
+// module prints while no host has the port open is lost, as on a real line, and
+// what the last host left behind, unread output, its speed and its exclusive
+// lock, is cleared when it closes.
+type Terminal struct {
+	master, slave *os.File
+	path          string
+	baud          int
+	transit       time.Duration
+	watch         *os.File // inotify on path; nil where that is not to be had
+	hosts         atomic.Int64
+	heard         atomic.Bool // something was read since the last host left
+	watching      sync.WaitGroup
+}
+
+// OpenTerminal makes a pseudo-terminal in raw mode. baud is the speed that the
+// port has until a host sets another one; 0 is 115200.
+func OpenTerminal(baud int) (*Terminal, error) {
+	if baud == 0 {
+		baud = defaultRate
+	}
+	master, slave, err := pty.Open()
+	if err != nil {
+		return nil, fmt.Errorf("make a pseudo-terminal: %w", err)
+	}
+	if master, err = pollable(master); err != nil {
+		return nil, errors.Join(fmt.Errorf("make a pseudo-terminal: %w", err), slave.Close())
+	}
+	t := &Terminal{master: master, slave: slave, path: slave.Name(), baud: baud}
+	if err := t.raw(); err != nil {
+		return nil, errors.Join(fmt.Errorf("set %s to raw mode: %w", t.path, err), master.Close(), slave.Close())
+	}
+	if t.transit, err = t.measure(); err != nil {
+		return nil, errors.Join(fmt.Errorf("try %s: %w", t.path, err), master.Close(), slave.Close())
+	}
+	t.follow()
+	return t, nil
+}
+
+// pollable returns the same open file in a form whose Close ends a Read in
+// progress. Making the terminal asked for its descriptor, and os.File is in
+// blocking mode for ever after that. It takes f over.
+func pollable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	var again int
+	if err := control(f, func(fd int) (err error) {
+		again, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(again, true); err != nil {
+		return nil, errors.Join(err, unix.Close(again))
+	}
+	return os.NewFile(uintptr(again), f.Name()), nil
+}
+
+// Path is the name that a host opens, such as /dev/pts/7.
+func (t *Terminal) Path() string { return t.path }
+
+// Read returns what the host wrote.
+func (t *Terminal) Read(p []byte) (int, error) {
+	n, err := t.master.Read(p)
+	if n > 0 {
+		t.heard.Store(true)
+	}
+	return n, err
+}
+
+// Write gives bytes to the host, or loses them when there is none.
+func (t *Terminal) Write(p []byte) (int, error) {
+	if t.watch != nil && t.hosts.Load() <= 0 && !t.heard.Load() {
+		return len(p), nil
+	}
+	return t.master.Write(p)
+}
+
+// Close takes the port away: the host sees a hang-up. It returns when the
+// terminal's goroutine is gone.
+func (t *Terminal) Close() error {
+	err := errors.Join(t.master.Close(), t.slave.Close())
+	if t.watch != nil {
+		err = errors.Join(err, t.watch.Close())
+	}
+	t.watching.Wait()
+	return err
+}
+
+// HostBaud is the speed that the host has configured, in bits a second.
+func (t *Terminal) HostBaud() int {
+	var baud int
+	_ = control(t.master, func(fd int) error {
+		attr, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+		if err == nil {
+			baud = int(attr.Ospeed)
+		}
+		return err
+	})
+	return baud
+}
+
+// Transit is the time from a host's write to the return of the module's read, as
+// measured when the terminal was made. On a UART the first bit leaves with the
+// write; here the kernel and the scheduler come first, and they must not be
+// taken for the wire.
+func (t *Terminal) Transit() time.Duration { return t.transit }
+
+// measure takes the median of a few passes from the host's side to the
+// module's, each after a pause as between commands: a processor that rests takes
+// longer to wake.
+func (t *Terminal) measure() (time.Duration, error) {
+	var passes [31]time.Duration
+	buf := make([]byte, 16)
+	for i := range passes {
+		time.Sleep(time.Millisecond)
+		begin := time.Now()
+		if _, err := t.slave.Write(buf[:1]); err != nil {
+			return 0, err
+		}
+		if _, err := t.master.Read(buf); err != nil {
+			return 0, err
+		}
+		passes[i] = time.Since(begin)
+	}
+	slices.Sort(passes[:])
+	return passes[len(passes)/2], nil
+}
+
+// Stall stops the flow from the host, whose writes then block at once, or lets
+// it go on.
+func (t *Terminal) Stall(on bool) error {
+	how := unix.TCOON
+	if on {
+		how = unix.TCOOFF
+	}
+	return control(t.slave, func(fd int) error { return unix.IoctlSetInt(fd, unix.TCXONC, how) })
+}
+
+// raw sets the port as a serial driver would come up: no echo, no translation,
+// eight bits, the given speed.
+func (t *Terminal) raw() error {
+	return control(t.slave, func(fd int) error {
+		attr, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+		if err != nil {
+			return err
+		}
+		attr.Iflag, attr.Oflag, attr.Lflag = 0, 0, 0
+		attr.Cflag = unix.CS8 | unix.CREAD | unix.CLOCAL | unix.BOTHER
+		attr.Ispeed, attr.Ospeed = uint32(t.baud), uint32(t.baud)
+		attr.Cc[unix.VMIN], attr.Cc[unix.VTIME] = 1, 0
+		return unix.IoctlSetTermios(fd, unix.TCSETS2, attr)
+	})
+}
+
+// follow counts the hosts that have the port open, through inotify: a master
+// whose other side is kept open is not told otherwise.
+func (t *Terminal) follow() {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return
+	}
+	if _, err := unix.InotifyAddWatch(fd, t.path, unix.IN_OPEN|unix.IN_CLOSE); err != nil {
+		_ = unix.Close(fd)
+		return
+	}
+	t.watch = os.NewFile(uintptr(fd), "inotify")
+	t.watching.Go(func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := t.watch.Read(buf)
+			if err != nil {
+				return // closed
+			}
+			t.count(buf[:n])
+		}
+	})
+}
+
+// count reads inotify events: a header of 16 bytes with the mask at 4 and the
+// length of a name at 12.
+func (t *Terminal) count(events []byte) {
+	for len(events) >= unix.SizeofInotifyEvent {
+		mask := binary.NativeEndian.Uint32(events[4:])
+		name := int(binary.NativeEndian.Uint32(events[12:]))
+		events = events[min(len(events), unix.SizeofInotifyEvent+name):]
+		switch {
+		case mask&unix.IN_OPEN != 0:
+			t.hosts.Add(1)
+		case mask&unix.IN_CLOSE != 0:
+			if t.hosts.Add(-1) <= 0 {
+				t.abandoned()
+			}
+		}
+	}
+}
+
+// abandoned clears what the last host left.
+func (t *Terminal) abandoned() {
+	t.heard.Store(false)
+	_ = control(t.slave, func(fd int) error {
+		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH)
+	})
+	_ = t.raw()
+}
+
+// control runs an ioctl without taking the descriptor away from the poller.
+func control(f *os.File, op func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = op(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
+}
