@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"airbridged/internal/air"
+	"airbridged/internal/bus"
+)
+
+// How long a module may take to find its SIM and its network before something
+// is called wrong: the vendor polls the SIM once a second up to 10 s, and gives
+// the attach 2 minutes (vendor FAQ).
+const (
+	simPatience    = 10 * time.Second
+	attachPatience = 2 * time.Minute
+	askAgain       = time.Second
+)
+
+// attaching goes from the SIM to an open data bearer.
+func (s *Session) attaching(ctx context.Context) (State, error) {
+	s.attached = false
+	modem := s.line.modem
+	if err := s.until(ctx, simPatience, func() (bool, error) {
+		err := modem.SIM(ctx)
+		if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
+			return false, &Failure{Cause: SIMMissing, Err: err}
+		}
+		return err == nil, err
+	}); err != nil {
+		return Attaching, s.unanswered(SIMMissing, err)
+	}
+	s.readICCID(ctx)
+	s.readSignal(ctx)
+	if err := s.until(ctx, attachPatience, func() (bool, error) {
+		attached, err := modem.Attached(ctx)
+		if err != nil {
+			return false, err
+		}
+		if !attached {
+			err = &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")}
+		}
+		return attached, err
+	}); err != nil {
+		s.showRegistered(false)
+		return Attaching, s.unanswered(NotRegistered, err)
+	}
+	s.showRegistered(true)
+	s.readOperator(ctx)
+	s.health.expect(s.Cloud.Timeouts.Bearer)
+	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
+		return Attaching, s.unanswered(BearerFailed, err)
+	}
+	s.attached = true
+	return s.afterAttach()
+}
+
+// afterAttach chooses how to get the credentials for the MQTT session.
+func (s *Session) afterAttach() (State, error) {
+	_, known, err := s.deviceSecret()
+	switch {
+	case err != nil:
+		return Attaching, storeFailure(err)
+	case !known:
+		return Registering, nil
+	case s.Cloud.HTTPSAuth:
+		return Authenticating, nil
+	}
+	return Connecting, nil
+}
+
+// until asks once a second until the answer is yes. An error that is a *Failure
+// means "not yet", and is what remains when patience is at its end; any other
+// error ends the asking.
+func (s *Session) until(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
+	deadline := time.Now().Add(patience)
+	for {
+		done, err := ask()
+		var notYet *Failure
+		switch {
+		case done:
+			return nil
+		case err != nil && !errors.As(err, &notYet):
+			return err
+		case time.Now().After(deadline):
+			return err
+		}
+		if err := s.pause(ctx, askAgain); err != nil {
+			return err
+		}
+	}
+}
+
+// readSignal refreshes the signal in status and metrics. Not knowing it is no
+// reason to stop, so an error leaves it unknown.
+func (s *Session) readSignal(ctx context.Context) {
+	dbm, err := s.line.modem.Signal(ctx)
+	if err != nil {
+		dbm = nil
+	}
+	s.Recorder.Signal(dbm)
+	s.Board.Update(func(st *bus.Status) { st.Modem.SignalDBm = dbm })
+}
+
+// readICCID asks again for the SIM's number where it was not known when the
+// module was identified, because the SIM was not ready yet.
+func (s *Session) readICCID(ctx context.Context) {
+	if s.Board.Status().Modem.ICCID != nil {
+		return
+	}
+	if iccid, err := s.line.modem.ICCID(ctx); err == nil {
+		s.Board.Update(func(st *bus.Status) { st.Modem.ICCID = bus.Known(iccid) })
+	}
+}
+
+func (s *Session) readOperator(ctx context.Context) {
+	if name, err := s.line.modem.Operator(ctx); err == nil {
+		s.Board.Update(func(st *bus.Status) { st.Modem.Operator = bus.Known(name) })
+	}
+}
+
+func (s *Session) showRegistered(v bool) {
+	s.Recorder.Registered(&v)
+	s.Board.Update(func(st *bus.Status) { st.Modem.Registered = &v })
+}

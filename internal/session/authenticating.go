@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/provision"
+)
+
+// authenticating gets iotId and iotToken for the MQTT session (vendor guide,
+// part 4). A cached token that is still good saves the round trip.
+func (s *Session) authenticating(ctx context.Context) (State, error) {
+	s.fresh = false
+	if token, ok := s.Store.Token(s.identity); ok && token.Usable(time.Now()) {
+		s.showToken(token)
+		return Connecting, nil
+	}
+	deviceSecret, known, err := s.deviceSecret()
+	switch {
+	case err != nil:
+		return Authenticating, storeFailure(err)
+	case !known:
+		return Registering, nil
+	}
+	body := provision.AuthBody(s.identity, s.clientID(), deviceSecret, s.Cloud.Sign)
+	reply, err := s.post(ctx, s.Cloud.AuthURL, body)
+	if err != nil {
+		return Authenticating, err
+	}
+	token, err := provision.ParseAuth(reply)
+	if err != nil {
+		return Authenticating, postFailure(err)
+	}
+	if err := s.Store.SaveToken(s.identity, token); err != nil {
+		// Only a cache: the session works without, at one request per connect.
+		s.warn("token-not-cached", "the token could not be cached, so every connect asks for a new one: "+err.Error())
+		s.token = token
+	}
+	s.fresh = true
+	s.showToken(token)
+	return Connecting, nil
+}
+
+// clientID is the client's tag in both modes: the device name, as in the guide.
+func (s *Session) clientID() string { return s.identity.DeviceName }
+
+// credentials are the three strings of MCONFIG, or false when they have to be
+// fetched first.
+func (s *Session) credentials() (provision.MQTTCredentials, bool, error) {
+	if s.Cloud.HTTPSAuth {
+		token, ok := s.Store.Token(s.identity)
+		if !ok {
+			token, ok = s.token, s.token.IotID != ""
+		}
+		if !ok || !token.Usable(time.Now()) {
+			return provision.MQTTCredentials{}, false, nil
+		}
+		return provision.FromToken(s.clientID(), token), true, nil
+	}
+	deviceSecret, known, err := s.deviceSecret()
+	if err != nil || !known {
+		return provision.MQTTCredentials{}, false, err
+	}
+	s.fresh = true // a signature is always as fresh as it gets
+	return provision.Direct(s.identity, s.clientID(), deviceSecret, s.Cloud.Sign, s.Cloud.TLS), true, nil
+}
+
+// dropToken forgets a token that the cloud has refused.
+func (s *Session) dropToken() {
+	s.token = provision.Token{}
+	if err := s.Store.DropToken(); err != nil {
+		s.Log.Warn("the refused token could not be removed", zap.Error(err))
+	}
+	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAgeSeconds = nil })
+}
+
+func (s *Session) showToken(t provision.Token) {
+	s.Board.Update(func(st *bus.Status) {
+		age := int64(time.Since(t.ObtainedAt).Seconds())
+		st.Cloud.TokenAgeSeconds = &age
+	})
+}

@@ -1,0 +1,192 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/air"
+	"airbridged/internal/atengine"
+	"airbridged/internal/bus"
+)
+
+// connecting opens the MQTT session (vendor guide, part 5). It always begins by
+// tearing down whatever session the module may still hold: this is the barrier
+// that keeps a late PUBACK from being taken for another message's.
+func (s *Session) connecting(ctx context.Context) (State, error) {
+	login, ok, err := s.credentials()
+	switch {
+	case err != nil:
+		return Connecting, storeFailure(err)
+	case !ok:
+		return Authenticating, nil
+	}
+	if err := s.passGate(ctx); err != nil {
+		return Connecting, err
+	}
+	modem := s.line.modem
+	s.teardown(ctx)
+	if err := modem.Quiet(ctx); err != nil {
+		return Connecting, s.unanswered(ConnectFailed, err)
+	}
+	if err := modem.Configure(ctx, login.ClientID, login.User, login.Password); err != nil {
+		return Connecting, s.unanswered(ConnectFailed, err)
+	}
+	s.since = modem.Mark()
+	if err := s.dial(ctx); err != nil {
+		return Connecting, err
+	}
+	if err := s.login(ctx); err != nil {
+		return Connecting, err
+	}
+	s.line.loggedIn, s.line.refused = true, make(map[string]bool)
+	s.fresh = false // it has served: a refusal from now on means that it is worn
+	s.onlineAt = time.Now()
+	s.kicked.Store(false)
+	if err := s.subscribe(ctx); err != nil {
+		return Connecting, err
+	}
+	return Online, nil
+}
+
+// passGate waits for the cloud's limit on CONNECTs and books the one to come,
+// on disk, before it happens.
+func (s *Session) passGate(ctx context.Context) error {
+	if d := s.gate.wait(time.Now()); d > 0 {
+		s.Log.Info("waiting for the limit on connects", zap.Duration("wait", d.Round(time.Second)), zap.Int("per_minute", s.Recovery.ConnectsPerMinute))
+		if err := s.pause(ctx, d); err != nil {
+			return err
+		}
+	}
+	if err := s.gate.pass(time.Now()); err != nil {
+		s.Log.Warn("connect times could not be stored; a restart may exceed the limit", zap.Error(err))
+	}
+	return nil
+}
+
+// teardown ends the MQTT session in the module, results ignored (vendor note on
+// MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
+func (s *Session) teardown(ctx context.Context) {
+	s.line.modem.Hangup(ctx)
+	s.line.loggedIn = false
+	s.Hub.Revoke()
+}
+
+// dial opens TCP and TLS. Older modules need a bearer of their own for sockets,
+// which is tried once when the first connect fails (the guide does without,
+// a vendor library for Air202 does not).
+func (s *Session) dial(ctx context.Context) error {
+	modem := s.line.modem
+	s.health.expect(s.Cloud.Timeouts.Connect)
+	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
+	if errors.Is(err, air.ErrConnectFailed) && s.climb > 0 && s.climbed == ConnectFailed {
+		s.Log.Debug("connect failed again: opening the socket bearer first")
+		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
+			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
+		}
+	}
+	s.Recorder.CloudBytes("handshake", tlsHandshakeBytes)
+	if err != nil {
+		return s.unanswered(ConnectFailed, err)
+	}
+	return nil
+}
+
+// login sends MCONNECT at once after CONNECT OK: the server closes a connection
+// that stays silent (vendor guide, field reports of 5 s).
+func (s *Session) login(ctx context.Context) error {
+	s.health.expect(s.Cloud.Timeouts.ConnAck)
+	err := s.line.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
+	s.Board.Update(func(st *bus.Status) { st.Counters.Connects++ })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, air.ErrConnectRefused):
+		if s.Cloud.HTTPSAuth {
+			s.dropToken()
+		}
+		return &Failure{Cause: ConnAckRefused, Err: err}
+	}
+	return s.unanswered(ConnectFailed, err)
+}
+
+// subscribe asks for every filter that is wanted and not granted yet, and gives
+// back those nobody wants any more. The module's SUBACK carries no return code,
+// so that a refusal by the cloud looks like a grant; one by the module leaves the
+// filter out for this session, and everything else flows.
+func (s *Session) subscribe(ctx context.Context) error {
+	for _, f := range s.Hub.Wanted() {
+		if s.Hub.IsGranted(f.Topic) || s.line.refused[f.Topic] {
+			continue
+		}
+		s.health.expect(s.Cloud.Timeouts.SubAck)
+		if err := s.line.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
+			if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
+				return err
+			}
+			continue
+		}
+		s.Recorder.CloudBytes("handshake", mqttBytes(len(f.Topic)))
+		s.Hub.Grant(f.Topic)
+	}
+	for _, topic := range s.Hub.Unwanted() {
+		s.health.expect(s.Cloud.Timeouts.SubAck)
+		if err := s.line.modem.Unsubscribe(ctx, topic); err != nil {
+			if err := s.subscriptionFailed(ctx, topic, err); err != nil {
+				return err
+			}
+		}
+		s.Hub.Withdraw(topic)
+	}
+	return nil
+}
+
+// subscriptionFailed tells a link that is gone from a filter that this module
+// does not take: the second is no reason to give up the session.
+func (s *Session) subscriptionFailed(ctx context.Context, filter string, err error) error {
+	if why := s.lost(); why != nil {
+		return why
+	}
+	if !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
+		return s.unanswered(SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
+	}
+	if gone := s.linkGone(ctx, err); gone != nil {
+		return gone
+	}
+	s.line.refused[filter] = true
+	s.warn("subscription-refused", fmt.Sprintf("the module refuses the subscription to %s: %v", filter, err))
+	return nil
+}
+
+// linkGone asks the module whether a refusal means that the session is gone, and
+// returns the Failure if so.
+func (s *Session) linkGone(ctx context.Context, refusal error) error {
+	switch link, err := s.line.modem.Link(ctx); {
+	case err != nil:
+		return s.unanswered(Closed, err)
+	case link != air.LinkUp:
+		// One command more, so that a restart shows by its echo: the first command
+		// after it trains the baud rate, and is not echoed yet.
+		s.readSignal(ctx)
+		if why := s.lost(); why != nil {
+			return why
+		}
+		return &Failure{Cause: Closed, Err: refusal}
+	}
+	return nil
+}
+
+// unanswered is failed, but tells silence apart: a command that got no answer
+// leaves the engine out of step, and that comes before whatever was asked.
+func (s *Session) unanswered(c Cause, err error) error {
+	if err == nil {
+		return nil
+	}
+	if s.line != nil && errors.Is(err, atengine.ErrTimeout) && !s.line.modem.InSync() {
+		return &Failure{Cause: OutOfSync, Err: err}
+	}
+	return failed(c, err)
+}

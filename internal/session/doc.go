@@ -1,0 +1,23 @@
+// Package session owns the module: it takes it from power-on to an MQTT session
+// with the cloud, keeps it there, and moves messages between the outbox, the
+// module and the hub.
+//
+// One goroutine, the one that calls [Session.Run], owns the serial port and is
+// the only caller of the module's commands. Each [State] is one blocking method
+// that reads like the vendor's guide: probing.go, attaching.go, registering.go,
+// authenticating.go, connecting.go, online.go. What happens after a failure is
+// decided by one pure function, next in next.go, and done by recovering.go.
+//
+// It promises:
+//   - one QoS 1 message in flight at a time, and no PUBACK ever credited to
+//     another message: when the outcome of a publish is unknown, the MQTT session
+//     is torn down before anything else is published, because every way back to
+//     online leads through connecting, which begins with the tear-down;
+//   - registration only without a stored DeviceSecret, only after the store was
+//     proven writable, and the answer durable before it is used;
+//   - never more MQTT CONNECTs in any minute than configured, restarts included;
+//   - a wrong configuration or a refused credential never resets the module.
+//
+// It never touches a file format, never signs and never parses AT replies: that
+// is what outbox, provision and air are for.
+package session

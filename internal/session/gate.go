@@ -1,0 +1,63 @@
+package session
+
+import (
+	"time"
+
+	"airbridged/internal/provision"
+)
+
+// gateWindow is the span in which the cloud counts CONNECTs (Aliyun IoT limits:
+// 5 a minute for each device), with a second to spare for clocks and latency.
+const gateWindow = time.Minute + time.Second
+
+// connectGate keeps the MCONNECTs of any minute below the limit, over restarts
+// too: the times are on disk before the command is sent.
+type connectGate struct {
+	limit  int
+	store  *provision.Store
+	recent []time.Time
+}
+
+func newConnectGate(limit int, store *provision.Store) *connectGate {
+	return &connectGate{limit: limit, store: store, recent: store.Connects()}
+}
+
+// wait returns how long to wait before the next MCONNECT. A recorded time in
+// the future, left by a clock that was set back, counts as now.
+func (g *connectGate) wait(now time.Time) time.Duration {
+	kept := g.recent[:0]
+	for _, t := range g.recent {
+		if t.After(now) {
+			t = now
+		}
+		if now.Sub(t) < gateWindow {
+			kept = append(kept, t)
+		}
+	}
+	g.recent = kept
+	if len(g.recent) < g.limit {
+		return 0
+	}
+	return gateWindow - now.Sub(g.recent[len(g.recent)-g.limit])
+}
+
+// pass records an MCONNECT. An error means that a restart would forget it.
+func (g *connectGate) pass(now time.Time) error {
+	g.recent = append(g.recent, now)
+	return g.store.SaveConnects(g.recent)
+}
+
+// resetBudget bounds hard resets in any hour.
+type resetBudget struct {
+	perHour int
+	done    []time.Time
+}
+
+func (b *resetBudget) left(now time.Time) int {
+	for len(b.done) > 0 && now.Sub(b.done[0]) >= time.Hour {
+		b.done = b.done[1:]
+	}
+	return b.perHour - len(b.done)
+}
+
+func (b *resetBudget) spend(now time.Time) { b.done = append(b.done, now) }

@@ -1,0 +1,275 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/air"
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+)
+
+// publishGrace is how long a publish in flight may go on after the daemon was
+// asked to stop.
+const publishGrace = 5 * time.Second
+
+// refusals is how often one message may be refused by a module whose link is
+// up before it is set aside: then it is the message, and the rest must flow.
+const refusals = 3
+
+// online moves messages until something ends the session. It returns a
+// *Failure, or the context's cause when the daemon is asked to stop.
+func (s *Session) online(ctx context.Context) (State, error) {
+	s.worked, s.lastAcked = true, time.Time{}
+	poll := time.NewTicker(s.Recovery.StatusPoll)
+	defer poll.Stop()
+	stable := time.NewTimer(s.Recovery.StableAfter)
+	defer stable.Stop()
+	for {
+		s.health.expect(s.Recovery.StatusPoll)
+		if err := s.lost(); err != nil {
+			return Online, err
+		}
+		select {
+		case <-ctx.Done():
+			return Online, context.Cause(ctx)
+		case <-poll.C:
+			if err := s.poll(ctx); err != nil {
+				return Online, err
+			}
+			continue
+		case <-stable.C:
+			s.settled()
+			continue
+		case <-s.Hub.Changed():
+			if err := s.subscribe(ctx); err != nil {
+				return Online, err
+			}
+			continue
+		default:
+		}
+		if m, ok := s.Queue.Take(); ok {
+			if err := s.publish(ctx, m); err != nil {
+				return Online, err
+			}
+			continue
+		}
+		s.lastAcked = time.Time{} // nothing to send: no turnaround to measure
+		if err := s.idle(ctx, poll.C, stable.C); err != nil {
+			return Online, err
+		}
+	}
+}
+
+// idle sleeps until there is something to do.
+func (s *Session) idle(ctx context.Context, poll, stable <-chan time.Time) error {
+	select {
+	case <-s.Queue.Ready():
+	case <-s.line.modem.Events():
+	case <-s.line.dead:
+	case <-s.Hub.Changed():
+		return s.subscribe(ctx)
+	case <-stable:
+		s.settled()
+	case <-poll:
+		return s.poll(ctx)
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// settled forgets the failures of the past once the session has been online
+// for stable_after.
+func (s *Session) settled() {
+	s.attempt, s.climb, s.climbed, s.shorts = 0, 0, None, 0
+	s.Board.Update(func(st *bus.Status) { st.Attempt = 0 })
+}
+
+// shortSession is how soon after CONNACK a CLOSED counts as being thrown out.
+const shortSession = 10 * time.Second
+
+// lost looks at what the module said of its own accord since the session was
+// opened, and at the port itself.
+func (s *Session) lost() error {
+	select {
+	case <-s.line.dead:
+		return failed(PortMissing, s.line.err)
+	default:
+	}
+	events, since := s.line.modem.Since(s.since)
+	s.since = since
+	for _, e := range events {
+		switch e.Kind {
+		case air.Closed:
+			return s.closed(e.Text)
+		case air.BearerLost:
+			s.attached = false
+			return &Failure{Cause: BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.Rebooted, air.PowerDown:
+			return &Failure{Cause: Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.SIMRemoved:
+			s.attached = false
+			return &Failure{Cause: SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.ServiceLost:
+			s.showRegistered(false)
+		case air.ServiceBack:
+			s.showRegistered(true)
+		}
+	}
+	if s.line.forgot() {
+		return &Failure{Cause: Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
+	}
+	return nil
+}
+
+// closed tells an ordinary CLOSED from being kicked: the cloud says so on
+// /ext/notify, or closes session after session right after it accepted them.
+func (s *Session) closed(text string) error {
+	err := fmt.Errorf("module reports %s", text)
+	if s.kicked.Swap(false) {
+		return &Failure{Cause: Kicked, Err: err}
+	}
+	if time.Since(s.onlineAt) < shortSession {
+		s.shorts++
+	}
+	if s.shorts >= 3 {
+		return &Failure{Cause: Kicked, Err: fmt.Errorf("%w right after the login, %d times in a row", err, s.shorts)}
+	}
+	return &Failure{Cause: Closed, Err: err}
+}
+
+// poll asks the module for the state of the link, because CLOSED can get lost
+// (Air724 before V838 never sent it), and refreshes the signal.
+func (s *Session) poll(ctx context.Context) error {
+	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
+		return gone
+	}
+	s.readSignal(ctx)
+	s.Recorder.CloudBytes("keepalive", keepaliveBytes(s.Recovery.StatusPoll, s.Cloud.Keepalive))
+	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
+		s.showToken(token)
+	}
+	return nil
+}
+
+// publish sends one message and settles what became of it. The message in hand
+// is always given back to the queue: done, or released.
+func (s *Session) publish(ctx context.Context, m outbox.Message) error {
+	s.health.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
+	s.Recorder.InFlight(1)
+	defer s.Recorder.InFlight(0)
+	sendCtx, cancel := withGrace(ctx, publishGrace)
+	defer cancel()
+	receipt, err := s.line.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
+	if !s.lastAcked.IsZero() && !receipt.WrittenAt.IsZero() {
+		s.Recorder.Turnaround(receipt.WrittenAt.Sub(s.lastAcked))
+	}
+	s.lastAcked = time.Time{}
+	var cannot *air.PayloadError
+	switch {
+	case err == nil:
+		s.Recorder.CloudBytes("payload", mqttBytes(len(m.Topic)+len(m.Payload)))
+		return s.delivered(m, receipt)
+	case errors.As(err, &cannot):
+		s.reject(m, cannot.Error())
+		return nil
+	case errors.Is(err, air.ErrNotSent):
+		return s.notSent(ctx, m, err)
+	}
+	return s.unknown(m, err)
+}
+
+// delivered books a message that is acknowledged, or, for QoS 0, handed over.
+func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
+	state := outbox.Acked
+	if m.QoS == 0 {
+		state = outbox.Sent
+	} else {
+		s.lastAcked = r.AckedAt
+	}
+	if err := s.Queue.Done(m.ID, state, ""); err != nil {
+		return storeFailure(err)
+	}
+	s.Recorder.Published(int(m.QoS), string(state), time.Since(m.AcceptedAt))
+	s.Board.Update(func(st *bus.Status) {
+		if m.QoS == 0 {
+			st.Counters.Sent++
+			return
+		}
+		st.Counters.Acked++
+		st.Counters.LastAckedAt = &r.AckedAt
+	})
+	return nil
+}
+
+// notSent is a definite refusal by the module: nothing went out. Either the
+// link is gone, or this module does not take this message.
+func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
+	if gone := s.linkGone(ctx, err); gone != nil {
+		s.release(m)
+		return gone
+	}
+	if m.Attempts >= refusals {
+		s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", m.Attempts, err))
+		return nil
+	}
+	s.release(m)
+	return nil
+}
+
+// unknown is the dangerous case: the message may or may not have reached the
+// cloud. It goes back to the head of the queue, and the session is torn down
+// before anything is published again.
+func (s *Session) unknown(m outbox.Message, err error) error {
+	s.release(m)
+	s.Recorder.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
+	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
+	if why := s.lost(); why != nil {
+		return why // the event that ended the wait says more exactly what happened
+	}
+	return s.unanswered(PubAckTimeout, err)
+}
+
+func (s *Session) release(m outbox.Message) {
+	if err := s.Queue.Release(m.ID); err != nil {
+		s.Log.Error("a message could not be put back", zap.String("id", m.ID), zap.Error(err))
+	}
+}
+
+// reject sets a message aside that this module can never carry.
+func (s *Session) reject(m outbox.Message, reason string) {
+	if err := s.Queue.Done(m.ID, outbox.Rejected, reason); err != nil {
+		s.Log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
+	}
+	s.Recorder.Published(int(m.QoS), string(outbox.Rejected), time.Since(m.AcceptedAt))
+	s.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
+}
+
+// kickNotice is where the cloud says that another client took the device's
+// place (seen in field logs; it comes without a subscription).
+const kickNotice = "/ext/notify"
+
+// downlink is called by the modem's reader for every message that arrives. It
+// never waits.
+func (s *Session) downlink(topic string, payload []byte) {
+	if topic == kickNotice && strings.Contains(string(payload), "kick") {
+		s.kicked.Store(true)
+	}
+	s.Recorder.CloudBytes("downlink", mqttBytes(len(topic)+len(payload)))
+	s.Board.Update(func(st *bus.Status) { st.Counters.Downlink++ })
+	s.Hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
+}
+
+// withGrace returns a context that outlives ctx by d.
+func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(d, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() { stop(); cancel(context.Canceled) }
+}

@@ -1,0 +1,203 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/air"
+	"airbridged/internal/bus"
+)
+
+// recover decides what to do about a failure, does it, waits, and returns the
+// state to go on in. It returns an error only when the session has to end.
+func (s *Session) recover(ctx context.Context, from State, err error) (State, error) {
+	f := s.asFailure(from, err)
+	s.count(f.Cause)
+	d := next(from, f.Cause, s.history())
+	pause := wait(d.Pace, s.attempt, s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
+	s.enter(from, Recovering, f, pause)
+	if s.line != nil {
+		s.line.loggedIn = false
+	}
+	s.Hub.Revoke()
+	resume, err := s.climbRung(ctx, d, f)
+	if err != nil {
+		return Recovering, err
+	}
+	if err := s.pause(ctx, pause); err != nil {
+		return Recovering, err
+	}
+	s.enter(Recovering, resume, nil, 0)
+	return resume, nil
+}
+
+// asFailure gives every error a cause.
+func (s *Session) asFailure(from State, err error) *Failure {
+	var f *Failure
+	if errors.As(s.unanswered(byState[from], err), &f) {
+		return f
+	}
+	return &Failure{Cause: OutOfSync, Err: err}
+}
+
+// byState is the cause of a failure that says nothing more exact.
+var byState = map[State]Cause{
+	Probing:        NoAnswer,
+	Attaching:      BearerFailed,
+	Registering:    HTTPFailed,
+	Authenticating: HTTPFailed,
+	Connecting:     ConnectFailed,
+	Online:         Closed,
+}
+
+// count keeps the history: attempts in a row, and how often the same ladder was
+// climbed. A different cause begins its own ladder at the bottom.
+func (s *Session) count(c Cause) {
+	s.attempt++
+	if s.climbed != c {
+		s.climbed, s.climb = c, 0
+	}
+	s.climb++
+}
+
+func (s *Session) history() History {
+	return History{
+		Attempt:    s.attempt,
+		Climb:      s.climb,
+		Worked:     s.worked,
+		FreshToken: s.fresh || !s.Cloud.HTTPSAuth,
+		Attached:   s.attached,
+		ResetsLeft: s.resets.left(time.Now()),
+	}
+}
+
+// climbRung tears down what the rung stands for. A module that does not answer
+// the tear-down is resynced, and failing that it is probed from the start.
+func (s *Session) climbRung(ctx context.Context, d Decision, f *Failure) (State, error) {
+	s.health.expect(s.Cloud.Timeouts.Bearer)
+	err := s.do(ctx, d.Rung, f)
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	if d.Rung != NoRung {
+		s.Recorder.Recovery(d.Rung.String(), result)
+		s.Log.Debug("recovery", zap.Stringer("rung", d.Rung), zap.String("result", result), zap.Error(err))
+	}
+	switch {
+	case d.Rung == ExitRung:
+		return Recovering, fmt.Errorf("%w: %w", ErrExit, f)
+	case ctx.Err() != nil:
+		return Recovering, context.Cause(ctx)
+	case err != nil || s.line == nil || s.restarted():
+		return Probing, nil
+	}
+	return d.Resume, nil
+}
+
+// restarted says whether the module restarted and nobody has acted on it yet: one
+// in the middle of a command shows first as silence, and perhaps only by the echo
+// being back. All settings are gone then, and only probing restores them.
+func (s *Session) restarted() bool {
+	if s.line.forgot() {
+		return true
+	}
+	events, _ := s.line.modem.Since(s.since)
+	return slices.ContainsFunc(events, func(e air.Event) bool { return e.Kind == air.Rebooted || e.Kind == air.PowerDown })
+}
+
+// do performs one rung.
+func (s *Session) do(ctx context.Context, r Rung, f *Failure) error {
+	switch r {
+	case ExitRung, NoRung:
+		return s.inStep(ctx)
+	case ReopenRung:
+		s.dropLine()
+		return nil
+	case ResetRung:
+		return s.reset(ctx)
+	}
+	if s.line == nil {
+		return nil
+	}
+	if err := s.inStep(ctx); err != nil {
+		return err
+	}
+	modem := s.line.modem
+	switch r {
+	case BearerRung:
+		modem.Hangup(ctx)
+		s.attached = false
+		return modem.CloseBearer(ctx)
+	case RadioRung:
+		modem.Hangup(ctx)
+		s.attached = false
+		if err := modem.Radio(ctx, false); err != nil {
+			return err
+		}
+		if err := s.pause(ctx, radioRest); err != nil {
+			return err
+		}
+		return modem.Radio(ctx, true)
+	}
+	return nil
+}
+
+// radioRest is how long the radio stays off (vendor FAQ: 5 s between CFUN=0 and
+// CFUN=1).
+const radioRest = 5 * time.Second
+
+// inStep resyncs the engine if a command was left without an answer.
+func (s *Session) inStep(ctx context.Context) error {
+	if s.line == nil || s.line.modem.InSync() {
+		return nil
+	}
+	select {
+	case <-s.line.dead:
+		return s.line.err
+	default:
+	}
+	return s.line.modem.Resync(ctx)
+}
+
+// reset restarts the module: by AT+RESET if it still listens, and by the
+// configured command in any case that it does not.
+func (s *Session) reset(ctx context.Context) error {
+	s.resets.spend(time.Now())
+	s.attached = false
+	s.warn("module-reset", "resetting the module")
+	var err error
+	if s.line == nil {
+		err = errors.New("the port is not open")
+	} else if err = s.inStep(ctx); err == nil {
+		err = s.line.modem.Reset(ctx)
+	}
+	if err != nil && len(s.Modem.ResetCommand) > 0 {
+		err = s.runResetCommand(ctx)
+	}
+	s.dropLine()
+	return err
+}
+
+// resetCommandLimit bounds the configured reset program.
+const resetCommandLimit = 30 * time.Second
+
+func (s *Session) runResetCommand(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, resetCommandLimit)
+	defer cancel()
+	argv := s.Modem.ResetCommand
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.WaitDelay = time.Second
+	if output, err := cmd.CombinedOutput(); err != nil {
+		s.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: "reset-command", Detail: fmt.Sprintf("%s: %v", argv[0], err)})
+		s.Log.Error("the reset command failed", zap.String("program", argv[0]), zap.Error(err), zap.ByteString("output", output[:min(len(output), 500)]))
+		return fmt.Errorf("reset command %s: %w", argv[0], err)
+	}
+	return nil
+}

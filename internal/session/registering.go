@@ -1,0 +1,68 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"airbridged/internal/provision"
+	"airbridged/internal/secret"
+)
+
+// deviceSecret finds the DeviceSecret: the one provisioned by hand, one that
+// the cloud handed out and the disk has not taken yet, or the stored one.
+func (s *Session) deviceSecret() (secret.Text, bool, error) {
+	if !s.Device.DeviceSecret.Empty() {
+		return s.Device.DeviceSecret, true, nil
+	}
+	if !s.unsaved.Empty() {
+		// Durable before it is used: until it is on disk there is nothing to use.
+		if err := s.Store.SaveDeviceSecret(s.identity, s.unsaved); err != nil {
+			return secret.Text{}, false, err
+		}
+		s.unsaved = secret.Text{}
+	}
+	return s.Store.DeviceSecret(s.identity)
+}
+
+// registering asks the cloud for the DeviceSecret, which it gives out once
+// (vendor guide, part 3). The store is proven writable before the request.
+func (s *Session) registering(ctx context.Context) (State, error) {
+	_, known, err := s.deviceSecret()
+	switch {
+	case err != nil:
+		return Registering, storeFailure(err)
+	case known:
+		return s.afterAttach()
+	case s.Device.ProductSecret.Empty():
+		return Registering, &Failure{Cause: SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
+	}
+	if err := s.Store.Prove(); err != nil {
+		return Registering, storeFailure(err)
+	}
+	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
+	reply, err := s.post(ctx, s.Cloud.RegisterURL, body)
+	if err != nil {
+		return Registering, err
+	}
+	issued, err := provision.ParseRegister(reply, s.identity)
+	if err != nil {
+		return Registering, postFailure(err)
+	}
+	s.unsaved = issued
+	if _, _, err := s.deviceSecret(); err != nil {
+		return Registering, storeFailure(err)
+	}
+	s.Log.Info("registered: the cloud handed out the device secret, and it is stored")
+	return s.afterAttach()
+}
+
+// post sends a request through the module, and sorts what can become of it.
+func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
+	s.health.expect(s.Cloud.Timeouts.HTTP)
+	reply, err := s.line.modem.Post(ctx, url, body)
+	s.Recorder.CloudBytes("handshake", httpBytes(len(url)+len(body)+len(reply)))
+	if err != nil {
+		return nil, postFailure(s.unanswered(HTTPFailed, err))
+	}
+	return reply, nil
+}

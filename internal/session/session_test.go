@@ -1,0 +1,522 @@
+package session_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"airbridged/internal/airsim"
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+	"airbridged/internal/secret"
+	"airbridged/internal/session"
+)
+
+// The vendor's guide, command by command: this is the sequence that its reader
+// would type, from AT to the PUBACK of a QoS 1 message, with the guide's own
+// values and lengths: bodies of 120 and 112 bytes, answers of 149 and 128. The
+// file shows the whole dialogue but for the plain OKs.
+func TestGuideSequenceIsGolden(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{
+			module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false },
+			cloud:  func(o *airsim.CloudOptions) { *o = airsim.GuideOptions() },
+			session: func(o *session.Options) {
+				o.Random = func() string { return "123456" }
+				o.Subscribe = []bus.Filter{{Topic: "/${productKey}/${deviceName}/get", QoS: 0}}
+			},
+		})
+		defer w.end()
+		w.begin()
+		seen := w.reaches(2*time.Minute, session.Online, "")
+		want := "probing attaching registering authenticating connecting online"
+		if got := strings.Join(eventStates(seen), " "); got != want {
+			t.Fatalf("states %s, want %s", got, want)
+		}
+		if m := w.publish(update, 0, "test0"); m.State != outbox.Sent {
+			t.Fatalf("QoS 0 ended as %s", m.State)
+		}
+		if m := w.publish(update, 1, "test1"); m.State != outbox.Acked {
+			t.Fatalf("QoS 1 ended as %s", m.State)
+		}
+		var b strings.Builder
+		for _, e := range w.module.Transcript() {
+			switch e.Dir {
+			case airsim.DirCommand:
+				fmt.Fprintf(&b, "> %s\n", e.Text)
+			case airsim.DirData:
+				fmt.Fprintf(&b, ">> %s\n", e.Text)
+			case airsim.DirLine:
+				if e.Text != "OK" {
+					fmt.Fprintf(&b, "< %s\n", e.Text)
+				}
+			}
+		}
+		golden(t, "guide-sequence.golden", b.String())
+	})
+}
+
+// Whatever is wrong with configuration, credentials, SIM or account has its own
+// cause and a hint, is tried again at a pace the cloud can bear, and never
+// resets the module; and the day it is put right, the session comes up by itself.
+func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		setup   setup
+		do      []string // orders to module or cloud before the start
+		cause   session.Cause
+		mend    []string // orders that put it right; none: a person would change the configuration
+		perHour int      // the most requests or connects that the cloud may see in an hour
+	}{
+		{
+			name:  "unsupported firmware",
+			setup: setup{module: func(o *airsim.Options) { o.Personality = "unsupported" }},
+			cause: session.FirmwareUnsupported,
+		},
+		{
+			name:  "no SIM",
+			setup: setup{module: func(o *airsim.Options) { o.NoSIM = true }},
+			cause: session.SIMMissing, mend: []string{"sim inserted"},
+		},
+		{
+			name:  "SIM with a PIN",
+			do:    []string{"sim pin"},
+			cause: session.SIMMissing,
+		},
+		{
+			name:  "wrong APN",
+			setup: setup{module: func(o *airsim.Options) { o.APN = "cmnet" }},
+			cause: session.BearerFailed,
+		},
+		{
+			name:  "no network",
+			do:    []string{"service lost"},
+			cause: session.NotRegistered, mend: []string{"service back"},
+		},
+		{
+			name:  "registration switched off",
+			do:    []string{"registration off"},
+			cause: session.RegistrationDisabled, mend: []string{"registration on"}, perHour: 30,
+		},
+		{
+			name:  "activated before",
+			do:    []string{"register 6289 count=all"},
+			cause: session.AlreadyActivated, perHour: 30,
+		},
+		{
+			name:  "wrong product secret",
+			setup: setup{session: func(o *session.Options) { o.Device.ProductSecret = secret.New("AnotherSecret123") }},
+			cause: session.SignatureRefused, perHour: 30,
+		},
+		{
+			name:  "wrong product key",
+			setup: setup{session: func(o *session.Options) { o.Device.ProductKey = "b1KCi45LcCp" }},
+			cause: session.ProductUnknown, perHour: 30,
+		},
+		{
+			name:  "wrong device secret",
+			setup: setup{session: func(o *session.Options) { o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8") }},
+			cause: session.SignatureRefused, perHour: 30,
+		},
+		{
+			name: "wrong device secret, direct",
+			setup: setup{session: func(o *session.Options) {
+				o.Cloud.HTTPSAuth = false
+				o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8")
+			}},
+			cause: session.ConnAckRefused, perHour: 30,
+		},
+		{
+			name:  "device disabled",
+			setup: setup{},
+			do:    []string{"connack refuse count=all"},
+			cause: session.ConnAckRefused, perHour: 60,
+		},
+		{
+			name:  "cloud asks to slow down",
+			do:    []string{"register 429 count=all"},
+			cause: session.CloudError, perHour: 60,
+		},
+		{
+			name:  "no DNS",
+			do:    []string{"http-status 603 count=all"},
+			cause: session.HTTPFailed,
+		},
+		{
+			name:  "no way to the server",
+			do:    []string{"connect fail count=all"},
+			cause: session.ConnectFailed,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.setup)
+				defer w.end()
+				for _, order := range c.do {
+					w.order(order)
+				}
+				w.begin()
+				begun := time.Now()
+				w.reaches(10*time.Minute, session.Recovering, c.cause)
+				st := w.board.Status()
+				if st.Cause != string(c.cause) || st.Hint == "" || st.NextAttemptAt == nil {
+					t.Errorf("status %+v does not say what is wrong, what to do, and when it is tried again", st)
+				}
+				time.Sleep(time.Hour - time.Since(begun))
+				if n := w.resets(); n > 0 {
+					t.Errorf("the module was reset %d times", n)
+				}
+				counters := w.cloud.Counters()
+				asked := int(counters.Registrations + counters.RegistrationsRefused + counters.Auths + counters.AuthsRefused + counters.Connects + counters.Refused)
+				if c.perHour > 0 && asked > c.perHour {
+					t.Errorf("the cloud was asked %d times in an hour, more than %d", asked, c.perHour)
+				}
+				if counters.OverRate > 0 {
+					t.Errorf("%d connects were over the cloud's limit", counters.OverRate)
+				}
+				if err := w.session.Healthy(); err != nil {
+					t.Errorf("waiting is not being stuck: %v", err)
+				}
+				if len(c.mend) == 0 {
+					return
+				}
+				for _, order := range c.mend {
+					w.order(order)
+				}
+				w.reaches(20*time.Minute, session.Online, "")
+				if m := w.publish(update, 1, "at last"); m.State != outbox.Acked {
+					t.Errorf("the message ended as %s", m.State)
+				}
+			})
+		})
+	}
+}
+
+// Promise 2: the outcome of a publish is unknown when its PUBACK does not come
+// in time. The session is torn down before anything else is published, so that
+// the late PUBACK, which carries no id, is not taken for the next message's.
+func TestP32LatePubAckIsNeverAnotherMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("puback late 40s")
+		first := w.append(update, 1, "first")
+		second := w.append(update, 1, "second")
+		w.reaches(time.Minute, session.Recovering, session.PubAckTimeout)
+		if m, _ := w.queue.Get(first); m.State != outbox.Queued {
+			t.Fatalf("a message of unknown outcome is %s, want it back in the queue", m.State)
+		}
+		if m := w.settled(first); m.State != outbox.Acked || m.Attempts != 2 {
+			t.Errorf("first: %s after %d attempts, want acked after 2", m.State, m.Attempts)
+		}
+		if m := w.settled(second); m.State != outbox.Acked || m.Attempts != 1 {
+			t.Errorf("second: %s after %d attempts, want acked after 1", m.State, m.Attempts)
+		}
+		if got := w.payloads(); got != "first first second" {
+			t.Errorf("the cloud got %q", got)
+		}
+		// Between the two attempts the module was told to end its session.
+		dialogue := strings.Join(w.commands(), "\n")
+		again := strings.LastIndex(dialogue, "first")
+		if hangup := strings.LastIndex(dialogue[:again], "AT+MIPCLOSE"); hangup < strings.Index(dialogue, "first") {
+			t.Errorf("published again without a tear-down in between:\n%s", dialogue)
+		}
+	})
+}
+
+// P34: CLOSED at any moment of a publish. The message is acknowledged in the
+// end, exactly once for the program, and goes out again only if its outcome was
+// unknown.
+func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
+	t.Parallel()
+	for delay := range 14 {
+		t.Run(fmt.Sprint(delay*10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{module: func(o *airsim.Options) { o.Baud = 9600; o.Latency = false }, session: func(o *session.Options) { o.Modem.Baud = 9600 }})
+				defer w.end()
+				w.begin()
+				w.reaches(5*time.Minute, session.Online, "")
+				id := w.append(update, 1, "payload")
+				time.Sleep(time.Duration(delay) * 10 * time.Millisecond)
+				w.order("closed")
+				if m := w.settled(id); m.State != outbox.Acked {
+					t.Errorf("ended as %s", m.State)
+				}
+				if n := strings.Count(w.payloads(), "payload"); n < 1 || n > 2 {
+					t.Errorf("the cloud got it %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// P33, P36, P37, P40 and their like: whatever happens to an online session, it
+// is noticed within its bound, and the next session has its subscriptions.
+func TestWedgesOfAnOnlineSession(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		order  string
+		within time.Duration // until it is noticed
+		cause  session.Cause
+	}{
+		{"P33 closed", "closed", time.Second, session.Closed},
+		{"P40 closed is lost", "silent-closed", 35 * time.Second, session.Closed},
+		{"P37 silent reboot", "reboot", 35 * time.Second, ""}, // no boot line is visible before training: silence, then the echo is back
+		{"bearer lost, colon", "pdp-deact colon", 35 * time.Second, session.BearerFailed},
+		{"bearer lost, plain", "pdp-deact plain", 35 * time.Second, session.BearerFailed},
+		{"bearer lost, CGEV", "pdp-deact cgev", 35 * time.Second, session.BearerFailed},
+		{"P41 kicked by a twin", "kick", time.Second, session.Kicked},
+		{"SIM pulled", "sim removed", 35 * time.Second, session.SIMMissing},
+		{"silence", "silence 20s", 60 * time.Second, session.OutOfSync},
+		{"outage of the cloud", "outage on", time.Second, session.Closed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{})
+				defer w.end()
+				w.begin()
+				w.reaches(5*time.Minute, session.Online, "")
+				sub, err := w.hub.Subscribe([]string{get})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer sub.Close()
+				w.order(c.order)
+				w.reaches(c.within, session.Recovering, c.cause)
+				switch c.name {
+				case "SIM pulled":
+					w.order("sim inserted")
+				case "outage of the cloud":
+					time.Sleep(30 * time.Minute)
+					w.order("outage off")
+				}
+				w.reaches(15*time.Minute, session.Online, "")
+				if m := w.publish(update, 1, "after"); m.State != outbox.Acked {
+					t.Errorf("a message ended as %s", m.State)
+				}
+				synctest.Wait()
+				if !w.hub.IsGranted(get) {
+					t.Error("online without its subscription")
+				}
+				if n := w.count("ATE0"); c.order == "reboot" && n < 2 {
+					t.Error("the module restarted and was not set up again")
+				}
+				if n := w.cloud.Counters().Registrations; n != 1 {
+					t.Errorf("%d registrations, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// P35: a message that the module refuses whatever is done must not hold up the
+// ones behind it.
+func TestP35PoisonMessageIsSetAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order(`error AT+MPUB count=3`)
+		poison := w.append(update, 1, "poison")
+		good := w.append(update, 1, "good")
+		if m := w.settled(poison); m.State != outbox.Rejected || m.Reason == "" {
+			t.Errorf("poison ended as %s (%q)", m.State, m.Reason)
+		}
+		if m := w.settled(good); m.State != outbox.Acked {
+			t.Errorf("the message behind it ended as %s", m.State)
+		}
+		if st := w.board.Status(); st.State != string(session.Online) {
+			t.Errorf("the session is %s: one message took it down", st.State)
+		}
+	})
+}
+
+// P39: a command that timed out is not the daemon being asked to stop.
+func TestP39TimeoutIsNotShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("mute AT+MQTTSTATU")
+		w.reaches(time.Minute, session.Recovering, session.OutOfSync)
+		w.reaches(5*time.Minute, session.Online, "")
+	})
+}
+
+// A token that the cloud no longer takes costs one new token, not a wait.
+func TestExpiredTokenIsRenewedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("expire-tokens")
+		w.order("closed")
+		w.reaches(time.Minute, session.Recovering, session.ConnAckRefused)
+		refused := time.Now()
+		w.reaches(time.Minute, session.Online, "")
+		if d := time.Since(refused); d > 30*time.Second {
+			t.Errorf("back only after %v", d)
+		}
+		if n := w.cloud.Counters().Auths; n != 2 {
+			t.Errorf("%d tokens were fetched, want 2", n)
+		}
+	})
+}
+
+// Promise 3: a restart, or a hundred, never registers again, and with a token
+// in the cache not even asks for another.
+func TestRestartsUseWhatIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+		defer w.end()
+		for range 10 {
+			w.begin()
+			w.reaches(5*time.Minute, session.Online, "")
+			w.halt()
+		}
+		c := w.cloud.Counters()
+		if c.Registrations != 1 || c.Auths != 1 || c.Connects != 10 || c.OverRate != 0 {
+			t.Errorf("10 starts cost %+v", c)
+		}
+	})
+}
+
+// A directory that cannot be written is found out before the cloud is asked for
+// a secret that it gives away only once.
+func TestUnwritableStateNeverCostsTheIdentity(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Log("root may write anywhere: the directory is taken away instead")
+	}
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		state := filepath.Join(w.dir, "state")
+		if err := os.Rename(state, state+".gone"); err != nil {
+			t.Fatal(err)
+		}
+		w.begin()
+		w.reaches(10*time.Minute, session.Recovering, session.StateUnwritable)
+		time.Sleep(30 * time.Minute)
+		if c := w.cloud.Counters(); c.Registrations != 0 {
+			t.Fatalf("%d registrations without a place to keep the answer", c.Registrations)
+		}
+		if err := os.Rename(state+".gone", state); err != nil {
+			t.Fatal(err)
+		}
+		w.reaches(10*time.Minute, session.Online, "")
+		if c := w.cloud.Counters(); c.Registrations != 1 {
+			t.Fatalf("%d registrations, want 1", c.Registrations)
+		}
+	})
+}
+
+// Local programs come and go: their filters are subscribed at the cloud while
+// somebody listens, each once, and given back afterwards.
+func TestSubscriptionsFollowTheListeners(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		one, err := w.hub.Subscribe([]string{get})
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := w.hub.Subscribe([]string{get})
+		if err != nil {
+			t.Fatal(err)
+		}
+		item, err := one.Next(t.Context())
+		if err != nil || item.Granted != get {
+			t.Fatalf("the first item is %+v, %v; want the grant", item, err)
+		}
+		w.cloud.Push(get, 1, []byte("down"))
+		for _, s := range []*bus.Subscription{one, two} {
+			for {
+				item, err := s.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if item.Message != nil {
+					if string(item.Message.Payload) != "down" {
+						t.Errorf("received %q", item.Message.Payload)
+					}
+					break
+				}
+			}
+		}
+		one.Close()
+		two.Close()
+		time.Sleep(10 * time.Second)
+		if subs, unsubs := w.count("AT+MSUB"), w.count("AT+MUNSUB"); subs != 1 || unsubs != 1 {
+			t.Errorf("%d subscribe and %d unsubscribe commands, want one each", subs, unsubs)
+		}
+	})
+}
+
+// A module that stays dead is reset within its budget and not beyond, and a
+// module that comes back is found.
+func TestP38LadderStaysWithinItsBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reset := filepath.Join(t.TempDir(), "reset")
+		w := newWorld(t, setup{session: func(o *session.Options) {
+			o.Modem.ResetCommand = []string{"sh", "-c", "echo reset >> " + reset}
+		}})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("hang")
+		time.Sleep(3 * time.Hour)
+		data, err := os.ReadFile(reset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(data), "reset"); n < 3 || n > 3*4 {
+			t.Errorf("%d hard resets in 3 hours, want some and at most 4 an hour", n)
+		}
+		w.order("reset")
+		w.reaches(10*time.Minute, session.Online, "")
+	})
+}
+
+// P37: a module restarts while nothing goes on. Its boot lines are not visible
+// before the baud rate is trained, CLOSED was never printed, and AT+MQTTSTATU
+// answers as if nothing were wrong but a lost session; the echo gives it away.
+func TestP37RestartIsSeenByTheEcho(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }})
+		defer w.end()
+		w.begin()
+		w.reaches(time.Minute, session.Online, "")
+		w.order("reboot")
+		w.reaches(35*time.Second, session.Recovering, session.Rebooted)
+		w.reaches(time.Minute, session.Online, "")
+		if n := w.count("ATE0"); n != 2 {
+			t.Errorf("the module was set up %d times, want twice", n)
+		}
+	})
+}

@@ -1,0 +1,337 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"airbridged/internal/air"
+	"airbridged/internal/airsim"
+	"airbridged/internal/bus"
+	"airbridged/internal/config"
+	"airbridged/internal/outbox"
+	"airbridged/internal/provision"
+	"airbridged/internal/secret"
+	"airbridged/internal/session"
+)
+
+const (
+	update = "/" + airsim.GuideProductKey + "/" + airsim.GuideDeviceName + "/update"
+	get    = "/" + airsim.GuideProductKey + "/" + airsim.GuideDeviceName + "/get"
+)
+
+// world is a session on a simulated module and cloud, all in one synctest
+// bubble: time is virtual, and nothing is real but the state directory.
+type world struct {
+	*testing.T
+	options session.Options
+	cloud   *airsim.Cloud
+	module  *airsim.Module
+	queue   *outbox.Queue
+	hub     *bus.Hub
+	board   *bus.Board
+	store   *provision.Store
+	dir     string
+	log     *logBuffer
+	meter   *meter
+
+	stopModule context.CancelFunc
+	moduleDone chan error
+	stop       context.CancelFunc
+	done       chan error
+	session    *session.Session
+}
+
+// setup says how a world differs from the usual one.
+type setup struct {
+	module  func(*airsim.Options)
+	cloud   func(*airsim.CloudOptions)
+	session func(*session.Options)
+}
+
+// newWorld builds everything and starts the module, but not the session.
+func newWorld(t *testing.T, s setup) *world {
+	t.Helper()
+	cloudOptions := airsim.CloudOptions{
+		Products: map[string]airsim.Product{airsim.GuideProductKey: {Secret: airsim.GuideProductSecret}},
+		Seed:     1,
+	}
+	if s.cloud != nil {
+		s.cloud(&cloudOptions)
+	}
+	moduleOptions := airsim.Options{Personality: "air780ep", Latency: true, RTT: 50 * time.Millisecond, Seed: 1}
+	if s.module != nil {
+		s.module(&moduleOptions)
+	}
+	w := &world{T: t, cloud: airsim.NewCloud(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
+	var err error
+	if w.module, err = airsim.New(w.cloud, moduleOptions); err != nil {
+		t.Fatal(err)
+	}
+	if w.store, err = provision.Open(filepath.Join(w.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	w.queue = outbox.New(outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000})
+	w.hub, w.board = bus.NewHub(), bus.NewBoard()
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), w.log, zap.DebugLevel)
+	log := zap.New(core)
+	defaults := config.Default()
+	w.options = session.Options{
+		Device: session.Device{ProductKey: airsim.GuideProductKey, ProductSecret: secret.New(airsim.GuideProductSecret)},
+		Cloud: session.Cloud{
+			HTTPSAuth: true, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
+			Host: airsim.GuideProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
+			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
+		},
+		Modem:    session.Modem{Baud: 115200, APN: "CMIOT"},
+		Recovery: session.Recovery(defaults.Recovery),
+		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
+		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board,
+		Expand:   config.Expand,
+		Carrier:  session.NewCarrier(filepath.Join(w.dir, "state"), 0, log),
+		Recorder: w.meter, Log: log, Seed: 1,
+	}
+	if s.session != nil {
+		s.session(&w.options)
+	}
+	ctx, stopModule := context.WithCancel(t.Context())
+	w.stopModule, w.moduleDone = stopModule, make(chan error, 1)
+	go func() { w.moduleDone <- w.module.Run(ctx) }()
+	return w
+}
+
+// begin starts the session.
+func (w *world) begin() {
+	w.Helper()
+	w.session = session.New(w.options)
+	ctx, stop := context.WithCancel(w.Context())
+	w.stop, w.done = stop, make(chan error, 1)
+	go func() { w.done <- w.session.Run(ctx) }()
+}
+
+// end stops the session and the module, and waits for both: a goroutine left
+// behind makes the bubble fail.
+func (w *world) end() {
+	w.Helper()
+	if w.stop != nil {
+		w.halt()
+	}
+	w.stopModule()
+	if err := <-w.moduleDone; err != nil && w.Context().Err() == nil {
+		w.Errorf("module: %v", err)
+	}
+	if w.Failed() {
+		w.Logf("%s", w.timeline())
+		w.Logf("%s", w.log)
+	}
+}
+
+// halt asks the session to stop and waits until it has.
+func (w *world) halt() {
+	w.Helper()
+	w.stop()
+	if err := <-w.done; err != nil {
+		w.Errorf("session ended with %v", err)
+	}
+	w.stop = nil
+}
+
+// reaches waits for a state, and for a cause if one is given, at most limit of
+// virtual time, and returns the events up to there.
+func (w *world) reaches(limit time.Duration, state session.State, cause session.Cause) []bus.Event {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), limit)
+	defer cancel()
+	watch := w.board.Watch()
+	defer watch.Close()
+	var seen []bus.Event
+	for {
+		e, err := watch.Next(ctx)
+		if err != nil {
+			w.Fatalf("%s %s was not reached within %v; seen: %+v\n%s\n%s", state, cause, limit, seen, w.timeline(), w.log)
+		}
+		seen = append(seen, e)
+		if e.Type == bus.StateEvent && e.To == string(state) && (cause == "" || e.Cause == string(cause)) {
+			return seen
+		}
+	}
+}
+
+// order gives the module, or the cloud behind it, a command of the fault
+// language.
+func (w *world) order(command string) {
+	w.Helper()
+	if _, err := w.module.Do(command); err != nil {
+		w.Fatalf("order %q: %v", command, err)
+	}
+}
+
+// append puts a message into the outbox and returns its id.
+func (w *world) append(topic string, qos byte, payload string) string {
+	w.Helper()
+	m, err := w.queue.Append(w.Context(), outbox.Message{Topic: topic, QoS: qos, Payload: []byte(payload), Priority: outbox.Normal})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return m.ID
+}
+
+// payloads is what the cloud got, in order.
+func (w *world) payloads() string {
+	var list []string
+	for _, m := range w.cloud.Messages() {
+		list = append(list, string(m.Payload))
+	}
+	return strings.Join(list, " ")
+}
+
+// publish puts a message into the outbox and waits for its final state.
+func (w *world) publish(topic string, qos byte, payload string) outbox.Message {
+	w.Helper()
+	return w.settled(w.append(topic, qos, payload))
+}
+
+func (w *world) settled(id string) outbox.Message {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 24*time.Hour)
+	defer cancel()
+	m, err := w.queue.Wait(ctx, id)
+	if err != nil {
+		w.Fatalf("message %s: %v\n%s\n%s", id, err, w.timeline(), w.log)
+	}
+	return m
+}
+
+// commands are the AT commands that the module was given so far.
+func (w *world) commands() []string {
+	var list []string
+	for _, e := range w.module.Transcript() {
+		if e.Dir == airsim.DirCommand {
+			list = append(list, e.Text)
+		}
+	}
+	return list
+}
+
+// count says how many commands began with a prefix.
+func (w *world) count(prefix string) int {
+	n := 0
+	for _, c := range w.commands() {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// timeline is the dialogue with times, for a failing test.
+func (w *world) timeline() string {
+	var b strings.Builder
+	entries := w.module.Transcript()
+	for _, e := range entries[max(0, len(entries)-120):] {
+		b.WriteString(e.At.Format("15:04:05.000 ") + e.Dir + " " + e.Text + "\n")
+	}
+	return b.String()
+}
+
+// resets counts the commands that restart the module.
+func (w *world) resets() int { return w.count("AT+RESET") + w.count("AT+CFUN=1,1") }
+
+func eventStates(events []bus.Event) []string {
+	var list []string
+	for _, e := range events {
+		if e.Type == bus.StateEvent {
+			list = append(list, e.To)
+		}
+	}
+	return list
+}
+
+// logBuffer collects the log.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logBuffer) Sync() error { return nil }
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// meter is a recorder that remembers what tests ask for.
+type meter struct {
+	mu        sync.Mutex
+	rungs     []string
+	published []string
+}
+
+func (m *meter) Command(string, string, time.Duration) {}
+func (m *meter) Bytes(string, int)                     {}
+func (m *meter) Resync(string)                         {}
+func (m *meter) URC(string)                            {}
+func (m *meter) State(string)                          {}
+func (m *meter) Transition(string, string, string)     {}
+func (m *meter) Turnaround(time.Duration)              {}
+func (m *meter) InFlight(int)                          {}
+func (m *meter) Signal(*int)                           {}
+func (m *meter) Registered(*bool)                      {}
+func (m *meter) ModemInfo(string, string)              {}
+func (m *meter) CloudBytes(string, int)                {}
+
+func (m *meter) Published(_ int, outcome string, _ time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.published = append(m.published, outcome)
+}
+
+func (m *meter) Recovery(rung, _ string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rungs = append(m.rungs, rung)
+}
+
+func (m *meter) took(rung string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.rungs, rung)
+}
+
+// golden compares a text with a file under testdata; UPDATE=1 writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; got:\n%s\nwant:\n%s", path, got, want)
+	}
+}
