@@ -1,0 +1,147 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Conditions to test for with errors.Is.
+var (
+	// ErrUnreachable: nobody answers on the socket. Nothing was sent.
+	ErrUnreachable = errors.New("airbridged is not reachable")
+	// ErrNotPermitted: the socket may not be opened, or an access rule forbids the topic.
+	ErrNotPermitted = errors.New("not permitted")
+	// ErrTryAgain: the daemon refused for now (429, 503, 507); see Problem.RetryAfter.
+	ErrTryAgain = errors.New("try again later")
+	// ErrFull: the outbox is full by its configured bounds. It is ErrTryAgain too.
+	ErrFull = errors.New("outbox is full")
+	// ErrUnknown: no message with this id is known, or not any more.
+	ErrUnknown = errors.New("message is not known")
+	// ErrTooLarge: the payload is over what the module can carry.
+	ErrTooLarge = errors.New("payload is too large")
+	// ErrNotCarried: the payload has a byte that the module cannot carry.
+	ErrNotCarried = errors.New("payload cannot be carried")
+	// ErrUnhealthy: the daemon answers, but its supervisor makes no progress.
+	ErrUnhealthy = errors.New("airbridged makes no progress")
+)
+
+// ProblemPrefix begins the Type of every problem that the daemon itself found.
+const ProblemPrefix = "urn:airbridged:problem:"
+
+// Problem is a refusal by the daemon (RFC 9457). A publish that was refused was
+// not kept.
+type Problem struct {
+	Type   string `json:"type"`   // stable: ProblemPrefix and a name
+	Title  string `json:"title"`  // what kind of problem, in words
+	Status int    `json:"status"` // HTTP status
+	Detail string `json:"detail"` // what is wrong with this request
+	Hint   string `json:"hint"`   // what to do about it
+
+	// RetryAfter is how long to wait before the next try; 0: the daemon did not say.
+	RetryAfter time.Duration `json:"-"`
+}
+
+func (p *Problem) Error() string {
+	s := "airbridged: " + p.Title
+	if p.Detail != "" {
+		s += ": " + p.Detail
+	}
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+// Is makes the conditions of this package work with errors.Is.
+func (p *Problem) Is(target error) bool {
+	switch target {
+	case ErrNotPermitted:
+		return p.Status == http.StatusForbidden
+	case ErrTryAgain:
+		return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage
+	case ErrFull:
+		return p.Type == ProblemPrefix+"outbox-full"
+	case ErrUnknown:
+		return p.Type == ProblemPrefix+"unknown-message"
+	case ErrTooLarge:
+		return p.Status == http.StatusRequestEntityTooLarge
+	case ErrNotCarried:
+		return p.Status == http.StatusUnprocessableEntity
+	case ErrUnhealthy:
+		return p.Type == ProblemPrefix+"unhealthy"
+	}
+	return false
+}
+
+// readProblem makes a Problem of an answer that is no success.
+func readProblem(resp *http.Response) error {
+	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode), Type: "about:blank"}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		p.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("answer of airbridged: %w", err)
+	}
+	switch contentType := resp.Header.Get("Content-Type"); {
+	case strings.HasPrefix(contentType, "application/problem+json"):
+		if err := json.Unmarshal(body, p); err != nil {
+			return fmt.Errorf("answer of airbridged: %w", err)
+		}
+	case strings.HasPrefix(contentType, "application/json"):
+		// Only /healthz refuses in a form of its own.
+		var h struct{ Detail string }
+		if err := json.Unmarshal(body, &h); err != nil {
+			return fmt.Errorf("answer of airbridged: %w", err)
+		}
+		p.Type, p.Title, p.Detail = ProblemPrefix+"unhealthy", "The daemon makes no progress", h.Detail
+		p.Hint = "the daemon's log says where it hangs; the service manager restarts it when it stays so"
+	default:
+		p.Detail = strings.TrimSpace(string(body))
+	}
+	return p
+}
+
+// connectError is a socket that could not be connected to.
+type connectError struct {
+	socket string
+	err    error
+}
+
+func (e *connectError) Error() string {
+	return fmt.Sprintf("%v: %s: %v (%s)", e.condition(), e.socket, trimSyscall(e.err), e.hint())
+}
+
+// Unwrap gives both the condition and the cause.
+func (e *connectError) Unwrap() []error { return []error{e.condition(), e.err} }
+
+func (e *connectError) condition() error {
+	if errors.Is(e.err, fs.ErrPermission) {
+		return ErrNotPermitted
+	}
+	return ErrUnreachable
+}
+
+func (e *connectError) hint() string {
+	if errors.Is(e.err, fs.ErrPermission) {
+		return "run as a user in the socket's group; see [socket] in the daemon's configuration"
+	}
+	return "is airbridged running? another socket is chosen with $" + SocketVariable
+}
+
+// trimSyscall leaves out "connect:", which says nothing more here.
+func trimSyscall(err error) error {
+	var se *os.SyscallError
+	if errors.As(err, &se) {
+		return se.Err
+	}
+	return err
+}

@@ -1,0 +1,73 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"time"
+)
+
+// QoS is how a message is carried. The zero value means [AtLeastOnce]; it is a
+// word and not a number so that nobody gets 0 for want of saying 1. The cloud
+// has no QoS 2.
+type QoS string
+
+const (
+	// AtLeastOnce: kept until the cloud has acknowledged it (QoS 1).
+	AtLeastOnce QoS = "1"
+	// AtMostOnce: held in memory and sent once, best effort (QoS 0).
+	AtMostOnce QoS = "0"
+)
+
+// Priority is which messages go first. The zero value means
+// [PriorityNormal].
+type Priority string
+
+// Priorities, the highest first. Within one, the order is that of acceptance.
+const (
+	PriorityHigh   Priority = "high"
+	PriorityNormal Priority = "normal"
+	PriorityLow    Priority = "low"
+)
+
+// PublishOptions say how a message is to be treated. The zero value is a
+// message that is kept until the cloud acknowledges it.
+type PublishOptions struct {
+	QoS      QoS
+	Wait     time.Duration // wait so long for the final state, at most 1 h; 0: return once it is kept
+	TTL      time.Duration // give it up when it is older than this; 0: never
+	Priority Priority
+	Latest   bool // replace the still unsent message of the same topic
+}
+
+// Publish hands a message to the daemon; an empty payload is a message. Of the
+// answer, ID, Topic and State are set: [Queued] or [Held] once it is kept, or
+// with Wait the state that was met within that time.
+func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o PublishOptions) (Message, error) {
+	target := "/v1/publish?topic=" + queryEscape(topic)
+	add := func(name, value string) {
+		if value != "" {
+			target += "&" + name + "=" + queryEscape(value)
+		}
+	}
+	add("qos", string(o.QoS))
+	add("priority", string(o.Priority))
+	add("wait", durationOption(o.Wait))
+	add("ttl", durationOption(o.TTL))
+	if o.Latest {
+		add("latest", "1")
+	}
+	m := Message{}
+	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &m); err != nil {
+		return Message{}, err
+	}
+	m.Topic = topic
+	return m, nil
+}
+
+func durationOption(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}

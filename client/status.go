@@ -1,0 +1,73 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Status is the daemon's status. A nil pointer is a value that is not known.
+type Status struct {
+	State         string         `json:"state"` // probing attaching registering authenticating connecting online recovering stopping
+	Cause         string         `json:"cause"` // a word of a closed set; empty while online
+	Hint          string         `json:"hint"`  // what to do, in words
+	Since         time.Time      `json:"since"`
+	Attempt       int            `json:"attempt"`
+	NextAttemptAt *time.Time     `json:"next_attempt_at"`
+	Identity      Identity       `json:"identity"`
+	Modem         Modem          `json:"modem"`
+	Cloud         Cloud          `json:"cloud"`
+	Outbox        Outbox         `json:"outbox"`
+	Counters      StatusCounters `json:"counters"`
+	Version       string         `json:"version"`
+	UptimeSeconds int64          `json:"uptime_seconds"`
+}
+
+// Identity names the device at the cloud.
+type Identity struct {
+	ProductKey string  `json:"product_key"`
+	DeviceName *string `json:"device_name"`
+}
+
+// Modem describes the module and its radio.
+type Modem struct {
+	Model      *string `json:"model"`
+	Firmware   *string `json:"firmware"`
+	IMEI       *string `json:"imei"`
+	ICCID      *string `json:"iccid"`
+	Operator   *string `json:"operator"`
+	SignalDBm  *int    `json:"signal_dbm"` // -113 (none) to -51 (best)
+	Registered *bool   `json:"registered"`
+}
+
+// Cloud describes the way to the cloud.
+type Cloud struct {
+	Host            string `json:"host"`
+	Auth            string `json:"auth"` // "https" or "direct"
+	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+}
+
+// Outbox describes the queue of messages on their way up.
+type Outbox struct {
+	Messages int        `json:"messages"`
+	Bytes    int64      `json:"bytes"`
+	OldestAt *time.Time `json:"oldest_at"`
+	InFlight int        `json:"inflight"`
+}
+
+// StatusCounters count since the daemon started.
+type StatusCounters struct {
+	Acked       uint64     `json:"acked"`    // QoS 1 messages that the cloud acknowledged
+	Sent        uint64     `json:"sent"`     // QoS 0 messages handed to the module
+	Unknown     uint64     `json:"unknown"`  // publishes whose outcome stayed unknown and that are sent again
+	Connects    uint64     `json:"connects"` // MQTT sessions opened
+	Downlink    uint64     `json:"downlink"` // messages received
+	LastAckedAt *time.Time `json:"last_acked_at"`
+}
+
+// Status asks for the daemon's status.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
+}

@@ -1,0 +1,209 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ErrStopped ends a stream when the daemon stops in good order.
+var ErrStopped = errors.New("airbridged is stopping")
+
+// ErrStalled ends a stream on which not even a heartbeat came for 45 s.
+var ErrStalled = errors.New("airbridged has gone silent")
+
+const (
+	// stallTime is three heartbeats of the daemon.
+	stallTime = 45 * time.Second
+	// maxLine bounds a line of a stream in bytes: the largest payload as base64
+	// or with every byte escaped, and room for the rest.
+	maxLine = 1 << 20
+)
+
+// Stream is a sequence of values from the daemon that goes on until the context
+// of its making ends, Close is called, or the daemon or the connection goes.
+// Next is for one goroutine at a time; Close may be called from any.
+type Stream[T any] struct {
+	lines  *bufio.Scanner
+	body   io.Closer
+	ctx    context.Context // of the request; its cause says who ended it
+	cancel context.CancelCauseFunc
+	stall  *time.Timer // runs while Next waits
+	decode decoder[T]
+}
+
+// decoder makes a value of one line of the given type; ok is false for lines
+// that have nothing to say: heartbeats, and what only a newer daemon knows.
+type decoder[T any] func(kind string, data []byte) (v T, ok bool, err error)
+
+// openStream sends the request and returns when the daemon has begun the
+// stream.
+func openStream[T any](ctx context.Context, c *Client, target string, decode decoder[T]) (*Stream[T], error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	resp, err := c.send(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	s := &Stream[T]{lines: bufio.NewScanner(resp.Body), body: resp.Body, ctx: ctx, cancel: cancel, decode: decode}
+	s.lines.Buffer(nil, maxLine)
+	s.stall = time.AfterFunc(stallTime, func() { cancel(ErrStalled) })
+	s.stall.Stop()
+	return s, nil
+}
+
+// Next returns the next value, waiting for it. The stream is over after the
+// first error: [ErrStopped], [ErrStalled], what the context ended with, io.EOF
+// after Close, io.ErrUnexpectedEOF when the daemon was cut off.
+func (s *Stream[T]) Next() (T, error) {
+	var none T
+	defer s.stall.Stop()
+	for {
+		s.stall.Reset(stallTime)
+		if !s.lines.Scan() {
+			return none, s.ending()
+		}
+		var head struct{ Type string }
+		if err := json.Unmarshal(s.lines.Bytes(), &head); err != nil {
+			return none, fmt.Errorf("stream of airbridged: %w", err)
+		}
+		if head.Type == "end" {
+			return none, ErrStopped
+		}
+		v, ok, err := s.decode(head.Type, s.lines.Bytes())
+		if err != nil {
+			return none, fmt.Errorf("stream of airbridged: %w", err)
+		}
+		if ok {
+			return v, nil
+		}
+	}
+}
+
+// ending says why there are no more lines.
+func (s *Stream[T]) ending() error {
+	if cause := context.Cause(s.ctx); cause != nil {
+		return cause
+	}
+	if err := s.lines.Err(); err != nil {
+		return fmt.Errorf("stream of airbridged: %w", err)
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// Line is what the last Next returned as the daemon wrote it: one JSON object
+// without its line end. It is valid until Next is called again.
+func (s *Stream[T]) Line() []byte { return s.lines.Bytes() }
+
+// Close ends the stream; a Next that waits returns io.EOF. It must be called
+// once the stream is not needed any more, also after an error.
+func (s *Stream[T]) Close() error {
+	s.cancel(io.EOF)
+	return s.body.Close()
+}
+
+// Item is one thing that a subscription tells; exactly one field is set. The
+// first item of a stream is Subscribed.
+type Item struct {
+	Subscribed []Grant   // the subscription stands; which filters the cloud has acknowledged by now
+	Message    *Received // a message came down
+	Granted    string    // the cloud has acknowledged this filter; repeats after a reconnect
+	Gap        int       // so many messages were missed here, because this program was too slow
+}
+
+// Grant tells whether the cloud has acknowledged a filter. Until then messages
+// may pass by unseen.
+type Grant struct {
+	Topic   string `json:"topic"`
+	Granted bool   `json:"granted"`
+}
+
+// Received is a message from the cloud.
+type Received struct {
+	Topic      string
+	Payload    []byte
+	ReceivedAt time.Time // when the module handed it over
+}
+
+// Subscribe listens to one or more topic filters, with + for one level and # for
+// all that follow. When it returns, the daemon has the subscription; it keeps
+// the filters subscribed at the cloud for as long as the stream is open.
+func (c *Client) Subscribe(ctx context.Context, filters ...string) (*Stream[Item], error) {
+	query := make([]string, len(filters))
+	for i, f := range filters {
+		query[i] = "topic=" + queryEscape(f)
+	}
+	return openStream(ctx, c, "/v1/subscribe?"+strings.Join(query, "&"), decodeItem)
+}
+
+// decodeItem is the decoder of subscriptions.
+func decodeItem(kind string, data []byte) (it Item, ok bool, err error) {
+	var l struct {
+		Topics     []Grant
+		Topic      string
+		Payload    string
+		Encoding   string
+		ReceivedAt time.Time `json:"received_at"`
+		Dropped    int
+	}
+	if err := json.Unmarshal(data, &l); err != nil {
+		return it, false, err
+	}
+	switch kind {
+	case "subscribed":
+		return Item{Subscribed: l.Topics}, true, nil
+	case "granted":
+		return Item{Granted: l.Topic}, true, nil
+	case "gap":
+		return Item{Gap: l.Dropped}, true, nil
+	case "message":
+		m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt}
+		switch l.Encoding {
+		case "utf-8":
+		case "base64":
+			if m.Payload, err = base64.StdEncoding.DecodeString(l.Payload); err != nil {
+				return it, false, err
+			}
+		default:
+			return it, false, fmt.Errorf("payload with the unknown encoding %q", l.Encoding)
+		}
+		return Item{Message: m}, true, nil
+	}
+	return it, false, nil
+}
+
+// Event is a change of the daemon's state or a warning.
+type Event struct {
+	Type string    `json:"type"` // "state" or "warning"
+	At   time.Time `json:"at"`
+
+	// Of a change of state.
+	From        string  `json:"from"`
+	To          string  `json:"to"`
+	Cause       string  `json:"cause"`
+	Attempt     int     `json:"attempt"`
+	WaitSeconds float64 `json:"wait_seconds"`
+
+	// Of a warning.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Events listens to changes of the daemon's state, beginning with the present
+// one, and to warnings.
+func (c *Client) Events(ctx context.Context) (*Stream[Event], error) {
+	return openStream(ctx, c, "/v1/events", func(kind string, data []byte) (e Event, ok bool, err error) {
+		if kind != "state" && kind != "warning" {
+			return e, false, nil
+		}
+		err = json.Unmarshal(data, &e)
+		return e, err == nil, err
+	})
+}

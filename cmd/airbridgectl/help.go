@@ -1,0 +1,110 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// command is one word of the command line.
+type command struct {
+	name    string
+	args    string // as shown in the usage
+	summary string
+	help    string
+	setup   func(fs *flag.FlagSet) func(e *env, args []string) error // adds flags; returns the work
+}
+
+var commands []command
+
+func init() {
+	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, versionCommand}
+}
+
+func commandNames() string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.name
+	}
+	return strings.Join(names, ", ")
+}
+
+const programHelp = `usage: airbridgectl [--socket PATH] [--json] COMMAND [ARGUMENTS]
+
+The command line of airbridged. Data goes to stdout, messages to stderr.
+
+commands:
+%s
+flags of every command, before or after its name:
+  --socket PATH   the daemon's socket (default $AIRBRIDGE_SOCKET,
+                  then /run/airbridged/airbridged.sock)
+  --json          one JSON object per line
+  --help          help of the program or of a command
+
+examples:
+  airbridgectl status
+  airbridgectl pub /a1b2c3/gw-1/update '{"temperature":21.5}'
+  airbridgectl sub /a1b2c3/gw-1/get
+
+exit status: 0 done, 1 refused, 64 wrong usage, 69 daemon not reachable,
+75 try again later, 77 not permitted, 130 interrupted
+`
+
+// help explains the program or one command.
+func help(e *env, args []string) error {
+	if len(args) == 0 {
+		var list strings.Builder
+		for _, c := range commands {
+			fmt.Fprintf(&list, "  %-26s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+		}
+		_, err := fmt.Fprintf(e.stdout, programHelp, list.String())
+		return err
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			_, err := fmt.Fprintf(e.stdout, "usage: airbridgectl %s\n\n%s", strings.TrimSpace(c.name+" [FLAGS] "+c.args), c.help)
+			return err
+		}
+	}
+	return usageError{fmt.Sprintf("there is no command %q; there are %s", args[0], commandNames())}
+}
+
+// Set by the build with -ldflags "-X main.version=... -X main.commit=...".
+var version, commit string
+
+var versionCommand = command{
+	name:    "version",
+	summary: "print the version of this program",
+	help: `Prints the version, the commit and the Go version that built this program. The
+daemon's own version is in airbridgectl status.
+
+examples:
+  airbridgectl version
+  airbridgectl version --json
+`,
+	setup: func(*flag.FlagSet) func(*env, []string) error { return printVersion },
+}
+
+func printVersion(e *env, args []string) error {
+	if len(args) > 0 {
+		return usageError{"version takes no arguments"}
+	}
+	v, c := version, commit
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && c == "" {
+				c = s.Value
+			}
+		}
+		if v == "" {
+			v = info.Main.Version
+		}
+	}
+	if e.json {
+		return e.printJSON(map[string]string{"version": v, "commit": c, "go": runtime.Version()})
+	}
+	_, err := fmt.Fprintf(e.stdout, "airbridgectl %s, commit %s, %s\n", orUnknown(v), orUnknown(c), runtime.Version())
+	return err
+}

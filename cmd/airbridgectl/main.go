@@ -1,0 +1,210 @@
+// Airbridgectl is the command line of airbridged for people and scripts. It
+// owns nothing: it asks the daemon through package client, writes data to
+// stdout and everything else to stderr, and tells by its exit status what kind
+// of failure it was.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"airbridged/client"
+)
+
+// Exit statuses; those from 64 on are sysexits.h's.
+const (
+	exitOK          = 0
+	exitRefused     = 1   // the daemon refused, or a message came to a bad end
+	exitUsage       = 64  // the command line is wrong
+	exitUnreachable = 69  // the daemon is not there, or went away
+	exitTryAgain    = 75  // the daemon refused for now
+	exitPermission  = 77  // the socket or the topic is not for this user
+	exitInterrupted = 130 // by SIGINT or SIGTERM
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ what string }
+
+func (e usageError) Error() string { return e.what }
+
+// env is what a command works with.
+type env struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout *output
+	stderr io.Writer
+	socket string
+	json   bool
+	client *client.Client
+}
+
+// note tells a person something that is no data.
+func (e *env) note(format string, args ...any) {
+	fmt.Fprintf(e.stderr, "airbridgectl: "+format+"\n", args...)
+}
+
+// printJSON writes one object on one line.
+func (e *env) printJSON(v any) error {
+	enc := json.NewEncoder(e.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// output remembers the first error of stdout, so that a full disk is a failure.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// run is the whole program. args are without the program's name.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	e := &env{ctx: ctx, stdin: stdin, stdout: &output{w: stdout}, stderr: stderr}
+	err := dispatch(e, args)
+	if err == nil && e.stdout.err != nil {
+		err = fmt.Errorf("standard output: %w", e.stdout.err)
+	}
+	if ctx.Err() != nil {
+		return exitInterrupted
+	}
+	return report(e, err)
+}
+
+// dispatch finds the command and runs it.
+func dispatch(e *env, args []string) error {
+	var showHelp, showVersion bool
+	global := flags("airbridgectl", e)
+	global.BoolVar(&showHelp, "help", false, "")
+	global.BoolVar(&showHelp, "h", false, "")
+	global.BoolVar(&showVersion, "version", false, "")
+	if err := global.Parse(args); err != nil {
+		return usageError{err.Error() + "; flags of a command come after its name"}
+	}
+	rest := global.Args()
+	switch {
+	case showVersion:
+		rest = []string{"version"}
+	case showHelp:
+		rest = append([]string{"help"}, rest...)
+	case len(rest) == 0:
+		return usageError{"no command is given"}
+	}
+	if rest[0] == "help" {
+		return help(e, rest[1:])
+	}
+	for _, c := range commands {
+		if c.name == rest[0] {
+			return c.start(e, rest[1:])
+		}
+	}
+	return usageError{fmt.Sprintf("there is no command %q; there are %s and help", rest[0], commandNames())}
+}
+
+// start parses a command's own flags and runs it.
+func (c command) start(e *env, args []string) error {
+	fs := flags(c.name, e)
+	work := c.setup(fs)
+	positional, err := parseAll(fs, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return help(e, []string{c.name})
+	}
+	if err != nil {
+		return usageError{fmt.Sprintf("%s: %v; see airbridgectl %s --help; -- goes before an argument that begins with -", c.name, err, c.name)}
+	}
+	e.client = client.New(e.socket)
+	defer e.client.Close()
+	return work(e, positional)
+}
+
+// flags returns a set with the flags that stand before a command and after it.
+func flags(name string, e *env) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	fs.StringVar(&e.socket, "socket", e.socket, "")
+	fs.BoolVar(&e.json, "json", e.json, "")
+	return fs
+}
+
+// parseAll parses flags that may stand between and after the arguments too. All
+// that follows -- is an argument.
+func parseAll(fs *flag.FlagSet, args []string) (positional []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		rest := fs.Args()
+		parsed := args[:len(args)-len(rest)]
+		if len(rest) == 0 || len(parsed) > 0 && parsed[len(parsed)-1] == "--" {
+			return append(positional, rest...), nil
+		}
+		positional, args = append(positional, rest[0]), rest[1:]
+	}
+}
+
+// report tells a person what went wrong, and a script by the exit status.
+func report(e *env, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if p, ok := errors.AsType[*client.Problem](err); ok {
+		e.note("%s: %s", strings.TrimSuffix(p.Title, "."), p.Detail)
+		if p.Hint != "" {
+			e.note("hint: %s", p.Hint)
+		}
+		if p.RetryAfter > 0 {
+			e.note("try again in %v", p.RetryAfter)
+		}
+	} else {
+		e.note("%v", err)
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintln(e.stderr, "usage: airbridgectl [--socket PATH] [--json] COMMAND; airbridgectl --help tells more")
+	}
+	return status(err)
+}
+
+// status is the exit status for an error.
+func status(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	for _, s := range []struct {
+		when error
+		code int
+	}{
+		{client.ErrNotPermitted, exitPermission},
+		{client.ErrTryAgain, exitTryAgain},
+		{client.ErrUnreachable, exitUnreachable},
+		{client.ErrStopped, exitUnreachable},
+		{client.ErrStalled, exitUnreachable},
+		{io.ErrUnexpectedEOF, exitUnreachable},
+		{context.DeadlineExceeded, exitUnreachable},
+	} {
+		if errors.Is(err, s.when) {
+			return s.code
+		}
+	}
+	return exitRefused
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"airbridged/client"
+)
+
+// keepTime bounds how long the daemon may take to keep a message, over the wait.
+const keepTime = 40 * time.Second
+
+// maxStdin is more than the daemon accepts, so that it is the one to say so.
+const maxStdin = 1 << 20
+
+var pubCommand = command{
+	name:    "pub",
+	args:    "TOPIC [PAYLOAD|-]",
+	summary: "publish a message",
+	help: `Hands a message to the daemon and prints its id and state. Once that is done,
+the daemon keeps the message until the cloud has acknowledged it. PAYLOAD is
+sent as it is; - sends all of standard input, its line ends included; without
+one the message is empty.
+
+flags:
+  --qos N          1: kept until acknowledged (default). 0: best effort
+  --wait DURATION  wait so long for the message's end, as in 10s; at most 1h.
+                   acked and sent are success; expired, dropped and rejected
+                   exit 1; a message that is still waiting is kept, and exits 0
+  --ttl DURATION   give the message up when it is older than this, as in 1h
+  --priority P     high, normal (default) or low
+  --latest         replace the still unsent message of the same topic
+
+examples:
+  airbridgectl pub /a1b2c3/gw-1/update '{"temperature":21.5}'
+  airbridgectl pub --wait 10s /a1b2c3/gw-1/update hello
+  sensor-read | airbridgectl pub --qos 0 /a1b2c3/gw-1/update -
+  airbridgectl pub /a1b2c3/gw-1/update -- -5.5
+`,
+	setup: setupPub,
+}
+
+func setupPub(flags *flag.FlagSet) func(*env, []string) error {
+	var qos, priority string
+	var o client.PublishOptions
+	flags.StringVar(&qos, "qos", "", "")
+	flags.StringVar(&priority, "priority", "", "")
+	flags.DurationVar(&o.Wait, "wait", 0, "")
+	flags.DurationVar(&o.TTL, "ttl", 0, "")
+	flags.BoolVar(&o.Latest, "latest", false, "")
+	return func(e *env, args []string) error {
+		if len(args) < 1 || len(args) > 2 {
+			return usageError{"pub takes a topic and a payload; quote a payload with blanks"}
+		}
+		payload, err := payloadOf(e.stdin, args[1:])
+		if err != nil {
+			return err
+		}
+		o.QoS, o.Priority = client.QoS(qos), client.Priority(priority)
+		return publish(e, args[0], payload, o)
+	}
+}
+
+// payloadOf is the argument, standard input for -, or nothing. To pipe into pub
+// without - would send an empty message and look like success.
+func payloadOf(stdin io.Reader, args []string) ([]byte, error) {
+	switch {
+	case len(args) == 0 && isPiped(stdin):
+		return nil, usageError{"no payload is given, but standard input is a file or a pipe: add - to send it, or '' for an empty message"}
+	case len(args) == 0:
+		return nil, nil
+	case args[0] != "-":
+		return []byte(args[0]), nil
+	}
+	payload, err := io.ReadAll(io.LimitReader(stdin, maxStdin))
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return payload, nil
+}
+
+// isPiped says whether somebody put data before the program on purpose.
+func isPiped(stdin io.Reader) bool {
+	f, ok := stdin.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && (info.Mode().IsRegular() || info.Mode()&fs.ModeNamedPipe != 0)
+}
+
+func publish(e *env, topic string, payload []byte, o client.PublishOptions) error {
+	ctx, cancel := context.WithTimeout(e.ctx, keepTime+max(o.Wait, 0))
+	defer cancel()
+	m, err := e.client.Publish(ctx, topic, payload, o)
+	if err != nil {
+		return err
+	}
+	if err := printAccepted(e, m); err != nil {
+		return err
+	}
+	switch {
+	case m.State == client.Acked, m.State == client.Sent:
+		return nil
+	case m.State.Final():
+		return badEnd(ctx, e, m)
+	case o.Wait > 0:
+		e.note("the cloud has not acknowledged it within %v; the daemon keeps trying", o.Wait)
+	}
+	return nil
+}
+
+func printAccepted(e *env, m client.Message) error {
+	if e.json {
+		return e.printJSON(struct {
+			ID    string       `json:"id"`
+			State client.State `json:"state"`
+		}{m.ID, m.State})
+	}
+	_, err := fmt.Fprintf(e.stdout, "%s %s\n", m.ID, m.State)
+	return err
+}
+
+// badEnd tells why a message will not reach the cloud.
+func badEnd(ctx context.Context, e *env, m client.Message) error {
+	why := ""
+	if full, err := e.client.Message(ctx, m.ID); err == nil && full.Reason != "" {
+		why = ": " + printable(full.Reason)
+	}
+	return errors.New("the message was " + string(m.State) + why)
+}

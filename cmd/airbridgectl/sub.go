@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"airbridged/client"
+)
+
+var subCommand = command{
+	name:    "sub",
+	args:    "FILTER...",
+	summary: "show messages from the cloud as they come",
+	help: `Prints a line for every message whose topic matches one of the filters: the
+topic, a blank, the payload. In a filter + stands for one level and # for all
+that follow. A payload of several lines or with control characters is shown
+quoted, one that is no text as base64: and its bytes; --json is exact.
+
+flags:
+  -n COUNT   end after so many messages
+
+examples:
+  airbridgectl sub /a1b2c3/gw-1/get
+  airbridgectl sub '/sys/a1b2c3/gw-1/#' -n 1
+  airbridgectl sub --json /a1b2c3/gw-1/get | jq -r .payload
+`,
+	setup: func(fs *flag.FlagSet) func(*env, []string) error {
+		var count int
+		fs.IntVar(&count, "n", 0, "")
+		return func(e *env, filters []string) error {
+			switch {
+			case len(filters) == 0:
+				return usageError{"sub takes at least one topic filter"}
+			case count < 0:
+				return usageError{"-n takes a number from 1 on"}
+			}
+			return follow(e, filters, count)
+		}
+	},
+}
+
+// follow prints until count messages came; 0 is no end.
+func follow(e *env, filters []string, count int) error {
+	stream, err := e.client.Subscribe(e.ctx, filters...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }()
+	for seen := 0; count == 0 || seen < count; {
+		it, err := stream.Next()
+		if err != nil {
+			return err
+		}
+		if it.Message != nil {
+			seen++
+		}
+		if e.json {
+			_, err = fmt.Fprintf(e.stdout, "%s\n", stream.Line())
+		} else {
+			err = printItem(e, it)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printItem(e *env, it client.Item) error {
+	switch {
+	case it.Message != nil:
+		_, err := fmt.Fprintf(e.stdout, "%s %s\n", printable(it.Message.Topic), payloadText(it.Message.Payload))
+		return err
+	case it.Gap > 0:
+		e.note("%d messages were missed here: this reader was too slow", it.Gap)
+	case it.Granted != "":
+		e.note("%s: acknowledged by the cloud", printable(it.Granted))
+	}
+	for _, g := range it.Subscribed {
+		if !g.Granted {
+			e.note("%s: waiting for the cloud to acknowledge", printable(g.Topic))
+		}
+	}
+	return nil
+}
+
+// payloadText shows a payload on one line.
+func payloadText(p []byte) string {
+	if !utf8.Valid(p) {
+		return "base64:" + base64.StdEncoding.EncodeToString(p)
+	}
+	s := string(p)
+	if strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}

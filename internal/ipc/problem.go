@@ -1,0 +1,183 @@
+package ipc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+)
+
+// problemPrefix makes a problem's name its type. Names are part of the API.
+const problemPrefix = "urn:airbridged:problem:"
+
+// kind is what all problems of one type have in common.
+type kind struct {
+	name   string
+	status int
+	title  string
+}
+
+var (
+	badOption       = kind{"bad-option", http.StatusBadRequest, "An option is wrong"}
+	badTopic        = kind{"bad-topic", http.StatusBadRequest, "The topic cannot be published to"}
+	badFilter       = kind{"bad-filter", http.StatusBadRequest, "The topic filter cannot be subscribed to"}
+	badBody         = kind{"bad-body", http.StatusBadRequest, "The request body did not arrive whole"}
+	unsupported     = kind{"unsupported", http.StatusBadRequest, "The cloud has no such thing"}
+	reservedTopic   = kind{"reserved-topic", http.StatusForbidden, "The topic is the daemon's own"}
+	noSuchRoute     = kind{"no-such-route", http.StatusNotFound, "There is nothing at this path"}
+	unknownMessage  = kind{"unknown-message", http.StatusNotFound, "The message is not known"}
+	methodNotHere   = kind{"method-not-allowed", http.StatusMethodNotAllowed, "The path exists, but not with this method"}
+	slowBody        = kind{"slow-body", http.StatusRequestTimeout, "The request body came too slowly"}
+	payloadTooLarge = kind{"payload-too-large", http.StatusRequestEntityTooLarge, "The payload is too large"}
+	notCarried      = kind{"payload-not-carried", http.StatusUnprocessableEntity, "The module cannot carry this payload"}
+	internalFault   = kind{"internal", http.StatusInternalServerError, "The daemon failed"}
+	outboxFull      = kind{"outbox-full", http.StatusServiceUnavailable, "The outbox is full"}
+	tooBusy         = kind{"too-busy", http.StatusServiceUnavailable, "Too many programs are connected"}
+	tooManyFilters  = kind{"too-many-filters", http.StatusServiceUnavailable, "The cloud takes no more filters"}
+	notKeptInTime   = kind{"not-kept-in-time", http.StatusServiceUnavailable, "The message could not be kept in time"}
+	diskFailing     = kind{"disk-failing", http.StatusInsufficientStorage, "The disk is full or failing"}
+)
+
+// notKept ends every hint of a refused publish: nothing is half accepted.
+const notKept = "nothing was kept"
+
+// problem is the body of every refusal (RFC 9457). Size, Limit, Offset and Byte
+// are there only when a payload cannot be carried, and tell which byte of how
+// many is in the way.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint"`
+
+	Size   *int `json:"size,omitempty"`
+	Limit  *int `json:"limit,omitempty"`
+	Offset *int `json:"offset,omitempty"`
+	Byte   *int `json:"byte,omitempty"`
+
+	retryAfter time.Duration
+	allow      string
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+func (k kind) problem(detail, hint string) *problem {
+	return &problem{Type: problemPrefix + k.name, Title: k.title, Status: k.status, Detail: detail, Hint: hint}
+}
+
+// contextErrors mean that the outbox ran out of its time, or the daemon of its.
+var contextErrors = []error{context.Canceled, context.DeadlineExceeded}
+
+// diskErrors are what a file system says when it cannot keep a byte.
+var diskErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}
+
+// appendProblem turns what outbox.Append said into a problem. A condition that
+// the outbox learns to report gets its case here.
+func appendProblem(err error) *problem {
+	switch {
+	case errors.Is(err, outbox.ErrFull):
+		p := outboxFull.problem(outboxDetail(err), notKept+"; try again later; "+outboxHint(err))
+		p.retryAfter = 10 * time.Second
+		return p
+	case isAny(err, diskErrors):
+		p := diskFailing.problem(outboxDetail(err), notKept+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
+		p.retryAfter = 30 * time.Second
+		return p
+	case isAny(err, contextErrors):
+		p := notKeptInTime.problem("the outbox did not answer in time", notKept+"; try again, and look at the load of the disk")
+		p.retryAfter = 10 * time.Second
+		return p
+	}
+	return internalFault.problem(outboxDetail(err), notKept+"; the daemon's log has more")
+}
+
+// outboxDetail is what the outbox said, without its hint.
+func outboxDetail(err error) string {
+	if oe, ok := errors.AsType[*outbox.Error](err); ok {
+		return oe.Err.Error()
+	}
+	return err.Error()
+}
+
+// outboxHint is what the outbox advises.
+func outboxHint(err error) string {
+	if oe, ok := errors.AsType[*outbox.Error](err); ok && oe.Hint != "" {
+		return oe.Hint
+	}
+	return "GET /v1/status tells how much waits"
+}
+
+func isAny(err error, targets []error) bool {
+	for _, t := range targets {
+		if errors.Is(err, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// carryProblem is 413 or 422, with the numbers for programs.
+func carryProblem(err error) *problem {
+	ce, ok := errors.AsType[*bus.CarryError](err)
+	if !ok {
+		return notCarried.problem(err.Error(), notKept)
+	}
+	if ce.TooLarge {
+		p := payloadTooLarge.problem(ce.Error(), notKept+"; send it in parts")
+		p.Size, p.Limit = &ce.Size, &ce.Limit
+		return p
+	}
+	b := int(ce.Byte)
+	p := notCarried.problem(ce.Error(), notKept+"; encode the payload, e.g. as base64")
+	p.Offset, p.Byte = &ce.Offset, &b
+	return p
+}
+
+// refuse answers with a problem, and logs what somebody has to look after.
+func (s *serving) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		p = internalFault.problem("the request could not be answered", "the daemon's log has more")
+	}
+	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable {
+		s.o.Log.Warn("request refused", zap.String("route", routeOf(r)), zap.Int("code", p.Status), zap.Error(err))
+	}
+	h := w.Header()
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
+	}
+	if p.allow != "" {
+		h.Set("Allow", p.allow)
+	}
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// writeJSON answers with one JSON document and a line end. An error of the
+// connection is left to the next read of it.
+func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+}
+
+// shown is a client's string, fit for an error: quoted and not too long.
+func shown(s string) string {
+	const most = 64
+	if len(s) > most {
+		return fmt.Sprintf("%q...", s[:most])
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,225 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+)
+
+// publishParams are the options of POST /v1/publish.
+var publishParams = []string{"topic", "qos", "wait", "ttl", "priority", "latest"}
+
+// priorities are the words for outbox.Priority.
+var priorities = map[string]outbox.Priority{"high": outbox.High, "normal": outbox.Normal, "low": outbox.Low}
+
+// accepted is the answer to a publish.
+type accepted struct {
+	ID    string       `json:"id"`
+	State outbox.State `json:"state"`
+}
+
+// publish keeps one message. Everything that can be refused is checked before
+// the outbox is asked, so nothing is ever half accepted.
+func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
+	m, wait, err := publishOptions(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if m.Payload, err = readPayload(w, r); err != nil {
+		return err
+	}
+	if s.o.Carry != nil {
+		if err := s.o.Carry(m.Topic, m.Payload); err != nil {
+			return carryProblem(err)
+		}
+	}
+	if m, err = s.keep(m); err != nil {
+		return appendProblem(err)
+	}
+	status := http.StatusAccepted
+	if wait > 0 {
+		var final bool
+		if m, final = s.await(r, m, wait); final {
+			status = http.StatusOK
+		}
+	}
+	writeJSON(w, status, "application/json", accepted{ID: m.ID, State: m.State})
+	return nil
+}
+
+// publishOptions reads the query of a publish.
+func publishOptions(raw string) (m outbox.Message, wait time.Duration, err error) {
+	q, err := parseQuery(raw, publishParams...)
+	if err != nil {
+		return m, 0, err
+	}
+	if m.Topic, err = q.topic(); err != nil {
+		return m, 0, err
+	}
+	if m.QoS, err = q.qos(); err != nil {
+		return m, 0, err
+	}
+	if m.Priority, err = q.priority(); err != nil {
+		return m, 0, err
+	}
+	if m.Latest, err = q.flag("latest"); err != nil {
+		return m, 0, err
+	}
+	if m.TTL, err = q.duration("ttl", 1, 0); err != nil {
+		return m, 0, err
+	}
+	wait, err = q.duration("wait", 0, maxWait)
+	return m, wait, err
+}
+
+// topic reads the one topic to publish to.
+func (q query) topic() (string, error) {
+	topics := q["topic"]
+	if len(topics) != 1 {
+		return "", badTopic.problem(fmt.Sprintf("%d topics are given", len(topics)), "give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; "+notKept)
+	}
+	if isLocal(topics[0]) {
+		return "", reservedTopic.problem("topics under "+bus.LocalPrefix+" never leave the gateway; only the daemon publishes them", notKept+"; choose a topic of the cloud")
+	}
+	if err := bus.CheckTopic(topics[0]); err != nil {
+		return "", badTopic.problem(err.Error(), notKept+"; the topics that a device may publish to are listed with its product at the cloud")
+	}
+	return topics[0], nil
+}
+
+// isLocal says whether a topic or filter is one that the daemon keeps to itself.
+func isLocal(topic string) bool {
+	return strings.HasPrefix(topic+"/", bus.LocalPrefix)
+}
+
+// qos reads the quality of service: 1 when absent. The cloud knows 0 and 1
+// (Aliyun IoT, MQTT protocol).
+func (q query) qos() (byte, error) {
+	v, given := q.one("qos")
+	switch {
+	case !given, v == "1":
+		return 1, nil
+	case v == "0":
+		return 0, nil
+	case v == "2":
+		return 0, unsupported.problem("the cloud has no QoS 2 (Aliyun IoT, MQTT protocol)", "use qos=1 (at least once) and let the receiver tell duplicates apart; "+notKept)
+	}
+	return 0, badOption.problem("qos="+shown(v)+" is no quality of service", "write qos=1 (kept until the cloud acknowledges; the default) or qos=0 (best effort)")
+}
+
+func (q query) priority() (outbox.Priority, error) {
+	v, given := q.one("priority")
+	if !given {
+		return outbox.Normal, nil
+	}
+	p, ok := priorities[v]
+	if !ok {
+		return 0, badOption.problem("priority="+shown(v)+" is unknown", "write high, normal or low")
+	}
+	return p, nil
+}
+
+// readPayload reads the body within its bounds in size and time. What the
+// module can carry is asked afterwards: its limit counts escaped bytes.
+func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, bodyTooLarge()
+	}
+	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, bodyTooLarge()
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, slowBody.problem(fmt.Sprintf("after %v there are %d bytes of the body", bodyTime, len(payload)), notKept+"; send the whole payload at once")
+	case err != nil:
+		return nil, badBody.problem(fmt.Sprintf("the body broke off after %d bytes: %v", len(payload), err), notKept+"; send as many bytes as Content-Length says")
+	}
+	// With a read deadline, net/http would take its passing for a hang-up.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return payload, nil
+}
+
+func bodyTooLarge() error {
+	limit := maxBody
+	p := payloadTooLarge.problem(fmt.Sprintf("the payload is over %d bytes, and no module carries so much", limit), notKept+"; send it in parts")
+	p.Limit = &limit
+	return p
+}
+
+// keep appends to the outbox. A client that hangs up does not undo it: whoever
+// sends and leaves at once has sent. Only the daemon's own end cuts it short.
+func (s *serving) keep(m outbox.Message) (outbox.Message, error) {
+	ctx, cancel := context.WithTimeout(s.life, appendTime)
+	defer cancel()
+	return s.o.Outbox.Append(ctx, m)
+}
+
+// await waits for the message's final state, and says whether it came. The wait
+// also ends when the client hangs up and when the daemon stops.
+func (s *serving) await(r *http.Request, m outbox.Message, wait time.Duration) (outbox.Message, bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	now, err := s.o.Outbox.Wait(ctx, m.ID)
+	if now.ID != m.ID {
+		return m, false
+	}
+	return now, err == nil
+}
+
+// messageView is the body of GET /v1/messages/{id}.
+type messageView struct {
+	ID         string       `json:"id"`
+	Topic      string       `json:"topic"`
+	QoS        byte         `json:"qos"`
+	Priority   string       `json:"priority"`
+	Latest     bool         `json:"latest"`
+	State      outbox.State `json:"state"`
+	Reason     string       `json:"reason"` // why it was dropped or rejected; else empty
+	Attempts   int          `json:"attempts"`
+	AcceptedAt time.Time    `json:"accepted_at"`
+	ExpiresAt  *time.Time   `json:"expires_at"` // null: never
+}
+
+// message tells what became of one message.
+func (s *serving) message(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	m, err := s.o.Outbox.Get(id)
+	if errors.Is(err, outbox.ErrUnknown) {
+		return unknownMessage.problem("no message with the id "+shown(id)+" is known", "the last 10000 final states are remembered, and none from before a restart: an older message is done, but how is forgotten")
+	}
+	if err != nil {
+		return err
+	}
+	view := messageView{
+		ID: m.ID, Topic: m.Topic, QoS: m.QoS, Latest: m.Latest, State: m.State, Reason: m.Reason,
+		Attempts: m.Attempts, AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt),
+	}
+	for word, p := range priorities {
+		if p == m.Priority {
+			view.Priority = word
+		}
+	}
+	writeJSON(w, http.StatusOK, "application/json", view)
+	return nil
+}
+
+// known makes a time that is not known null.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,176 @@
+package ipc
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+)
+
+// Bounds of the server. A program that needs more of anything is told so.
+const (
+	maxConns   = 256              // connections that are served
+	spareConns = 32               // connections beyond them that are told "too busy"; further ones wait in the kernel
+	maxStreams = 128              // subscriptions and event streams at once
+	maxHeader  = 16 << 10         // bytes of request line and headers
+	maxBody    = 64 << 10         // bytes of payload before the module's own limit is asked
+	maxWait    = time.Hour        // of publish's wait
+	appendTime = 30 * time.Second // for the outbox to keep one message
+
+	headerTime = 5 * time.Second  // for a request's headers to arrive
+	bodyTime   = 30 * time.Second // for a request to arrive whole
+	answerTime = 30 * time.Second // for an answer to be taken
+	idleTime   = 60 * time.Second // for a kept-alive connection's next request
+	lineTime   = 10 * time.Second // for one line of a stream to be taken
+	beatTime   = 15 * time.Second // between two heartbeats of a stream
+	graceTime  = 5 * time.Second  // for requests under way when the daemon stops
+)
+
+// Outbox is what the socket needs of the queue. Its methods are those of
+// outbox.Queue: Append returns only when the message is kept, and an error from
+// it means that nothing was.
+type Outbox interface {
+	Append(ctx context.Context, m outbox.Message) (outbox.Message, error)
+	Get(id string) (outbox.Message, error)
+	Wait(ctx context.Context, id string) (outbox.Message, error)
+	Stats() outbox.Stats
+}
+
+// Recorder counts requests. The route is a pattern out of a closed set, as in
+// "POST /v1/publish", or "other"; code is the HTTP status. d is the time to the
+// answer's first byte: a publish's wait is in it, a stream's life is not.
+type Recorder interface {
+	Request(route string, code int, d time.Duration)
+}
+
+// Options is what a Server is made of. Outbox, Hub and Board are needed; the
+// zero value of all else is useful.
+type Options struct {
+	Outbox   Outbox
+	Hub      *bus.Hub
+	Board    *bus.Board
+	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all
+	Metrics  http.Handler                             // GET /metrics; nil: there is none
+	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
+	Version  string
+	Recorder Recorder // nil: nobody counts
+	Log      *zap.Logger
+}
+
+// Server answers local programs. Make one with New and run it with Serve.
+type Server struct {
+	o     Options
+	begun time.Time
+
+	streams atomic.Int64
+	dropped atomic.Uint64
+}
+
+// Stats counts what the server holds and what it had to drop.
+type Stats struct {
+	Streams        int    // subscriptions and event streams open now
+	StreamsDropped uint64 // streams cut off because their reader took nothing for 10 s
+}
+
+// New returns a server that listens to nothing yet. Its uptime begins now.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Server{o: o, begun: time.Now()}
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	return Stats{Streams: int(s.streams.Load()), StreamsDropped: s.dropped.Load()}
+}
+
+// serving is the server on one listener, for the time of one Serve.
+type serving struct {
+	*Server
+	mux      *http.ServeMux
+	stopping context.Context // ends when no more requests are accepted
+	life     context.Context // ends when those under way have had their time
+	conns    sync.WaitGroup  // a goroutine of net/http each
+}
+
+// Serve answers on l until ctx ends. Then it accepts no more, closes idle
+// connections, ends streams and waits, and gives requests under way 5 s. It
+// returns nil when every connection's goroutine is gone. When l fails, it does
+// the same at once and returns why. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	stopping, stop := context.WithCancel(ctx)
+	defer stop()
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	front := newLimiter(l, maxConns, spareConns)
+	sv := &serving{Server: s, stopping: stopping, life: life}
+	sv.mux = sv.routes()
+	hs := sv.httpServer()
+	accepting := make(chan error, 1)
+	go func() { accepting <- hs.Serve(front) }()
+
+	var failed error
+	select {
+	case err := <-accepting:
+		failed = fmt.Errorf("socket %s: accept: %w", l.Addr(), err)
+		accepting <- nil
+	case <-ctx.Done():
+	}
+	stop()
+	_ = front.Close()
+	grace, cancel := context.WithTimeout(life, graceTime)
+	defer cancel()
+	if err := hs.Shutdown(grace); err != nil {
+		s.o.Log.Warn("requests were cut off at shutdown", zap.Error(err))
+		_ = hs.Close()
+		kill()
+	}
+	<-accepting
+	sv.conns.Wait()
+	return failed
+}
+
+// httpServer is net/http's part, with its bounds. It tells sv.conns of every
+// connection's goroutine.
+func (s *serving) httpServer() *http.Server {
+	return &http.Server{
+		Handler:                      http.HandlerFunc(s.serve),
+		ReadHeaderTimeout:            headerTime,
+		IdleTimeout:                  idleTime,
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return s.life },
+		ConnContext:                  withClient,
+		ErrorLog:                     stdLog(s.o.Log),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.conns.Add(1)
+			case http.StateActive:
+				c.(*conn).fresh.Store(false)
+			case http.StateClosed, http.StateHijacked:
+				s.conns.Done()
+			}
+		},
+	}
+}
+
+// stdLog gives net/http's own complaints (a handler's panic, a failing accept)
+// a place in the daemon's log.
+func stdLog(l *zap.Logger) *log.Logger {
+	std, err := zap.NewStdLogAt(l, zap.WarnLevel)
+	if err != nil {
+		return nil // cannot be: the level exists. nil is net/http's default
+	}
+	return std
+}

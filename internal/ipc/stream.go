@@ -1,0 +1,169 @@
+package ipc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// line is one object of a stream. The type is told apart for server-sent
+// events, whose event name it is.
+type line struct {
+	kind string
+	body any
+}
+
+type heartbeatLine struct {
+	Type string    `json:"type"`
+	At   time.Time `json:"at"`
+}
+
+type endLine struct {
+	Type   string `json:"type"`
+	Reason string `json:"reason"`
+}
+
+// stream writes first and then what next returns, with heartbeats between, until
+// the client leaves or takes nothing, or the daemon stops. next waits until its
+// context ends; what it still has is handed out after that.
+func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, next func(context.Context) (line, error)) error {
+	out := newLineWriter(w, r)
+	w.WriteHeader(http.StatusOK)
+	for _, l := range first {
+		if err := out.write(l); err != nil {
+			s.brokeOff(r, err)
+			return nil
+		}
+	}
+	// From here on a read only serves to see the client leave.
+	_ = out.rc.SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	if err := pump(ctx, out, next); err != nil {
+		s.brokeOff(r, err)
+		return nil
+	}
+	if s.stopping.Err() != nil {
+		_ = out.write(line{"end", endLine{"end", "stopping"}})
+	}
+	return nil
+}
+
+// pump writes lines until ctx ends and next has no more. A heartbeat is due
+// every beatTime, also between many lines.
+func pump(ctx context.Context, out *lineWriter, next func(context.Context) (line, error)) error {
+	for {
+		due := time.Now().Add(beatTime)
+		beat, cancel := context.WithDeadline(ctx, due)
+		more, err := pumpUntil(beat, due, out, next)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if !more && ctx.Err() != nil {
+			return nil
+		}
+		if err := out.write(line{"heartbeat", heartbeatLine{"heartbeat", time.Now().UTC()}}); err != nil {
+			return err
+		}
+	}
+}
+
+// pumpUntil writes lines until the heartbeat is due (more: there may be some
+// left), or until ctx has ended and none is left.
+func pumpUntil(ctx context.Context, due time.Time, out *lineWriter, next func(context.Context) (line, error)) (more bool, err error) {
+	for time.Now().Before(due) {
+		l, err := next(ctx)
+		switch {
+		case err == nil:
+			err = out.write(l)
+		case ctx.Err() != nil:
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// brokeOff logs why a stream ended early, and counts a reader that was stuck.
+func (s *serving) brokeOff(r *http.Request, err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.dropped.Add(1)
+		s.o.Log.Warn("stream cut off: its reader took nothing", zap.String("route", routeOf(r)),
+			zap.Duration("for", lineTime), zap.Uint32("uid", clientOf(r.Context()).peer.UID), zap.Int32("pid", clientOf(r.Context()).peer.PID))
+		return
+	}
+	s.o.Log.Debug("stream broke off", zap.String("route", routeOf(r)), zap.Error(err))
+}
+
+// enterStream takes one of the places for streams; leave gives it back.
+func (s *serving) enterStream() (leave func(), err error) {
+	if s.streams.Add(1) > maxStreams {
+		s.streams.Add(-1)
+		p := tooBusy.problem(fmt.Sprintf("%d streams are open, and no more are served", maxStreams), "subscribe to several filters in one request, close streams that are not needed, and try again")
+		p.retryAfter = 5 * time.Second
+		return nil, p
+	}
+	return func() { s.streams.Add(-1) }, nil
+}
+
+// lineWriter writes one stream. Each line is flushed by itself and has its own
+// deadline, so that a reader that is stuck costs no more than its own goroutine,
+// and that not for ever.
+type lineWriter struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	sse bool
+	buf bytes.Buffer
+	enc *json.Encoder
+}
+
+// newLineWriter chooses the form that the client asked for.
+func newLineWriter(w http.ResponseWriter, r *http.Request) *lineWriter {
+	out := &lineWriter{w: w, rc: http.NewResponseController(w)}
+	contentType := "application/x-ndjson"
+	for _, accept := range r.Header.Values("Accept") {
+		if strings.Contains(accept, "text/event-stream") {
+			out.sse = true
+			contentType = "text/event-stream"
+		}
+	}
+	out.enc = json.NewEncoder(&out.buf)
+	out.enc.SetEscapeHTML(false)
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Connection", "close") // nothing follows a stream
+	return out
+}
+
+func (o *lineWriter) write(l line) error {
+	o.buf.Reset()
+	if o.sse {
+		fmt.Fprintf(&o.buf, "event: %s\ndata: ", l.kind)
+	}
+	if err := o.enc.Encode(l.body); err != nil { // ends with a line feed
+		return err
+	}
+	if o.sse {
+		o.buf.WriteByte('\n')
+	}
+	if err := o.rc.SetWriteDeadline(time.Now().Add(lineTime)); err != nil {
+		return err
+	}
+	if _, err := o.w.Write(o.buf.Bytes()); err != nil {
+		return err
+	}
+	return o.rc.Flush()
+}

@@ -1,0 +1,149 @@
+package ipc
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"airbridged/internal/bus"
+)
+
+type subscribedLine struct {
+	Type   string         `json:"type"`
+	Topics []grantedTopic `json:"topics"`
+}
+
+type grantedTopic struct {
+	Topic   string `json:"topic"`
+	Granted bool   `json:"granted"`
+}
+
+type messageLine struct {
+	Type       string    `json:"type"`
+	Topic      string    `json:"topic"`
+	Payload    string    `json:"payload"`
+	Encoding   string    `json:"encoding"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+type grantedLine struct {
+	Type  string `json:"type"`
+	Topic string `json:"topic"`
+}
+
+type gapLine struct {
+	Type    string `json:"type"`
+	Dropped int    `json:"dropped"`
+}
+
+// subscribe streams the downlink messages of one or more filters.
+func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
+	filters, err := readFilters(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead {
+		newLineWriter(w, r)
+		return nil
+	}
+	leave, err := s.enterStream()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	sub, err := s.o.Hub.Subscribe(filters)
+	switch {
+	case errors.Is(err, bus.ErrTooManyFilters):
+		p := tooManyFilters.problem(err.Error(), "use wildcards, or end subscriptions that are not needed, and try again")
+		p.retryAfter = 30 * time.Second
+		return p
+	case err != nil:
+		return badFilter.problem(err.Error(), "give valid filters")
+	}
+	defer sub.Close()
+	first := subscribedLine{Type: "subscribed"}
+	granted := sub.Granted()
+	for _, f := range filters {
+		first.Topics = append(first.Topics, grantedTopic{f, granted[f]})
+	}
+	return s.stream(w, r, []line{{first.Type, first}}, func(ctx context.Context) (line, error) {
+		it, err := sub.Next(ctx)
+		return itemLine(it), err
+	})
+}
+
+// readFilters reads and checks the filters, each once, in the order given.
+func readFilters(raw string) ([]string, error) {
+	q, err := parseQuery(raw, "topic")
+	if err != nil {
+		return nil, err
+	}
+	var filters []string
+	for _, f := range q["topic"] {
+		if err := bus.CheckFilter(f); err != nil {
+			return nil, badFilter.problem(err.Error(), "+ stands for one level and # for all that follow; in a query, # is written %23")
+		}
+		if isLocal(f) {
+			return nil, reservedTopic.problem("topics under "+bus.LocalPrefix+" are not on this socket", "GET /v1/status and GET /v1/events tell the daemon's state")
+		}
+		if !slices.Contains(filters, f) {
+			filters = append(filters, f)
+		}
+	}
+	switch {
+	case len(filters) == 0:
+		return nil, badFilter.problem("no topic filter is given", "give at least one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/get")
+	case len(filters) > bus.MaxFilters:
+		return nil, badFilter.problem(fmt.Sprintf("%d filters are given; the cloud takes %d of one device", len(filters), bus.MaxFilters), "use wildcards")
+	}
+	return filters, nil
+}
+
+// itemLine is the stream's form of what the hub hands out.
+func itemLine(it bus.Item) line {
+	switch {
+	case it.Message != nil:
+		m := messageLine{Type: "message", Topic: it.Message.Topic, ReceivedAt: it.Message.ReceivedAt.UTC()}
+		m.Payload, m.Encoding = encodePayload(it.Message.Payload)
+		return line{m.Type, m}
+	case it.Gap > 0:
+		return line{"gap", gapLine{"gap", it.Gap}}
+	}
+	return line{"granted", grantedLine{"granted", it.Granted}}
+}
+
+// encodePayload keeps every byte: as text where it is valid UTF-8, else as
+// standard base64 with padding (RFC 4648).
+func encodePayload(p []byte) (text, encoding string) {
+	if utf8.Valid(p) {
+		return string(p), "utf-8"
+	}
+	return base64.StdEncoding.EncodeToString(p), "base64"
+}
+
+// events streams state changes and warnings, beginning with the present state.
+func (s *serving) events(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead {
+		newLineWriter(w, r)
+		return nil
+	}
+	leave, err := s.enterStream()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	watch := s.o.Board.Watch()
+	defer watch.Close()
+	return s.stream(w, r, nil, func(ctx context.Context) (line, error) {
+		e, err := watch.Next(ctx)
+		return line{e.Type, e}, err
+	})
+}
