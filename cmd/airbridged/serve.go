@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"airbridged/internal/air"
+	"airbridged/internal/bus"
+	"airbridged/internal/config"
+	"airbridged/internal/ipc"
+	"airbridged/internal/metrics"
+	"airbridged/internal/outbox"
+	"airbridged/internal/provision"
+	"airbridged/internal/session"
+)
+
+// serve wires the parts together and runs them until ctx ends or one of them
+// fails; the first one out ends all.
+func serve(ctx context.Context, path string, cfg config.Config, warnings []config.Warning, stderr io.Writer) error {
+	log, level := newLogger(cfg.Log, stderr)
+	defer func() { _ = log.Sync() }()
+	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("config", path))
+	for _, w := range warnings {
+		log.Warn("configuration", zap.String("detail", w.String()))
+	}
+	store, err := provision.Open(cfg.State.Dir)
+	if err != nil {
+		return err
+	}
+	queue := outbox.New(outbox.Limits{
+		Bytes: cfg.Outbox.MaxBytes, Messages: cfg.Outbox.MaxMessages, MaxAge: cfg.Outbox.MaxAge,
+		DropOldest: cfg.Outbox.WhenFull == "drop-oldest",
+	})
+	hub, board, meter := bus.NewHub(), bus.NewBoard(), metrics.New(version, commit)
+	observe(meter, queue, hub)
+	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
+	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, carrier, meter, log))
+	server := ipc.New(ipc.Options{
+		Outbox: queue, Hub: hub, Board: board, Carry: carrier.Check, Metrics: meter.Handler(),
+		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
+	})
+	listener, err := ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(ctx, listener) })
+	group.Go(func() error { return supervisor.Run(ctx) })
+	group.Go(func() error { return reloads(ctx, path, cfg, supervisor, level, log) })
+	if cfg.Metrics.Listen != "" {
+		group.Go(func() error { return serveMetrics(ctx, cfg.Metrics.Listen, meter.Handler(), log) })
+	}
+	log.Info("ready", zap.String("socket", cfg.Socket.Path), zap.String("device", cfg.Modem.Device))
+	// Without systemd there is no NOTIFY_SOCKET, and this does nothing.
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	context.AfterFunc(ctx, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) })
+	err = group.Wait()
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+// sessionOptions translates the configuration.
+func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
+	carrier *session.Carrier, meter *metrics.Metrics, log *zap.Logger,
+) session.Options {
+	t := cfg.Cloud.Timeouts
+	return session.Options{
+		Device: session.Device{
+			ProductKey: cfg.Device.ProductKey, DeviceName: cfg.Device.DeviceName,
+			ProductSecret: cfg.Device.ProductSecret, DeviceSecret: cfg.Device.DeviceSecret,
+		},
+		Cloud: session.Cloud{
+			HTTPSAuth: cfg.Cloud.Auth == "https", Sign: provision.Method(cfg.Cloud.Sign),
+			RegisterURL: cfg.Cloud.RegisterURL(), AuthURL: cfg.Cloud.AuthURL(),
+			Host: cfg.Cloud.Host(), Port: cfg.Cloud.MQTTPort, TLS: cfg.Cloud.TLS,
+			Keepalive: cfg.Cloud.Keepalive, Clean: cfg.Cloud.CleanSession,
+			Timeouts: air.Timeouts{
+				Command: t.Command, Bearer: t.Bearer, HTTP: t.HTTP, Connect: t.Connect,
+				ConnAck: t.ConnAck, SubAck: t.SubAck, PubAck: t.PubAck,
+			},
+		},
+		Modem: session.Modem{
+			Baud: cfg.Modem.Baud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload, ResetCommand: cfg.Modem.ResetCommand,
+		},
+		Recovery:  session.Recovery(cfg.Recovery),
+		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
+		Store:     store,
+		Queue:     queue,
+		Subscribe: filters(cfg.Subscribe),
+		Expand:    config.Expand,
+		Hub:       hub,
+		Board:     board,
+		Carrier:   carrier,
+		Recorder:  meter,
+		Log:       log,
+	}
+}
+
+func filters(subscribe []config.Subscribe) []bus.Filter {
+	list := make([]bus.Filter, 0, len(subscribe))
+	for _, s := range subscribe {
+		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS})
+	}
+	return list
+}
+
+// metricsTimeout bounds a scrape, from its first header byte to its last answer
+// byte; Prometheus gives up after 10 s by default.
+const metricsTimeout = 10 * time.Second
+
+// serveMetrics answers scrapes on a loopback address, or on a Unix socket for
+// "unix:/path".
+func serveMetrics(ctx context.Context, address string, page http.Handler, log *zap.Logger) error {
+	network := "tcp"
+	listen := func() (net.Listener, error) { return net.Listen(network, address) }
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		listen = func() (net.Listener, error) { return ipc.Listen(path, 0o666, "") }
+	}
+	l, err := listen()
+	if err != nil {
+		return fmt.Errorf("metrics: %w (is another airbridged running? set metrics.listen to another address, or to \"\")", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", page)
+	server := &http.Server{Handler: mux, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, ErrorLog: zap.NewStdLog(log)}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}
