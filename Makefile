@@ -1,0 +1,88 @@
+# Run `make` alone to see what there is.
+
+VERSION  := 0.1.0-dev
+COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+FUZZTIME ?= 5s
+RACE     ?= -race
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+PROGRAMS := airbridged airbridgectl airsim
+CHECKED  := $(shell find . -name '*.sh' -not -path './bin/*') .ci/run
+
+NEED_CC   = if [ -n '$(RACE)' ] && ! command -v "$$($(GO) env CC)" >/dev/null; then \
+	    echo 'the race detector needs a C compiler: apt-get install gcc libc6-dev, or add RACE= to go without'; exit 1; fi
+
+# The commit is passed by hand, so that a tarball builds as well as a clone, and
+# a clone that belongs to somebody else as well as one's own.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e bench clean
+
+help: ## this list
+	@echo 'make TARGET, where TARGET is:'
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+
+build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit
+	@mkdir -p bin
+	@for p in $(PROGRAMS); do \
+	    echo "== build: bin/$$p $(VERSION) ($(COMMIT))"; \
+	    CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o "bin/$$p" "./cmd/$$p"; \
+	done
+
+demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
+	@scripts/demo.sh
+
+test: fmt vet lint unit fuzz e2e ## everything that CI checks
+	@echo '== all checks passed'
+
+fmt: ## formatting, by gofumpt (make format repairs it)
+	@echo '== fmt: gofumpt -l .'
+	@bad=$$($(TOOL) gofumpt -l .); if [ -n "$$bad" ]; then echo "$$bad"; echo 'not formatted; run: make format'; exit 1; fi
+
+format: ## rewrite the files that fmt complains about
+	$(TOOL) gofumpt -l -w .
+
+vet: ## go vet
+	@echo '== vet: go vet ./...'
+	@$(GO) vet ./...
+	@$(GO) -C tools vet ./...
+
+lint: imports staticcheck ## import rules, staticcheck, and shellcheck where it is installed
+	@if command -v shellcheck >/dev/null; then echo '== lint: shellcheck'; shellcheck $(CHECKED); else echo '== lint: shellcheck is not installed, skipped'; fi
+
+imports: ## who may import whom (.depguard.yaml), proof that every rule bites, direct dependencies
+	@echo '== imports: depguard ./...'
+	@$(TOOL) depguard ./...
+	@echo '== imports: every rule bites, and go.mod names who it should'
+	@$(GO) -C tools test -count=1 ./importrules
+
+staticcheck: ## staticcheck, at the version of tools/go.mod
+	@echo '== staticcheck ./...'
+	@$(TOOL) staticcheck ./...
+	@cd tools && $(GO) tool staticcheck ./...
+
+unit: ## every test but the end-to-end ones, under the race detector, in random order (RACE= without)
+	@echo '== unit: go test $(RACE) -shuffle=on'
+	@$(NEED_CC)
+	@$(GO) test $(RACE) -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v /internal/e2e)
+
+fuzz: ## every fuzz target for FUZZTIME (5s), at most FUZZTOTAL (240) seconds together
+	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
+
+e2e: ## end to end: the real programs on pseudo-terminals, built with the race detector (RACE= without)
+	@$(NEED_CC)
+	@echo '== e2e: go test $(RACE) ./internal/e2e'
+	@$(GO) test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+
+bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
+	@echo '== bench: go test -bench .'
+	@$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+clean: ## remove bin/
+	rm -rf bin
