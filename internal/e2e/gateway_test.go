@@ -72,7 +72,14 @@ type program struct {
 // start runs a binary until the test ends.
 func start(t testing.TB, name string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, name: name, cmd: exec.Command(filepath.Join(bin, name), args...), out: newOutput(), done: make(chan struct{})}
+	return startPath(t, filepath.Join(bin, name), args...)
+}
+
+// startPath runs any program until the test ends.
+func startPath(t testing.TB, path string, args ...string) *program {
+	t.Helper()
+	name := filepath.Base(path)
+	p := &program{t: t, name: name, cmd: exec.Command(path, args...), out: newOutput(), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)

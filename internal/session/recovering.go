@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -194,6 +196,7 @@ func (s *Session) runResetCommand(ctx context.Context) error {
 	argv := s.Modem.ResetCommand
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = time.Second
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AIRBRIDGED_") }) // the secret may be there
 	if output, err := cmd.CombinedOutput(); err != nil {
 		s.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: "reset-command", Detail: fmt.Sprintf("%s: %v", argv[0], err)})
 		s.Log.Error("the reset command failed", zap.String("program", argv[0]), zap.Error(err), zap.ByteString("output", output[:min(len(output), 500)]))

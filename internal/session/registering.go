@@ -14,6 +14,7 @@ func (s *Session) deviceSecret() (secret.Text, bool, error) {
 	if !s.Device.DeviceSecret.Empty() {
 		return s.Device.DeviceSecret, true, nil
 	}
+	defer s.tellNotes()
 	if !s.unsaved.Empty() {
 		// Durable before it is used: until it is on disk there is nothing to use.
 		if err := s.Store.SaveDeviceSecret(s.identity, s.unsaved); err != nil {
@@ -22,6 +23,17 @@ func (s *Session) deviceSecret() (secret.Text, bool, error) {
 		s.unsaved = secret.Text{}
 	}
 	return s.Store.DeviceSecret(s.identity)
+}
+
+// tellNotes passes on what the store found and could help itself with, such as a
+// damaged file whose previous generation serves; once each.
+func (s *Session) tellNotes() {
+	for _, note := range s.Store.Notes() {
+		if !s.told[note] {
+			s.told[note] = true
+			s.warn("credentials", note)
+		}
+	}
 }
 
 // registering asks the cloud for the DeviceSecret, which it gives out once

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -124,7 +125,8 @@ type Session struct {
 	// Owned by the goroutine in Run.
 	line      *line // the open port and the module behind it; nil when there is none
 	identity  provision.Identity
-	unsaved   secret.Text // a DeviceSecret the cloud handed out that the disk has not taken yet
+	unsaved   secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
+	told      map[string]bool // notes of the credential store that were passed on
 	attached  bool
 	worked    bool            // online at least once
 	fresh     bool            // the token was fetched for this attempt
@@ -161,6 +163,7 @@ func New(o Options) *Session {
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
 		resets:  resetBudget{perHour: o.Recovery.HardResetsPerHour},
 		kept:    o.Subscribe,
+		told:    make(map[string]bool),
 	}
 }
 
@@ -253,12 +256,25 @@ func (s *Session) enter(from, to State, f *Failure, pause time.Duration) {
 	if s.attempt > 0 {
 		fields = append(fields, zap.Int("attempt", s.attempt))
 	}
-	if f == nil {
-		s.Log.Info("state", fields...)
-		return
+	level := zap.InfoLevel
+	if f != nil {
+		level = zap.WarnLevel
+		fields = append(fields, zap.String("cause", string(cause)), zap.Duration("wait", pause.Round(time.Millisecond)), zap.String("hint", hint), zap.Error(f.Err))
 	}
-	fields = append(fields, zap.String("cause", string(cause)), zap.Duration("wait", pause.Round(time.Millisecond)), zap.String("hint", hint), zap.Error(f.Err))
-	s.Log.Warn("state", fields...)
+	if s.folded(to) {
+		level = zap.DebugLevel
+	}
+	s.Log.Log(level, "state", fields...)
+}
+
+// folded says whether a change of state is one of many in a long outage, whose
+// log lines nobody needs: after the third attempt only every attempt that is a
+// power of two is told, with its number, and the way up only when it leads there.
+func (s *Session) folded(to State) bool {
+	if s.attempt <= 3 || to == Online || to == Stopping {
+		return false
+	}
+	return to != Recovering || bits.OnesCount(uint(s.attempt)) != 1
 }
 
 // warn tells of something that does not stop the session.
