@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -263,5 +267,66 @@ func TestStopWithAMessageInFlight(t *testing.T) {
 	commands := sim.commands(t)
 	if last := commands[len(commands)-1]; last != "AT+MIPCLOSE" {
 		t.Errorf("the last command was %s: the session was not closed", last)
+	}
+}
+
+// SIGHUP applies what can change while the daemon runs, all or nothing, and
+// says what needs a restart.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	sim := newSimulator(t, "--personality", "air780ep")
+	g := newGateway(t, sim.device, "")
+	g.reaches("online", "")
+	override := filepath.Join(g.config+".d", "zz.toml")
+	hup := func(text, want string) {
+		t.Helper()
+		write(t, override, text, 0o644)
+		if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		g.out.await(t, want)
+	}
+	hup("[log]\nlevel = \"loud\"\n", "reload refused")
+	hup("[cloud]\nkeepalive = \"60s\"\n[log]\nlevel = \"info\"\n[[subscribe]]\ntopic = \"/${productKey}/${deviceName}/set\"\n", `"needs_restart":["cloud"]`)
+	eventually(t, "the new subscription", func() error {
+		for _, c := range sim.commands(t) {
+			if strings.HasPrefix(c, `AT+MSUB="/`+productKey+"/"+imei+`/set"`) {
+				return nil
+			}
+		}
+		return errors.New("not subscribed yet")
+	})
+}
+
+// Prometheus finds the page on loopback TCP, with the contract's names on it.
+func TestMetricsOnLoopback(t *testing.T) {
+	t.Parallel()
+	address := "127.0.0.1:" + freePort(t)
+	sim := newSimulator(t, "--personality", "air780ep")
+	g := newGateway(t, sim.device, "[metrics]\nlisten = \""+address+"\"\n")
+	g.reaches("online", "")
+	if _, err := g.client.Publish(t.Context(), update, []byte("x"), client.PublishOptions{Wait: patience}); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`airbridged_session_state{state="online"} 1`, `airbridged_publish_total{outcome="acked",qos="1"} 1`,
+		`airbridged_modem_info{firmware="AirM2M_780EP_V1007_LTE_AT",model="Air780EP"} 1`, "airbridged_modem_signal_dbm -65",
+		"airbridged_outbox_messages 0", "airbridged_publish_ack_seconds_count", `airbridged_at_command_seconds_count{result="ok",verb="MPUB"} `,
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", page)
 	}
 }

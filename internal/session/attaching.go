@@ -48,7 +48,7 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 	}
 	s.showRegistered(true)
 	s.readOperator(ctx)
-	s.health.expect(s.Cloud.Timeouts.Bearer)
+	s.health.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
 	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
 		return Attaching, s.unanswered(BearerFailed, err)
 	}
@@ -76,6 +76,7 @@ func (s *Session) afterAttach() (State, error) {
 func (s *Session) until(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
 	deadline := time.Now().Add(patience)
 	for {
+		s.health.expect(s.Cloud.Timeouts.Bearer)
 		done, err := ask()
 		var notYet *Failure
 		switch {
@@ -115,6 +116,7 @@ func (s *Session) readICCID(ctx context.Context) {
 }
 
 func (s *Session) readOperator(ctx context.Context) {
+	s.health.expect(s.Cloud.Timeouts.Bearer)
 	if name, err := s.line.modem.Operator(ctx); err == nil {
 		s.Board.Update(func(st *bus.Status) { st.Modem.Operator = bus.Known(name) })
 	}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,12 +77,6 @@ func fault(err error) *Failure {
 // engine is out of step after it, and must be resynced before the next one.
 func silence(err error) bool {
 	return errors.Is(err, atengine.ErrTimeout)
-}
-
-// stopping says whether an error means that the daemon was asked to stop, and
-// not that something timed out.
-func stopping(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
 
 // postFailure turns what became of an HTTPS request into a Failure.

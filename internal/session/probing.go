@@ -27,6 +27,9 @@ const (
 	trainEach  = 800 * time.Millisecond
 )
 
+// probeCommands is how many commands it takes at most to know a module.
+const probeCommands = 12
+
 // unwrittenIMEI is what a module answers whose IMEI was never written (vendor
 // FAQ): every such module has the same, so they would kick each other.
 const unwrittenIMEI = "3520990017614823"
@@ -38,6 +41,7 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 		return Probing, err
 	}
 	modem := s.line.modem
+	s.health.expect(probeCommands * s.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
 		return Probing, s.unanswered(NoAnswer, err)

@@ -68,9 +68,13 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	return s.afterAttach()
 }
 
+// httpCommands is how many commands one request takes at most, +HTTPACTION apart
+// (vendor guide, part 3; a repeated HTTPINIT and HTTPREAD included).
+const httpCommands = 11
+
 // post sends a request through the module, and sorts what can become of it.
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
-	s.health.expect(s.Cloud.Timeouts.HTTP)
+	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	reply, err := s.line.modem.Post(ctx, url, body)
 	s.Recorder.CloudBytes("handshake", httpBytes(len(url)+len(body)+len(reply)))
 	if err != nil {

@@ -170,7 +170,7 @@ func New(o Options) *Session {
 // Run brings the module online and keeps it there until ctx ends, which is the
 // good end and returns nil after the MQTT session was closed. It returns an
 // error that wraps ErrExit when only a new process can help. All goroutines it
-// started are gone when it returns, but for a write that the kernel holds.
+// started are gone when it returns.
 func (s *Session) Run(ctx context.Context) error {
 	s.Board.Update(func(st *bus.Status) {
 		st.Identity.ProductKey = s.Device.ProductKey
@@ -194,11 +194,14 @@ func (s *Session) Run(ctx context.Context) error {
 			return nil
 		default:
 			following, err = s.recover(ctx, state, err)
-			if err != nil {
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				s.enter(Recovering, Stopping, nil, 0)
+				s.leave()
+				return nil
+			default:
 				s.dropLine()
-				if ctx.Err() != nil {
-					return nil
-				}
 				return err
 			}
 		}

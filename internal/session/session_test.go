@@ -520,3 +520,28 @@ func TestP37RestartIsSeenByTheEcho(t *testing.T) {
 		}
 	})
 }
+
+// P36: a module that still holds the old link answers ALREADY CONNECT. Here it
+// refuses the tear-down, as a confused one does; the next attempt gets through.
+func TestP36AlreadyConnectedIsTornDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(time.Minute, session.Online, "")
+		w.order("puback never")
+		w.order("error AT+MDISCONNECT 3")
+		w.order("error AT+MIPCLOSE 3")
+		id := w.append(update, 1, "held")
+		w.reaches(2*time.Minute, session.Recovering, session.PubAckTimeout)
+		w.reaches(2*time.Minute, session.Recovering, session.ConnectFailed)
+		if !strings.Contains(w.timeline(), "ALREADY CONNECT") {
+			t.Error("the module never said ALREADY CONNECT, so nothing was tested")
+		}
+		w.reaches(5*time.Minute, session.Online, "")
+		if m := w.settled(id); m.State != outbox.Acked {
+			t.Errorf("the message ended as %s", m.State)
+		}
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -307,12 +306,6 @@ func (m *meter) Recovery(rung, _ string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rungs = append(m.rungs, rung)
-}
-
-func (m *meter) took(rung string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Contains(m.rungs, rung)
 }
 
 // golden compares a text with a file under testdata; UPDATE=1 writes it.
