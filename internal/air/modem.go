@@ -130,6 +130,11 @@ func (m *Modem) Resync(ctx context.Context) error { return m.eng.Resync(ctx) }
 // answer, until Resync.
 func (m *Modem) InSync() bool { return m.eng.InSync() }
 
+// DeafFor is for how long the module may take whatever is written for payload,
+// because a data phase went wrong; 0: it does not. A new Modem on the same module
+// knows nothing of it, so its owner has to wait.
+func (m *Modem) DeafFor() time.Duration { return m.eng.DeafFor() }
+
 // Echoes says whether the module echoes commands. After Identify, which switches
 // that off, it means that the module restarted and lost all its settings: boot
 // lines are not visible before the baud rate is trained (AT manual 1.6.3,

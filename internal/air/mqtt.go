@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"airbridged/internal/atengine"
@@ -17,15 +18,18 @@ var linkEnds = []EventKind{Closed, BearerLost}
 // of the bearer end it as [ErrLinkLost].
 func (m *Modem) completion(ctx context.Context, since atengine.Mark, timeout time.Duration, what string, want ...EventKind) (atengine.URC, EventKind, error) {
 	urc, kind, err := m.await(ctx, since, timeout, what, want, linkEnds)
-	switch {
-	case err != nil:
-		return urc, kind, err
-	case kind == Closed:
-		return urc, kind, fmt.Errorf("waiting for %s: %w", what, ErrLinkLost)
-	case kind == BearerLost:
-		return urc, kind, fmt.Errorf("waiting for %s: %w: %w", what, ErrLinkLost, ErrBearerLost)
+	if err == nil && slices.Contains(linkEnds, kind) {
+		err = linkEnd(what, kind)
 	}
-	return urc, kind, nil
+	return urc, kind, err
+}
+
+// linkEnd is the error of an awaited completion that one of linkEnds cut off.
+func linkEnd(what string, kind EventKind) error {
+	if kind == BearerLost {
+		return fmt.Errorf("waiting for %s: %w: %w", what, ErrLinkLost, ErrBearerLost)
+	}
+	return fmt.Errorf("waiting for %s: %w", what, ErrLinkLost)
 }
 
 // Quiet settles how messages come and go, before any can: MQTTMSGSET=0, printed

@@ -3,6 +3,7 @@ package air
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"airbridged/internal/atengine"
@@ -35,12 +36,26 @@ func (m *Modem) Publish(ctx context.Context, topic string, qos byte, payload []b
 	if err != nil || qos == 0 {
 		return r, err
 	}
-	urc, _, err := m.completion(ctx, reply.Mark, m.o.Timeouts.PubAck, "PUBACK", PubAck)
+	urc, err := m.acknowledgement(ctx, reply)
 	if err != nil {
 		return r, err
 	}
 	r.AckedAt = urc.At
 	return r, nil
+}
+
+// acknowledgement awaits the PUBACK of the publish that was just accepted. One
+// that came before the OK cannot be this message's: a module that prints one
+// twice would otherwise acknowledge what was still on the wire.
+func (m *Modem) acknowledgement(ctx context.Context, accepted atengine.Reply) (atengine.URC, error) {
+	between, _ := m.eng.Since(accepted.Mark)
+	for _, u := range between {
+		if kind := Classify([]byte(u.Text)); u.Mark <= accepted.Ended && slices.Contains(linkEnds, kind) {
+			return u, linkEnd("PUBACK", kind)
+		}
+	}
+	urc, _, err := m.completion(ctx, accepted.Ended, m.o.Timeouts.PubAck, "PUBACK", PubAck)
+	return urc, err
 }
 
 // publication writes the command for a message, in the form that carries it.

@@ -18,8 +18,8 @@ func (e *UnpluggedError) Error() string {
 }
 
 // Attach connects a real port to a module that is being simulated by Run, until
-// ctx ends (nil), the port fails, another port takes its place, or the unplug
-// command pulls it (*UnpluggedError). If the port is an io.Closer it is closed
+// ctx ends (nil), the port fails, or the unplug command pulls it or another port
+// takes its place (*UnpluggedError; For is 0 in the latter case). If the port is an io.Closer it is closed
 // then, because nothing else ends a blocked read; a port that is not one must
 // fail its Read by itself. If the port has a method HostBaud() int, that is
 // asked for the rate the host has configured (0: not known); if it has a method

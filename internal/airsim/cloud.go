@@ -84,17 +84,17 @@ type Received struct {
 	Payload    []byte    `json:"payload"`
 }
 
-// CloudCounters says what the cloud has seen. A refused request counts in both
-// its own counter and Refused's.
+// CloudCounters says what the cloud has seen.
 type CloudCounters struct {
 	Registrations        uint64 `json:"registrations"` // secrets handed out
 	RegistrationsRefused uint64 `json:"registrations_refused"`
 	Auths                uint64 `json:"auths"` // tokens handed out
 	AuthsRefused         uint64 `json:"auths_refused"`
-	Connects             uint64 `json:"connects"` // accepted MQTT logins
-	Refused              uint64 `json:"refused"`  // refused MQTT logins
-	OverRate             uint64 `json:"over_rate"`
-	Kicks                uint64 `json:"kicks"`
+	Connects             uint64 `json:"connects"`  // accepted MQTT logins
+	Refused              uint64 `json:"refused"`   // refused MQTT logins
+	OverRate             uint64 `json:"over_rate"` // of those, for too many in a minute
+	Kicks                uint64 `json:"kicks"`     // living sessions ended by another one of the same device
+	Ghosts               uint64 `json:"ghosts"`    // the same for a session whose module had gone
 	Subscribes           uint64 `json:"subscribes"`
 	Unsubscribes         uint64 `json:"unsubscribes"`
 	Publishes            uint64 `json:"publishes"` // accepted

@@ -221,7 +221,8 @@ func parseEvery(words []string) (action, error) {
 }
 
 // parseOn reads on PATTERN [count=..] COMMAND. The pattern is a prefix; < before
-// it takes only lines of the module, > only commands of the host.
+// it takes only lines of the module, > only commands of the host, >> only its
+// data.
 func parseOn(words []string) (action, error) {
 	n := min(1, len(words))
 	for n > 0 && n < len(words) && isOption(words[n]) {
@@ -229,8 +230,11 @@ func parseOn(words []string) (action, error) {
 	}
 	a := split(words[:n])
 	h := hook{prefix: a.next("PATTERN")}
-	if strings.HasPrefix(h.prefix, DirLine) || strings.HasPrefix(h.prefix, DirCommand) {
-		h.dir, h.prefix = h.prefix[:1], h.prefix[1:]
+	for _, dir := range []string{DirData, DirCommand, DirLine} {
+		if rest, found := strings.CutPrefix(h.prefix, dir); found {
+			h.dir, h.prefix = dir, rest
+			break
+		}
 	}
 	h.when = a.when()
 	if a.err != nil {
@@ -257,7 +261,7 @@ func Help() string {
 every DURATION COMMAND
     again and again until clear. Example: every 10m kick
 on PATTERN [count=N|all] [skip=N] [prob=P] COMMAND
-    when a command (>) or a line of the module (<) begins so, before it is executed or after it is sent. Example: on >AT+MPUB skip=3 reboot
+    when a command (>), data behind a prompt (>>) or a line of the module (<) begins so, before it is worked on or after it is sent. Example: on >AT+MPUB skip=3 reboot
 count is how many occasions are taken (default 1), skip how many pass before, prob with what probability.
 `)
 	return b.String()

@@ -173,6 +173,11 @@ func (m *Module) print(r reply, end bool) {
 	if r.block != nil {
 		m.sendBlock(r.block.header, r.block.body)
 	}
+	if r.bad {
+		if f := m.faults.take(m, "echo-rejected"); f.how != "" {
+			m.transmit([]byte(m.in.last + "\r"))
+		}
+	}
 	if r.final != "" && end {
 		m.sendFinal(r)
 		m.changeRate()

@@ -275,6 +275,10 @@ func TestOrdersForLater(t *testing.T) {
 		r.do("on <OK closed")
 		r.expect(pubOne, okay+"\r\nCLOSED\r\n")
 		r.reconnect()
+		// Between the payload and its OK.
+		r.do("on >>abc inject RING")
+		r.expect(pubEx, ">")
+		r.expect("abc", "\r\nRING\r\n"+acked)
 		// Before the command is executed.
 		r.do("on >AT+MPUB skip=1 reboot")
 		r.expect(pubOne, acked)

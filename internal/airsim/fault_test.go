@@ -1,11 +1,8 @@
 package airsim
 
 import (
-	"errors"
 	"strings"
-	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -34,7 +31,7 @@ func off(show func(r *rig)) faultCase { return faultCase{offline: true, show: sh
 // has no case here fails the test.
 func TestEveryFaultShowsOnTheWire(t *testing.T) {
 	cases := map[string]faultCase{}
-	for _, more := range []map[string]faultCase{wireCases(), commandCases(), powerCases(), networkCases(), mqttCases(), cloudCases()} {
+	for _, more := range []map[string]faultCase{wireCases(), commandCases(), powerCases(), networkCases(), httpCases(), mqttCases(), cloudCases()} {
 		for name, c := range more {
 			cases[name] = c
 		}
@@ -137,6 +134,24 @@ func wireCases() map[string]faultCase {
 			r.do(`echo-cut RING`)
 			r.expect("AT+CSQ\r", "AT+\r\nRING\r\nCSQ\r"+"\r\n+CSQ: 24,0\r\n"+okay)
 		}),
+		"line-ends": on(func(r *rig) {
+			for ends, want := range map[string]string{"lf": "\nOK\n", "cr": "\rOK\r", "crcrlf": "\r\r\nOK\r\r\n", "crlf": okay} {
+				r.do("line-ends " + ends)
+				r.expect("AT\r", want)
+			}
+		}),
+		"echo": on(func(r *rig) {
+			r.do("echo on")
+			r.expect("AT\r", "AT\r"+okay)
+			r.do("echo off")
+			r.expect("AT\r", okay)
+		}),
+		"echo-rejected": on(func(r *rig) {
+			r.do("echo-rejected")
+			r.expect("AT+CSQ\r", "\r\n+CSQ: 24,0\r\n"+okay)
+			r.expect("AT+NONE\r", "AT+NONE\r\r\nERROR\r\n")
+			r.expect("AT+NONE\r", "\r\nERROR\r\n")
+		}),
 		"noise": on(func(r *rig) {
 			r.do("noise on every=2s")
 			r.wait(20 * time.Second)
@@ -208,108 +223,6 @@ func commandCases() map[string]faultCase {
 	}
 }
 
-func powerCases() map[string]faultCase {
-	restarted := func(command string) faultCase {
-		return on(func(r *rig) {
-			r.do(command)
-			got := r.input.take()
-			if !strings.HasPrefix(got, `^boot.rom'v'!\n`+"\r\nRDY\r\n") {
-				r.t.Errorf("after the restart: %q", got)
-			}
-			r.expect("AT\r", okay)
-			r.expect("AT\r", "AT\r"+okay) // the echo is back
-			r.expect("AT+MQTTSTATU\r", "AT+MQTTSTATU\r\r\n+MQTTSTATU :0\r\n"+okay)
-		})
-	}
-	return map[string]faultCase{
-		"reboot": restarted("reboot"),
-		"reset":  restarted("reset"),
-		"brown-out": on(func(r *rig) {
-			r.do("brown-out 4 every=3s")
-			r.wait(time.Minute)
-			if n := strings.Count(r.input.take(), "RDY"); n != 4 {
-				r.t.Errorf("%d boot banners, want 4", n)
-			}
-		}),
-		"silence": on(func(r *rig) {
-			r.do("silence 30s")
-			r.expect("AT\r", "")
-			r.wait(30 * time.Second)
-			r.expect("", "")
-			r.expect("AT\r", okay)
-		}),
-		"hang": on(func(r *rig) {
-			r.do("hang")
-			r.wait(time.Hour)
-			r.expect("AT\r", "")
-			r.do("reset")
-			r.input.take()
-			r.expect("AT\r", okay)
-		}),
-		"power-off": on(func(r *rig) {
-			r.do("power-off")
-			r.expect("AT\r", "")
-			r.do("reset")
-			r.input.take()
-			r.expect("AT\r", okay)
-		}),
-		"stall": on(func(r *rig) {
-			r.do("stall 10s")
-			wrote := make(chan error, 1)
-			go func() {
-				_, err := r.port.Write(make([]byte, hostBuffer+1))
-				wrote <- err
-			}()
-			synctest.Wait()
-			select {
-			case err := <-wrote:
-				r.t.Fatalf("the write did not block: %v", err)
-			default:
-			}
-			r.wait(11 * time.Second)
-			if err := <-wrote; err != nil {
-				r.t.Error(err)
-			}
-		}),
-		"unplug": on(func(r *rig) {
-			r.do("unplug 3s")
-			if err := r.input.failure(); !errors.Is(err, syscall.EIO) {
-				r.t.Errorf("the host's read failed with %v, want EIO", err)
-			}
-			if _, err := r.port.Write([]byte("AT\r")); !errors.Is(err, syscall.EIO) {
-				r.t.Errorf("the host's write failed with %v, want EIO", err)
-			}
-			r.open()
-			synctest.Wait()
-			if err := r.input.failure(); !errors.Is(err, syscall.EIO) {
-				r.t.Errorf("a port opened too early failed with %v, want EIO", err)
-			}
-			r.wait(3 * time.Second)
-			r.open()
-			r.expect("AT+MQTTSTATU\r", "\r\n+MQTTSTATU :1\r\n"+okay) // the module did not notice
-		}),
-		"baud": {personality: "air780e", offline: true, show: func(r *rig) {
-			set := r.port.(interface{ SetBaud(int) error }).SetBaud
-			if err := set(115200); err != nil {
-				r.t.Fatal(err)
-			}
-			r.expect("AT\r", okay)
-			r.do("baud 9600")
-			r.expect("AT\r", "")
-			if err := set(9600); err != nil {
-				r.t.Fatal(err)
-			}
-			r.expect("AT\r", okay)
-		}},
-		"train": off(func(r *rig) {
-			r.do("train 2")
-			r.expect("AT\r", "")
-			r.expect("AT\r", "")
-			r.expect("AT\r", okay)
-		}),
-	}
-}
-
 func networkCases() map[string]faultCase {
 	return map[string]faultCase{
 		"csq": on(func(r *rig) {
@@ -376,24 +289,6 @@ func networkCases() map[string]faultCase {
 			r.do("reset")
 			r.input.take()
 			r.expect("AT\r", okay)
-		}),
-		"http-status": off(func(r *rig) {
-			r.bearer()
-			for _, status := range []string{"601", "602", "603", "604", "605", "606"} {
-				r.do("http-status " + status)
-				r.ask("AT+HTTPINIT\r" + `AT+HTTPPARA="URL","https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename"` + "\r")
-				r.expect("AT+HTTPACTION=1\r", okay+"\r\n+HTTPACTION: 1,"+status+",0\r\n")
-				r.expect("AT+HTTPTERM\r", okay)
-			}
-		}),
-		"http-never": off(func(r *rig) {
-			r.bearer()
-			r.do("http-never")
-			r.ask("AT+HTTPINIT\r" + `AT+HTTPPARA="URL","https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename"` + "\r")
-			r.expect("AT+HTTPACTION=1\r", okay)
-			r.wait(time.Hour)
-			r.expect("", "")
-			r.expect("AT+HTTPTERM\r", okay)
 		}),
 	}
 }

@@ -135,6 +135,9 @@ func (m *Module) request(number uint64, method int) {
 	case "status":
 		m.after(wait, func() { m.httpDone(number, f.code, nil) })
 		return
+	case "body":
+		m.after(wait, func() { m.httpDone(number, 200, []byte(f.text)) })
+		return
 	}
 	if !m.online() || !m.bearer.open {
 		m.httpDone(number, 601, nil)
@@ -186,5 +189,9 @@ func httpRead(m *Module, c command) reply {
 		}
 		body = body[start:min(len(body), start+n)]
 	}
-	return reply{final: "OK", block: &block{header: "+HTTPREAD: " + strconv.Itoa(len(body)) + "\r\n", body: body}}
+	count := len(body)
+	if f := m.faults.take(m, "http-lie"); f.how != "" {
+		count += f.code
+	}
+	return reply{final: "OK", block: &block{header: "+HTTPREAD: " + strconv.Itoa(count) + "\r\n", body: body}}
 }

@@ -37,6 +37,7 @@ type line struct {
 	lost    int       // bytes the host was too slow for
 	baud    int       // the host's configured rate; 0: not known
 	stalled bool      // the module takes nothing
+	came    time.Time // when the module last put something in out
 	handed  time.Time // when the host could first read what was sent last
 	ended   error     // why Read and Write fail; nil while the line is up
 }
@@ -52,14 +53,19 @@ func newLine(wake func()) *line {
 func (l *line) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	waited := false
 	for len(l.out) == 0 && l.ended == nil {
 		l.changed.Wait()
+		waited = true
 	}
 	if len(l.out) == 0 {
 		return 0, l.ended
 	}
 	n := copy(p, l.out)
-	l.handed = time.Now()
+	// A host that came late could have had it before: that is its own time.
+	if l.handed = l.came; waited {
+		l.handed = time.Now()
+	}
 	l.out = l.out[:copy(l.out, l.out[n:])]
 	return n, nil
 }
@@ -148,6 +154,7 @@ func (l *line) deliver(p []byte) (lost int) {
 	if l.ended != nil {
 		return 0
 	}
+	l.came = time.Now()
 	n := min(len(p), readBuffer-len(l.out))
 	l.out = append(l.out, p[:n]...)
 	l.lost += len(p) - n

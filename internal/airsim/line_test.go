@@ -301,8 +301,10 @@ func TestRunGoesOnWhereItStopped(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no personality": {Personality: "air9000"},
-		"a rate":         {Personality: "2g", Baud: 12345},
+		"no personality":  {Personality: "air9000"},
+		"a rate":          {Personality: "2g", Baud: 12345},
+		"a short ICCID":   {Personality: "2g", ICCID: "123"},
+		"a strong signal": {Personality: "2g", CSQ: 32},
 	} {
 		if _, err := New(NewCloud(CloudOptions{}), o); err == nil {
 			t.Errorf("%s was taken", name)

@@ -173,12 +173,15 @@ func (d *device) hurried(now time.Time, limit int) bool {
 // kick ends a session because the same device has connected elsewhere: a notice
 // that nobody subscribed to, then the end of the connection.
 func (c *Cloud) kick(l *link) {
-	c.counters.Kicks++
-	if l.lost.IsZero() {
-		l.inbox.put(packet{
-			at: time.Now(), link: l, topic: "/ext/notify",
-			payload: []byte(`{"title":"kick","content":"Kicked by the same device"}`),
-		})
+	if !l.lost.IsZero() {
+		c.counters.Ghosts++
+		c.release(l)
+		return
 	}
+	c.counters.Kicks++
+	l.inbox.put(packet{
+		at: time.Now(), link: l, topic: "/ext/notify",
+		payload: []byte(`{"title":"kick","content":"Kicked by the same device"}`),
+	})
 	c.end(l)
 }

@@ -78,6 +78,9 @@ func New(c *Cloud, o Options) (*Module, error) {
 		return nil, fmt.Errorf("%d baud is not a rate that a module knows", o.Baud)
 	}
 	o = o.withDefaults()
+	if len(o.ICCID) < 10 || o.CSQ < 0 || o.CSQ > 31 && o.CSQ != 99 {
+		return nil, errors.New("an ICCID has 10 digits or more, and the signal is 0 to 31 or 99")
+	}
 	m := &Module{
 		o: o, p: p, cloud: c,
 		wakeup: make(chan struct{}, 1),

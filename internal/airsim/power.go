@@ -9,12 +9,14 @@ import (
 type settings struct {
 	echo   bool
 	cmee   int
-	rate   int    // what the UART runs at; 0 finds it out
-	wanted int    // AT+IPR=n, from the end of this line on
-	cached bool   // AT+MQTTMSGSET=1
-	hex    bool   // AT+MQTTMODE=1
-	creg   int    // AT+CREG=n
-	sub    string // form of the +MSUB header
+	rate   int  // what the UART runs at; 0 finds it out
+	wanted int  // AT+IPR=n, from the end of this line on
+	cached bool // AT+MQTTMSGSET=1
+	hex    bool // AT+MQTTMODE=1
+	creg   int  // AT+CREG=n
+	// What no restart changes, because it stands for another firmware.
+	sub  string // form of the +MSUB header
+	ends string // key of lineEnds
 }
 
 // saved is what AT&W keeps.
@@ -24,11 +26,11 @@ type saved struct {
 
 // resetSettings gives every setting its value after power-on.
 func (m *Module) resetSettings() {
-	sub := m.set.sub
+	sub, ends := m.set.sub, m.set.ends
 	if sub == "" {
-		sub = m.p.msub
+		sub, ends = m.p.msub, "crlf"
 	}
-	m.set = settings{echo: m.p.echo, cmee: m.p.cmee, rate: m.saved.rate, wanted: m.saved.rate, cached: m.p.cached, sub: sub}
+	m.set = settings{echo: m.p.echo, cmee: m.p.cmee, rate: m.saved.rate, wanted: m.saved.rate, cached: m.p.cached, sub: sub, ends: ends}
 }
 
 // powerOn starts the module: everything is forgotten, then comes the boot
@@ -43,11 +45,11 @@ func (m *Module) powerOn() {
 	m.bearer = bearer{}
 	m.radio.powerCycle()
 	m.faults.hung = false
-	m.boot()
 	if n := &m.faults.brownouts; n.left > 0 {
 		n.left--
 		m.after(n.every, func() { m.reboot("brown-out") })
 	}
+	m.boot()
 }
 
 // forget empties the input side.
@@ -64,8 +66,11 @@ func (m *Module) boot() {
 	m.radio.gen++
 	if !m.o.Latency {
 		m.radio.alive = true
+		power := m.power
 		for _, b := range m.p.boot {
-			m.bootLine(b)
+			if m.bootLine(b); m.power != power {
+				return // a hook has restarted it once more
+			}
 		}
 		m.radioOn(true)
 		return

@@ -58,6 +58,7 @@ type receiver struct {
 	fifo     []byte
 	work     []byte // what is being worked on
 	line     []byte
+	last     string // the command line being executed
 	overlong bool
 	trained  bool // the rate is known; always so without autobaud
 	trains   int  // upper-case ATs that are still needed before it is
@@ -256,6 +257,7 @@ func (m *Module) lineDone() {
 		return
 	}
 	m.counters.Commands++
+	m.in.last = text
 	m.record(m.now, DirCommand, text)
 	power := m.power
 	m.hooks(DirCommand, text)

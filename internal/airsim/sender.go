@@ -29,11 +29,19 @@ type sender struct {
 }
 
 // sendLine prints a line in the form CR LF text CR LF (Air AT manual section 1).
-func (m *Module) sendLine(text string) { m.emit(text, []byte("\r\n"+text+"\r\n")) }
+func (m *Module) sendLine(text string) {
+	end := lineEnds[m.set.ends]
+	m.emit(text, []byte(end+text+end))
+}
+
+// lineEnds are the ends around a line: the manual's, and those of firmware that
+// gets them wrong.
+var lineEnds = map[string]string{"crlf": "\r\n", "lf": "\n", "cr": "\r", "crcrlf": "\r\r\n"}
 
 // sendBlock prints a header line or prefix with a payload that is not a line.
 func (m *Module) sendBlock(header string, payload []byte) {
-	m.emit(header+string(payload), []byte("\r\n"+header+string(payload)+"\r\n"))
+	end := lineEnds[m.set.ends]
+	m.emit(header+string(payload), []byte(end+header+string(payload)+end))
 }
 
 // sendPrompt prints a prompt exactly as it is.

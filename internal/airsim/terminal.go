@@ -7,10 +7,8 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,9 +26,10 @@ type Terminal struct {
 	baud          int
 	transit       time.Duration
 	watch         *os.File // inotify on path; nil where that is not to be had
-	hosts         atomic.Int64
-	heard         atomic.Bool // something was read since the last host left
 	watching      sync.WaitGroup
+
+	mu    sync.Mutex
+	hosts int // how many have the port open
 }
 
 // OpenTerminal makes a pseudo-terminal in raw mode. baud is the speed that the
@@ -39,57 +38,51 @@ func OpenTerminal(baud int) (*Terminal, error) {
 	if baud == 0 {
 		baud = defaultRate
 	}
-	master, slave, err := pty.Open()
-	if err != nil {
-		return nil, fmt.Errorf("make a pseudo-terminal: %w", err)
+	t := &Terminal{baud: baud}
+	if err := t.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("make a pseudo-terminal: %w", err), t.Close())
 	}
-	if master, err = pollable(master); err != nil {
-		return nil, errors.Join(fmt.Errorf("make a pseudo-terminal: %w", err), slave.Close())
-	}
-	t := &Terminal{master: master, slave: slave, path: slave.Name(), baud: baud}
 	if err := t.raw(); err != nil {
-		return nil, errors.Join(fmt.Errorf("set %s to raw mode: %w", t.path, err), master.Close(), slave.Close())
+		return nil, errors.Join(fmt.Errorf("set %s to raw mode: %w", t.path, err), t.Close())
 	}
+	var err error
 	if t.transit, err = t.measure(); err != nil {
-		return nil, errors.Join(fmt.Errorf("try %s: %w", t.path, err), master.Close(), slave.Close())
+		return nil, errors.Join(fmt.Errorf("try %s: %w", t.path, err), t.Close())
 	}
 	t.follow()
 	return t, nil
 }
 
-// pollable returns the same open file in a form whose Close ends a Read in
-// progress. Making the terminal asked for its descriptor, and os.File is in
-// blocking mode for ever after that. It takes f over.
-func pollable(f *os.File) (*os.File, error) {
-	defer f.Close()
-	var again int
-	if err := control(f, func(fd int) (err error) {
-		again, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+// open asks the kernel for a pair. Both sides stay with the runtime's poller, so
+// that closing ends a read that waits.
+func (t *Terminal) open() (err error) {
+	if t.master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		return err
-	}); err != nil {
-		return nil, err
 	}
-	if err := unix.SetNonblock(again, true); err != nil {
-		return nil, errors.Join(err, unix.Close(again))
+	err = control(t.master, func(fd int) error {
+		n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		if err != nil {
+			return err
+		}
+		t.path = fmt.Sprintf("/dev/pts/%d", n)
+		return unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	})
+	if err != nil {
+		return err
 	}
-	return os.NewFile(uintptr(again), f.Name()), nil
+	t.slave, err = os.OpenFile(t.path, os.O_RDWR|unix.O_NOCTTY, 0)
+	return err
 }
 
 // Path is the name that a host opens, such as /dev/pts/7.
 func (t *Terminal) Path() string { return t.path }
 
 // Read returns what the host wrote.
-func (t *Terminal) Read(p []byte) (int, error) {
-	n, err := t.master.Read(p)
-	if n > 0 {
-		t.heard.Store(true)
-	}
-	return n, err
-}
+func (t *Terminal) Read(p []byte) (int, error) { return t.master.Read(p) }
 
 // Write gives bytes to the host, or loses them when there is none.
 func (t *Terminal) Write(p []byte) (int, error) {
-	if t.watch != nil && t.hosts.Load() <= 0 && !t.heard.Load() {
+	if !t.attended() {
 		return len(p), nil
 	}
 	return t.master.Write(p)
@@ -98,9 +91,11 @@ func (t *Terminal) Write(p []byte) (int, error) {
 // Close takes the port away: the host sees a hang-up. It returns when the
 // terminal's goroutine is gone.
 func (t *Terminal) Close() error {
-	err := errors.Join(t.master.Close(), t.slave.Close())
-	if t.watch != nil {
-		err = errors.Join(err, t.watch.Close())
+	var err error
+	for _, f := range []*os.File{t.watch, t.master, t.slave} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
 	t.watching.Wait()
 	return err
@@ -184,16 +179,49 @@ func (t *Terminal) follow() {
 		return
 	}
 	t.watch = os.NewFile(uintptr(fd), "inotify")
+	raw, err := t.watch.SyscallConn()
+	if err != nil {
+		return
+	}
 	t.watching.Go(func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := t.watch.Read(buf)
-			if err != nil {
-				return // closed
-			}
-			t.count(buf[:n])
-		}
+		// Not done until the descriptor is closed: the poller calls again
+		// whenever there is something.
+		_ = raw.Read(func(fd uintptr) bool {
+			t.drain(int(fd))
+			return false
+		})
 	})
+}
+
+// attended says whether a host has the port open, up to this moment: the kernel
+// has queued the news of an open before the opener can write.
+func (t *Terminal) attended() bool {
+	if t.watch == nil {
+		return true
+	}
+	_ = control(t.watch, func(fd int) error { t.drain(fd); return nil })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hosts > 0
+}
+
+// drain reads the news. When the last host has gone and none has come since,
+// what it left is cleared.
+func (t *Terminal) drain(fd int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.hosts
+	buf := make([]byte, 1024)
+	for {
+		n, err := unix.Read(fd, buf)
+		if err != nil || n <= 0 {
+			break
+		}
+		t.count(buf[:n])
+	}
+	if before > 0 && t.hosts == 0 {
+		t.abandoned()
+	}
 }
 
 // count reads inotify events: a header of 16 bytes with the mask at 4 and the
@@ -205,23 +233,20 @@ func (t *Terminal) count(events []byte) {
 		events = events[min(len(events), unix.SizeofInotifyEvent+name):]
 		switch {
 		case mask&unix.IN_OPEN != 0:
-			t.hosts.Add(1)
+			t.hosts++
 		case mask&unix.IN_CLOSE != 0:
-			if t.hosts.Add(-1) <= 0 {
-				t.abandoned()
-			}
+			t.hosts = max(0, t.hosts-1)
 		}
 	}
 }
 
 // abandoned clears what the last host left.
 func (t *Terminal) abandoned() {
-	t.heard.Store(false)
+	_ = t.raw()
 	_ = control(t.slave, func(fd int) error {
 		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
 		return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH)
 	})
-	_ = t.raw()
 }
 
 // control runs an ioctl without taking the descriptor away from the poller.

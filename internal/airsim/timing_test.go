@@ -19,7 +19,6 @@ func TestPacing(t *testing.T) {
 			r.wait(time.Second)
 			r.input.take()
 			command, answer := "AT+CSQ\r", "\r\n+CSQ: 24,0\r\n"+okay
-			begin := time.Now()
 			r.write(command)
 			need := wireTime(len(command), baud) + wireTime(len(answer), baud)
 			time.Sleep(need - time.Microsecond)
@@ -34,7 +33,7 @@ func TestPacing(t *testing.T) {
 			r.expect("", answer)
 			// The average rate is exact: no rounding adds up.
 			const n = 500
-			begin = time.Now()
+			begin := time.Now()
 			for range n {
 				r.write(command)
 				time.Sleep(need)
@@ -237,4 +236,58 @@ func TestASeedDecidesEverything(t *testing.T) {
 	if reflect.DeepEqual(a, c) {
 		t.Error("another seed gave the same day")
 	}
+}
+
+// Being woken late is the simulator's fault and is made good: the host's answer
+// is taken to have started that much earlier. A host that reads late is not
+// given anything.
+func TestTheWireClockMakesGoodWhatTheSimulatorWasLate(t *testing.T) {
+	simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 9600}, func(r *rig) {
+		r.wait(time.Second)
+		r.ask("ATE0\r")
+		r.wait(time.Second)
+		_ = r.port.Close()
+		port := r.m.Open()
+		defer func() { _ = port.Close() }()
+		last := func() time.Time {
+			t.Helper()
+			synctest.Wait()
+			r.m.mu.Lock()
+			defer r.m.mu.Unlock()
+			return r.m.in.arriving[0].start
+		}
+		buf := make([]byte, 64)
+		exchange := func() {
+			t.Helper()
+			if _, err := port.Write([]byte("AT\r")); err != nil {
+				t.Fatal(err)
+			}
+			r.wait(wireTime(3+len(okay), 9600) + 20*time.Millisecond)
+			if n, err := port.Read(buf); err != nil || string(buf[:n]) != okay {
+				t.Fatalf("%q %v", buf[:n], err)
+			}
+		}
+		exchange() // the host read 20 ms late
+		begin := time.Now()
+		if _, err := port.Write([]byte("AT\r")); err != nil {
+			t.Fatal(err)
+		}
+		if got := last(); !got.Equal(begin) {
+			t.Errorf("a host that read late was given %v", begin.Sub(got))
+		}
+		r.wait(time.Second)
+		if _, err := port.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		r.m.mu.Lock()
+		r.m.port.handed = r.m.out.last.Add(3 * time.Millisecond) // as if woken so late
+		r.m.mu.Unlock()
+		begin = time.Now()
+		if _, err := port.Write([]byte("AT\r")); err != nil {
+			t.Fatal(err)
+		}
+		if got := begin.Sub(last()); got != 3*time.Millisecond {
+			t.Errorf("%v were made good, want 3ms", got)
+		}
+	})
 }

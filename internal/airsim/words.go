@@ -74,6 +74,17 @@ func wireWords() []word {
 			text := a.next("TEXT")
 			return onModule(func(m *Module) { m.emit(text, []byte(text)) })
 		}},
+		{"line-ends", "crlf|lf|cr|crcrlf", "what stands around every line from now on", "line-ends lf", func(a *arguments) action {
+			ends := a.choice("what", "crlf", "lf", "cr", "crcrlf")
+			return onModule(func(m *Module) { m.set.ends = ends })
+		}},
+		{"echo", "on|off", "the echo changes by itself", "echo on", func(a *arguments) action {
+			on := a.choice("on or off", "on", "off") == "on"
+			return onModule(func(m *Module) { m.set.echo = on })
+		}},
+		{"echo-rejected", "[count=N|all]", "a command that fails is echoed though the echo is off", "echo-rejected", func(a *arguments) action {
+			return arm(a, "echo-rejected", arming{how: "echo"})
+		}},
 		{"echo-cut", "TEXT [count=N|all]", "a line is printed in the middle of the next echo", `echo-cut "CONNECT"`, func(a *arguments) action {
 			text := a.next("TEXT")
 			return arm(a, "echo", arming{how: "cut", text: text})
@@ -166,12 +177,18 @@ func powerWords() []word {
 			}
 			return onModule(func(m *Module) { m.unplug(d) })
 		}},
-		{"baud", "RATE", "the module's line now runs at this rate (0: it finds it out)", "baud 9600", func(a *arguments) action {
+		{"baud", "RATE [saved]", "the module's line now runs at this rate (0: it finds it out); saved: after a restart too", "baud 9600", func(a *arguments) action {
 			n := a.integer("RATE", 0, 4_000_000)
 			if n != 0 && !usualRate(n) {
 				a.fail("RATE is one of %s", strings.Trim(fmt.Sprint(rates), "[]"))
 			}
-			return onModule(func(m *Module) { m.setRate(n) })
+			saved := a.choice("saved", "", "saved") != ""
+			return onModule(func(m *Module) {
+				m.setRate(n)
+				if saved {
+					m.saved.rate = n
+				}
+			})
 		}},
 		{"train", "N", "autobaud begins again, and lets N upper-case ATs pass before it answers", "train 3", func(a *arguments) action {
 			n := a.integer("N", 0, 1000)
@@ -244,6 +261,13 @@ func httpWords() []word {
 		}},
 		{"http-never", "[count=N|all]", "HTTPACTION answers OK and nothing more", "http-never", func(a *arguments) action {
 			return arm(a, "http", arming{how: "never"})
+		}},
+		{"http-body", "TEXT [count=N|all]", "HTTPACTION ends with status 200 and this body", `http-body "{\"code\":200,\r\n\"data\":null}"`, func(a *arguments) action {
+			return arm(a, "http", arming{how: "body", text: a.next("TEXT")})
+		}},
+		{"http-lie", "N [count=N|all]", "the next HTTPREAD announces N bytes more than it carries", "http-lie 9", func(a *arguments) action {
+			n := a.integer("N", -4096, 4096)
+			return arm(a, "http-lie", arming{how: "count " + strconv.Itoa(n), code: n})
 		}},
 	}
 }

@@ -35,6 +35,7 @@ type Reply struct {
 	Info      [][]byte  // information lines and blocks, in order; the caller's own
 	Final     string    // OK, or what Command.Final took
 	Mark      Mark      // the moment the command was written: completions of it come after
+	Ended     Mark      // the moment of Final: what the module prints after its OK comes after
 	WrittenAt time.Time // when the last byte of the command was handed to the port
 }
 

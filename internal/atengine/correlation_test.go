@@ -128,6 +128,20 @@ func TestP11ResultIsSetOnce(t *testing.T) {
 	}
 }
 
+// An answer that is looked at while the command is given up is too late.
+func TestP11AnswerInTheMomentOfTheTimeout(t *testing.T) {
+	command := signal29()
+	command.Final = func([]byte) bool {
+		time.Sleep(DefaultTimeout + time.Second)
+		return true
+	}
+	story(t, Options{}, script(map[string]string{"AT+CSQ": "\r\nSHUT OK\r\n"}), func(r *rig) {
+		r.fails(command, ErrTimeout)
+		r.resync()
+		r.do(Command{Line: "AT"})
+	})
+}
+
 func TestP12WhatCameWhileSendingIsNoAnswer(t *testing.T) {
 	for _, early := range []string{"\r\n+CSQ: 1,1\r\n", "\r\n+CSQ: 1,1\r\n\r\nOK\r\n", "\r\nOK\r\n\r\n+CSQ: 1,1\r\n\r\nERROR\r\n", "\r\n+CSQ: 1,1\r\nSHUT OK\r\n"} {
 		story(t, Options{}, script(map[string]string{"AT+CSQ": "\r\n+CSQ: 29,99\r\n" + ok}), func(r *rig) {

@@ -262,7 +262,7 @@ func (e *Engine) finish(r *running, line []byte) bool {
 	case e.running != r: // it was given up in this very moment
 	case success && !r.whole: // before its data was written, success is not this command's
 	case success:
-		r.reply.Final = string(line)
+		r.reply.Final, r.reply.Ended = string(line), e.urcs.mark()
 		e.echoes.Store(r.echoed)
 		e.running = nil
 		r.end(nil)

@@ -299,6 +299,15 @@ func (e *Engine) InSync() bool {
 	return e.poison == nil
 }
 
+// DeafFor returns for how long no byte may be written, because a data phase may
+// be open in which it would become payload; 0 when there is none. Resync waits
+// for it; whoever opens the port anew has to as well.
+func (e *Engine) DeafFor() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return max(time.Until(e.deafUntil), 0)
+}
+
 // Echoes says whether the last command that ended with success was echoed: on a
 // module whose echo was switched off, the trace of a restart that nobody saw.
 func (e *Engine) Echoes() bool { return e.echoes.Load() }

@@ -1,6 +1,7 @@
 package atengine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func TestP01AnswerSplitByReadBoundaries(t *testing.T) {
 func TestP02PayloadThatLooksLikeProtocolWhileACommandIsInFlight(t *testing.T) {
 	payloads := []string{
 		"\r\nOK\r\n", "\r\n+CME ERROR: 3\r\n", ">", `"`, ",", "\x00", "\xff", `+MSUB: "x",3 byte,abc`,
-		"\r\n+CSQ: 1,1\r\n\r\nOK\r\n", "AT+CSQ\r\n", "\r\nERROR\r\n\r\n> \r\nDOWNLOAD\r\n", "\x1a\x1b\x00\r", "\r\nRDY\r\n", "\r\nOK", "\r\nOK\r",
+		"\r\n+CSQ: 1,1\r\n\r\nOK\r\n", "AT+CSQ\r\n", "\r\nERROR\r\n\r\n> \r\nDOWNLOAD\r\n", "\x1a\x1b\x00\r", "\r\nRDY\r\n", "\r\nOK", "\r\nOK\r", "SHUT OK",
 	}
 	// Wherever in the answer it comes, and however it is cut.
 	gaps := []string{"%sAT+CSQ\r\r\n+CSQ: 29,99\r\n\r\nOK\r\n", "AT+CSQ\r%s\r\n+CSQ: 29,99\r\n\r\nOK\r\n", "AT+CSQ\r\r\n+CSQ: 29,99\r\n%s\r\nOK\r\n"}
@@ -45,8 +46,9 @@ func TestP02PayloadThatLooksLikeProtocolWhileACommandIsInFlight(t *testing.T) {
 						m.send(string(chunk))
 					}
 				}, func(r *rig) {
-					reply := r.do(signal29())
-					r.wantInfo(reply, "+CSQ: 29,99")
+					command := signal29()
+					command.Final = func(line []byte) bool { return bytes.HasSuffix(line, []byte("SHUT OK")) }
+					r.wantInfo(r.do(command), "+CSQ: 29,99")
 					r.wantSeen(fmt.Sprintf("block msub %q", block))
 					if r.Failed() {
 						r.Fatalf("payload %q in gap %d by %d", payload, g, step)
@@ -119,6 +121,32 @@ func TestP04LiesInARow(t *testing.T) {
 	})
 }
 
+// The deadline runs from the header: a trickle does not prolong it.
+func TestP04TrickleDoesNotKeepALieAlive(t *testing.T) {
+	story(t, Options{}, silent, func(r *rig) {
+		start := time.Now()
+		r.module.send("+MSUB: \"t\",100 byte,x\r\nPUBACK\r\n")
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(300 * time.Millisecond):
+					r.module.send("y")
+				}
+			}
+		}()
+		if _, err := r.engine.Await(r.ctx, 0, time.Minute, "PUBACK", is("PUBACK")); err != nil {
+			t.Fatal(err)
+		}
+		if took, most := time.Since(start), 500*time.Millisecond+2*100*10*time.Second/115200; took > most {
+			t.Errorf("the lie was given up after %v, want %v at most", took, most)
+		}
+		close(stop)
+	})
+}
+
 // A block may arrive in pieces as slowly as the line is; its deadline holds.
 func TestP04SlowBlockIsNotALie(t *testing.T) {
 	story(t, Options{Baud: 9600}, silent, func(r *rig) {
@@ -167,7 +195,7 @@ func TestP06OverlongLineWhileACommandIsInFlight(t *testing.T) {
 		return false
 	}
 	story(t, Options{URC: keep}, func(m *module, _ string) {
-		noise := strings.Repeat("OK +CSQ:", readSize/8)
+		noise := strings.Repeat("+CSQ: OK", readSize/8)
 		for range size / len(noise) {
 			m.send(noise)
 		}

@@ -184,6 +184,10 @@ func TestWriteErrorIsToldAtOnce(t *testing.T) {
 				t.Errorf("failing at %q: %v after %v", failing, err, time.Since(start))
 			}
 			r.fails(Command{Line: "AT"}, ErrOutOfSync)
+			// Nor does Resync try a port again that cannot be written.
+			if err := r.engine.Resync(r.ctx); !errors.Is(err, errUnplugged) || time.Since(start) != DefaultDataPhase+quietFor {
+				t.Errorf("Resync: %v after %v", err, time.Since(start))
+			}
 		})
 	}
 }

@@ -215,6 +215,32 @@ func TestP21RefusalInsteadOfThePrompt(t *testing.T) {
 	}
 }
 
+// The same when the command is not yet waiting, and when there is something
+// slow to be told between the prompt and the refusal.
+func TestP21RefusalBehindThePromptIsSeenFirst(t *testing.T) {
+	for range 50 {
+		story(t, Options{}, silent, func(r *rig) {
+			r.port.onWrite = func(text string) {
+				if text == "\r" {
+					r.module.send("\r\n> \r\nERROR\r\n")
+					synctest.Wait()
+				}
+			}
+			r.fails(publish(nasty), ErrRefused)
+			if got := r.port.wrote(); got != publish("").Line+"\r" {
+				t.Fatalf("on the wire: %q", got)
+			}
+		})
+	}
+	slow := Options{URC: func(Token) bool { time.Sleep(time.Second); return false }}
+	story(t, slow, func(m *module, _ string) { m.send("\r\n> \r\nCLOSED\r\n\r\nERROR\r\n") }, func(r *rig) {
+		r.fails(publish(nasty), ErrRefused)
+		if got := r.port.wrote(); got != publish("").Line+"\r" {
+			t.Fatalf("on the wire: %q", got)
+		}
+	})
+}
+
 func TestP21OKBeforeThePromptIsNotItsAnswer(t *testing.T) {
 	story(t, Options{}, func(m *module, _ string) {
 		m.send(ok)
@@ -312,6 +338,19 @@ func TestP22NoPromptWasAskedFor(t *testing.T) {
 		r.fails(publish("hello"), ErrTimeout)
 		if got := r.port.wrote(); got != publish("").Line+"\r" {
 			t.Errorf("on the wire: %q", got)
+		}
+		r.wantSeen(`line ">"`)
+	})
+	// Nor does one that comes when the engine is back in step.
+	story(t, Options{}, script(map[string]string{publish("").Line: ""}), func(r *rig) {
+		r.fails(publish("hello"), ErrTimeout)
+		r.resync()
+		r.module.send("\r\n>\r\n")
+		r.wantSeen(`line ">"`)
+		start := time.Now()
+		r.resync()
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("a > that means nothing cost %v", took)
 		}
 	})
 }

@@ -117,7 +117,7 @@ func TestResyncWithADeadModuleIsBounded(t *testing.T) {
 		if !errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Resync: %v, want ErrTimeout", err)
 		}
-		if took := time.Since(start); took != resyncTries*(quietFor+resyncTimeout) {
+		if took := time.Since(start); took != 6*time.Second {
 			t.Errorf("Resync took %v", took)
 		}
 		r.fails(Command{Line: "AT"}, ErrOutOfSync)
@@ -166,7 +166,7 @@ func TestResyncEndsWithItsContext(t *testing.T) {
 		},
 	}
 	for name, spoil := range waits {
-		for after := time.Duration(0); after <= 2*time.Second; after += 100 * time.Millisecond {
+		for after := time.Duration(0); after < 6*time.Second; after += 100 * time.Millisecond {
 			story(t, Options{}, silent, func(r *rig) {
 				spoil(r)
 				ctx, cancel := context.WithCancelCause(r.ctx)

@@ -35,7 +35,8 @@ const (
 // Framer recognises a raw block, whose payload may hold anything, by the header
 // at its beginning. buf begins at a line start. With Match, n is the length of
 // header and payload, and may be more than len(buf). Frame must be pure, and
-// must say NoMatch or Match once the header's own end is in buf.
+// must say NoMatch or Match once the header's own end is in buf. Framers are
+// asked in order, and one that needs more is waited for.
 type Framer struct {
 	Name  string
 	Frame func(buf []byte) (n int, v Verdict)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"airbridged/internal/air"
+	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
 )
 
@@ -20,12 +21,12 @@ const (
 
 // attaching goes from the SIM to an open data bearer.
 func (s *Session) attaching(ctx context.Context) (State, error) {
-	s.attached = false
+	s.attached, s.awake = false, false
 	modem := s.line.modem
 	if err := s.until(ctx, simPatience, func() (bool, error) {
 		err := modem.SIM(ctx)
 		if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
-			return false, &Failure{Cause: SIMMissing, Err: err}
+			err = s.wakeRadio(ctx, &Failure{Cause: SIMMissing, Err: err})
 		}
 		return err == nil, err
 	}); err != nil {
@@ -39,7 +40,7 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 			return false, err
 		}
 		if !attached {
-			err = &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")}
+			err = s.wakeRadio(ctx, &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")})
 		}
 		return attached, err
 	}); err != nil {
@@ -54,6 +55,21 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 	}
 	s.attached = true
 	return s.afterAttach()
+}
+
+// wakeRadio switches the radio on, once for each attempt to attach: a daemon that
+// was stopped between the two halves of the radio rung left it off, and then
+// there is no SIM and no network until somebody sends AT+CFUN=1. On a radio that
+// is on it changes nothing. It returns notYet, or what is wrong with the module.
+func (s *Session) wakeRadio(ctx context.Context, notYet *Failure) error {
+	if s.awake {
+		return notYet
+	}
+	s.awake = true
+	if err := s.line.modem.Radio(ctx, true); err != nil && !errors.Is(err, atengine.ErrRefused) {
+		return err
+	}
+	return notYet
 }
 
 // afterAttach chooses how to get the credentials for the MQTT session.

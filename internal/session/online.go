@@ -18,8 +18,9 @@ import (
 // asked to stop.
 const publishGrace = 5 * time.Second
 
-// refusals is how often one message may be refused by a module whose link is
-// up before it is set aside: then it is the message, and the rest must flow.
+// refusals is how often one message may be refused by a module whose link is up
+// before the module is probed anew, and then once more as often before it is set
+// aside: then it is the message, and the rest must flow.
 const refusals = 3
 
 // online moves messages until something ends the session. It returns a
@@ -207,18 +208,27 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 	return nil
 }
 
-// notSent is a definite refusal by the module: nothing went out. Either the
-// link is gone, or this module does not take this message.
+// notSent is a definite refusal by the module: nothing went out. Either the link
+// is gone, or this module does not take this message now. Setting a message aside
+// loses it, so what is known of the module is found out anew before that.
 func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
 	if gone := s.linkGone(ctx, err); gone != nil {
 		s.release(m)
 		return gone
 	}
-	if m.Attempts >= refusals {
-		s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", m.Attempts, err))
+	if s.refusedID != m.ID {
+		s.refusedID, s.refused = m.ID, 0
+	}
+	s.refused++
+	if s.refused >= 2*refusals {
+		s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", s.refused, err))
 		return nil
 	}
 	s.release(m)
+	if s.refused == refusals {
+		s.dropLine() // so that it is probed again
+		return &Failure{Cause: OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
+	}
 	return nil
 }
 

@@ -68,6 +68,10 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 
 // train opens the port at one speed after the other until the module answers.
 func (s *Session) train(ctx context.Context) error {
+	s.dropLine()
+	if err := s.waitOutDeaf(ctx); err != nil {
+		return err
+	}
 	tries := trainFirst
 	candidates := speeds
 	if s.Modem.Baud != 0 {

@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
-	"airbridged/internal/bus"
 )
 
 // recover decides what to do about a failure, does it, waits, and returns the
@@ -168,8 +164,8 @@ func (s *Session) inStep(ctx context.Context) error {
 	return s.line.modem.Resync(ctx)
 }
 
-// reset restarts the module: by AT+RESET if it still listens, and by the
-// configured command in any case that it does not.
+// reset restarts the module: by AT+RESET if it still listens, and by the hard
+// way if it does not.
 func (s *Session) reset(ctx context.Context) error {
 	s.resets.spend(time.Now())
 	s.attached = false
@@ -180,27 +176,11 @@ func (s *Session) reset(ctx context.Context) error {
 	} else if err = s.inStep(ctx); err == nil {
 		err = s.line.modem.Reset(ctx)
 	}
-	if err != nil && len(s.Modem.ResetCommand) > 0 {
-		err = s.runResetCommand(ctx)
+	if err != nil && s.HardReset != nil {
+		if err = s.HardReset(ctx); err != nil {
+			s.warn("hard-reset-failed", err.Error())
+		}
 	}
 	s.dropLine()
 	return err
-}
-
-// resetCommandLimit bounds the configured reset program.
-const resetCommandLimit = 30 * time.Second
-
-func (s *Session) runResetCommand(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, resetCommandLimit)
-	defer cancel()
-	argv := s.Modem.ResetCommand
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.WaitDelay = time.Second
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AIRBRIDGED_") }) // the secret may be there
-	if output, err := cmd.CombinedOutput(); err != nil {
-		s.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: "reset-command", Detail: fmt.Sprintf("%s: %v", argv[0], err)})
-		s.Log.Error("the reset command failed", zap.String("program", argv[0]), zap.Error(err), zap.ByteString("output", output[:min(len(output), 500)]))
-		return fmt.Errorf("reset command %s: %w", argv[0], err)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
@@ -36,6 +37,11 @@ func (s *Session) tellNotes() {
 	}
 }
 
+// registerGrace is how long a registration under way may go on after the daemon
+// was asked to stop: the vendor's logs show about 2 s for one, bad radio needs
+// more, and systemd kills after 90 s.
+const registerGrace = 30 * time.Second
+
 // registering asks the cloud for the DeviceSecret, which it gives out once
 // (vendor guide, part 3). The store is proven writable before the request.
 func (s *Session) registering(ctx context.Context) (State, error) {
@@ -51,6 +57,10 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	if err := s.Store.Prove(); err != nil {
 		return Registering, storeFailure(err)
 	}
+	// The answer comes once in a device's life: a stop in this very moment waits
+	// for it.
+	ctx, cancel := withGrace(ctx, registerGrace)
+	defer cancel()
 	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
 	reply, err := s.post(ctx, s.Cloud.RegisterURL, body)
 	if err != nil {

@@ -49,10 +49,9 @@ type Cloud struct {
 
 // Modem says how to reach and to reset the module.
 type Modem struct {
-	Baud         int // 0 trains
-	APN          string
-	MaxPayload   int // 0: by firmware
-	ResetCommand []string
+	Baud       int // 0 trains
+	APN        string
+	MaxPayload int // 0: by firmware
 }
 
 // Recovery bounds how hard the session tries.
@@ -97,9 +96,12 @@ type Options struct {
 
 	// Open opens the serial port at a speed, or fails with a *Failure whose
 	// cause is PortMissing or PortBusy. Closing the port ends a read in progress.
-	Open  func(baud int) (io.ReadWriteCloser, error)
-	Store *provision.Store
-	Queue Queue
+	Open func(baud int) (io.ReadWriteCloser, error)
+	// HardReset resets a module that no longer listens to AT+RESET; nil: there is
+	// no way to.
+	HardReset func(ctx context.Context) error
+	Store     *provision.Store
+	Queue     Queue
 	// Subscribe are the filters kept subscribed even when no program listens;
 	// Expand puts the device's names into them.
 	Subscribe []bus.Filter
@@ -107,6 +109,7 @@ type Options struct {
 	Hub       *bus.Hub
 	Board     *bus.Board
 	Carrier   *Carrier
+	StateDir  string // for what has to outlive the process and is no secret
 	Recorder  Recorder
 	Log       *zap.Logger
 	Seed      uint64 // of the jitter; 0 draws one
@@ -128,6 +131,7 @@ type Session struct {
 	unsaved   secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
 	told      map[string]bool // notes of the credential store that were passed on
 	attached  bool
+	awake     bool            // the radio was switched on in this attempt to attach
 	worked    bool            // online at least once
 	fresh     bool            // the token was fetched for this attempt
 	token     provision.Token // only while the token could not be cached on disk
@@ -137,6 +141,9 @@ type Session struct {
 	climb     int
 	climbed   Cause // whose ladder climb counts on
 	onlineAt  time.Time
+	refusedID string // the message that the module refused last, and how often
+	refused   int
+	deafUntil time.Time // nothing may be written before: see deaf.go
 	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	// Shared with the modem's reader and with whoever asks for health.
@@ -164,6 +171,8 @@ func New(o Options) *Session {
 		resets:  resetBudget{perHour: o.Recovery.HardResetsPerHour},
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
+
+		deafUntil: readDeaf(o.StateDir, time.Now()),
 	}
 }
 
@@ -377,6 +386,7 @@ func (s *Session) dropLine() {
 	}
 	l := s.line
 	s.line = nil
+	s.stayDeaf(l.modem.DeafFor())
 	l.stop()
 	if err := l.port.Close(); err != nil {
 		s.Log.Debug("closing the port", zap.Error(err))

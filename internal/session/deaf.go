@@ -1,0 +1,63 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/atengine"
+)
+
+// A module whose data phase went wrong takes whatever is written next for
+// payload: an AT of the next attempt would be published to the cloud. The engine
+// waits that out before it resyncs. This file carries the wait over to the next
+// engine, when the port is opened anew, and to the next process, by a file in
+// the state directory.
+
+// deafFile is that file; deafMost bounds what is believed of it, whatever the
+// clock did meanwhile.
+const (
+	deafFile = "line.json"
+	deafMost = atengine.DefaultDataPhase + time.Second
+)
+
+type deafRecord struct {
+	Until time.Time `json:"deaf_until"`
+}
+
+// stayDeaf records that nothing may be written for d.
+func (s *Session) stayDeaf(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	s.deafUntil = time.Now().Add(d)
+	if err := writeFile(filepath.Join(s.StateDir, deafFile), deafRecord{s.deafUntil.Round(0)}); err != nil {
+		s.Log.Warn("an open data phase could not be recorded; a restart within 20 s may publish a stray AT", zap.Error(err))
+	}
+}
+
+// waitOutDeaf returns when the module listens to commands again.
+func (s *Session) waitOutDeaf(ctx context.Context) error {
+	left := time.Until(s.deafUntil)
+	if left <= 0 {
+		return nil
+	}
+	s.Log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
+	return s.pause(ctx, left)
+}
+
+// readDeaf returns until when the last process knew the module to be deaf. A
+// time too far ahead was written by another clock, and counts as the most there
+// can be.
+func readDeaf(dir string, now time.Time) time.Time {
+	var r deafRecord
+	data, err := os.ReadFile(filepath.Join(dir, deafFile))
+	if err != nil || json.Unmarshal(data, &r) != nil || !r.Until.After(now) {
+		return time.Time{}
+	}
+	return now.Add(min(r.Until.Sub(now), deafMost))
+}
