@@ -108,6 +108,105 @@ func ExampleClient_Message() {
 	// true
 }
 
+// Two readings wait behind a message that is not acknowledged.
+func ExampleClient_OutboxMessages() {
+	d := ipctest.Start(nil)
+	defer d.Stop()
+	c := client.New(d.Socket)
+	defer c.Close()
+	ctx := context.Background()
+	for _, topic := range []string{"/a1b2c3/gw-1/waits", "/a1b2c3/gw-1/update", "/a1b2c3/gw-1/update"} {
+		if _, err := c.Publish(ctx, topic, []byte("21.5"), client.PublishOptions{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	for m, err := range c.OutboxMessages(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(m.Topic, m.Bytes, m.Priority)
+	}
+	// Output:
+	// /a1b2c3/gw-1/waits 4 normal
+	// /a1b2c3/gw-1/update 4 normal
+	// /a1b2c3/gw-1/update 4 normal
+}
+
+// A page of one message is the cheapest way to ask how many there are.
+func ExampleClient_Outbox() {
+	d := ipctest.Start(nil)
+	defer d.Stop()
+	c := client.New(d.Socket)
+	defer c.Close()
+	ctx := context.Background()
+	for range 3 {
+		if _, err := c.Publish(ctx, "/a1b2c3/gw-1/waits", nil, client.PublishOptions{TTL: time.Hour}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	page, err := c.Outbox(ctx, "", 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(page.Messages), "of", page.Total)
+	next, err := c.Outbox(ctx, page.Messages[0].ID, 10)
+	fmt.Println(len(next.Messages), "follow", err)
+	// Output:
+	// 1 of 3
+	// 2 follow <nil>
+}
+
+func ExampleClient_Drop() {
+	d := ipctest.Start(nil)
+	defer d.Stop()
+	c := client.New(d.Socket)
+	defer c.Close()
+	ctx := context.Background()
+
+	if _, err := c.Publish(ctx, "/a1b2c3/gw-1/waits", nil, client.PublishOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := c.Publish(ctx, "/a1b2c3/gw-1/update", []byte("21.5"), client.PublishOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(c.Drop(ctx, m.ID))
+	m, err = c.Message(ctx, m.ID)
+	fmt.Println(m.State, m.Reason, err)
+	fmt.Println(errors.Is(c.Drop(ctx, m.ID), client.ErrFinal))
+	// Output:
+	// <nil>
+	// dropped removed <nil>
+	// true
+}
+
+// After weeks without a network the old readings may not be worth their bytes.
+func ExampleClient_DropTopic() {
+	d := ipctest.Start(nil)
+	defer d.Stop()
+	c := client.New(d.Socket)
+	defer c.Close()
+	ctx := context.Background()
+	for _, topic := range []string{"/a1b2c3/gw-1/waits", "/a1b2c3/gw-1/update", "/a1b2c3/gw-1/update"} {
+		if _, err := c.Publish(ctx, topic, []byte("21.5"), client.PublishOptions{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	n, err := c.DropTopic(ctx, "/a1b2c3/+/update")
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
 func ExampleClient_Subscribe() {
 	d := ipctest.Start(nil)
 	defer d.Stop()

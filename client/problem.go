@@ -19,12 +19,16 @@ var (
 	ErrUnreachable = errors.New("airbridged is not reachable")
 	// ErrNotPermitted: the socket may not be opened, or an access rule forbids the topic.
 	ErrNotPermitted = errors.New("not permitted")
-	// ErrTryAgain: the daemon refused for now (429, 503, 507); see Problem.RetryAfter.
+	// ErrTryAgain: the daemon refused for now (429, 503, 507, or ErrInFlight); see Problem.RetryAfter.
 	ErrTryAgain = errors.New("try again later")
 	// ErrFull: the outbox is full by its configured bounds. It is ErrTryAgain too.
 	ErrFull = errors.New("outbox is full")
 	// ErrUnknown: no message with this id is known, or not any more.
 	ErrUnknown = errors.New("message is not known")
+	// ErrInFlight: the message is being sent and cannot be dropped now. It is ErrTryAgain too.
+	ErrInFlight = errors.New("message is in flight")
+	// ErrFinal: the message is in a final state, so there is nothing to drop.
+	ErrFinal = errors.New("message is in a final state")
 	// ErrTooLarge: the payload is over what the module can carry.
 	ErrTooLarge = errors.New("payload is too large")
 	// ErrNotCarried: the payload has a byte that the module cannot carry.
@@ -37,7 +41,7 @@ var (
 const ProblemPrefix = "urn:airbridged:problem:"
 
 // Problem is a refusal by the daemon (RFC 9457). A publish that was refused was
-// not kept.
+// not kept, a drop that was refused dropped nothing.
 type Problem struct {
 	Type   string `json:"type"`   // stable: ProblemPrefix and a name
 	Title  string `json:"title"`  // what kind of problem, in words
@@ -66,11 +70,15 @@ func (p *Problem) Is(target error) bool {
 	case ErrNotPermitted:
 		return p.Status == http.StatusForbidden
 	case ErrTryAgain:
-		return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage
+		return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage || p.Is(ErrInFlight)
 	case ErrFull:
 		return p.Type == ProblemPrefix+"outbox-full"
 	case ErrUnknown:
 		return p.Type == ProblemPrefix+"unknown-message"
+	case ErrInFlight:
+		return p.Type == ProblemPrefix+"in-flight"
+	case ErrFinal:
+		return p.Type == ProblemPrefix+"final-state"
 	case ErrTooLarge:
 		return p.Status == http.StatusRequestEntityTooLarge
 	case ErrNotCarried:

@@ -10,17 +10,36 @@ import (
 
 // command is one word of the command line.
 type command struct {
-	name    string
+	name    string // as it is typed; that of a subcommand begins with its command's
 	args    string // as shown in the usage
 	summary string
 	help    string
 	setup   func(fs *flag.FlagSet) func(e *env, args []string) error // adds flags; returns the work
+	subs    []command                                                // a word behind the name that makes it another command
 }
 
 var commands []command
 
 func init() {
-	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, versionCommand}
+	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, versionCommand}
+}
+
+func find(list []command, name string) (command, bool) {
+	for _, c := range list {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+// withSubs is a list with every command's subcommands behind it.
+func withSubs(list []command) []command {
+	var all []command
+	for _, c := range list {
+		all = append(append(all, c), c.subs...)
+	}
+	return all
 }
 
 func commandNames() string {
@@ -56,19 +75,23 @@ exit status: 0 done, 1 refused, 64 wrong usage, 69 daemon not reachable,
 func help(e *env, args []string) error {
 	if len(args) == 0 {
 		var list strings.Builder
-		for _, c := range commands {
+		for _, c := range withSubs(commands) {
 			fmt.Fprintf(&list, "  %-26s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
 		}
 		_, err := fmt.Fprintf(e.stdout, programHelp, list.String())
 		return err
 	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			_, err := fmt.Fprintf(e.stdout, "usage: airbridgectl %s\n\n%s", strings.TrimSpace(c.name+" [FLAGS] "+c.args), c.help)
-			return err
+	c, ok := find(commands, args[0])
+	if !ok {
+		return usageError{fmt.Sprintf("there is no command %q; there are %s", args[0], commandNames())}
+	}
+	if len(args) > 1 {
+		if sub, ok := find(c.subs, c.name+" "+args[1]); ok {
+			c = sub
 		}
 	}
-	return usageError{fmt.Sprintf("there is no command %q; there are %s", args[0], commandNames())}
+	_, err := fmt.Fprintf(e.stdout, "usage: airbridgectl %s\n\n%s", strings.TrimSpace(c.name+" [FLAGS] "+c.args), c.help)
+	return err
 }
 
 // Set by the build with -ldflags "-X main.version=... -X main.commit=...".

@@ -39,6 +39,11 @@ type usageError struct{ what string }
 
 func (e usageError) Error() string { return e.what }
 
+// told is an error that a person has been told of already.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
+
 // env is what a command works with.
 type env struct {
 	ctx    context.Context
@@ -113,10 +118,8 @@ func dispatch(e *env, args []string) error {
 	if rest[0] == "help" {
 		return help(e, rest[1:])
 	}
-	for _, c := range commands {
-		if c.name == rest[0] {
-			return c.start(e, rest[1:])
-		}
+	if c, ok := find(commands, rest[0]); ok {
+		return c.start(e, rest[1:])
 	}
 	return usageError{fmt.Sprintf("there is no command %q; there are %s and help", rest[0], commandNames())}
 }
@@ -125,9 +128,15 @@ func dispatch(e *env, args []string) error {
 func (c command) start(e *env, args []string) error {
 	fs := flags(c.name, e)
 	work := c.setup(fs)
+	if sub, rest, err := c.sub(fs, args); err != nil || sub.name != "" {
+		if err != nil {
+			return err
+		}
+		return sub.start(e, rest)
+	}
 	positional, err := parseAll(fs, args)
 	if errors.Is(err, flag.ErrHelp) {
-		return help(e, []string{c.name})
+		return help(e, strings.Fields(c.name))
 	}
 	if err != nil {
 		return usageError{fmt.Sprintf("%s: %v; see airbridgectl %s --help; -- goes before an argument that begins with -", c.name, err, c.name)}
@@ -135,6 +144,24 @@ func (c command) start(e *env, args []string) error {
 	e.client = client.New(e.socket)
 	defer e.client.Close()
 	return work(e, positional)
+}
+
+// sub finds the subcommand that the first argument names, if it does. Flags of
+// every command may stand before that; those of c alone do not reach it.
+func (c command) sub(fs *flag.FlagSet, args []string) (sub command, rest []string, err error) {
+	if len(c.subs) == 0 || fs.Parse(args) != nil || fs.NArg() == 0 {
+		return command{}, nil, nil // a wrong flag is found again by who parses them all
+	}
+	sub, ok := find(c.subs, c.name+" "+fs.Arg(0))
+	if !ok {
+		return command{}, nil, nil
+	}
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name != "socket" && f.Name != "json" {
+			err = usageError{fmt.Sprintf("-%s is no flag of %s; see airbridgectl %s --help", f.Name, sub.name, sub.name)}
+		}
+	})
+	return sub, fs.Args()[1:], err
 }
 
 // flags returns a set with the flags that stand before a command and after it.
@@ -167,6 +194,9 @@ func parseAll(fs *flag.FlagSet, args []string) (positional []string, err error) 
 func report(e *env, err error) int {
 	if err == nil {
 		return exitOK
+	}
+	if _, ok := errors.AsType[told](err); ok {
+		return status(err)
 	}
 	if p, ok := errors.AsType[*client.Problem](err); ok {
 		e.note("%s: %s", strings.TrimSuffix(p.Title, "."), p.Detail)

@@ -45,12 +45,24 @@ func TestUsageErrors(t *testing.T) {
 	t.Setenv(client.SocketVariable, "/nonexistent/socket")
 	for _, c := range []struct{ args, says string }{
 		{"", "no command"},
-		{"frobnicate", `no command "frobnicate"; there are status, pub, sub, events, version and help`},
+		{"frobnicate", `no command "frobnicate"; there are status, pub, sub, events, outbox, version and help`},
 		{"--frob status", "not defined"},
 		{"status now", "takes no arguments"},
 		{"status --frob", "airbridgectl status --help"},
 		{"events now", "takes no arguments"},
 		{"version now", "takes no arguments"},
+		{"outbox frobnicate", "there are list, drop and export"},
+		{"outbox verify", "there are list, drop and export"},
+		{"outbox list now", "takes no arguments"},
+		{"outbox -n -1", "from 1 on"},
+		{"outbox --watch -n 3", "does not go with it"},
+		{"outbox --topic /a", "airbridgectl outbox --help"},
+		{"outbox --watch drop x", "-watch is no flag of outbox drop"},
+		{"outbox drop", "at least one id, or --topic"},
+		{"outbox drop --topic", "needs an argument"},
+		{"outbox drop x --topic /a", "not both"},
+		{"outbox drop --watch", "airbridgectl outbox drop --help"},
+		{"outbox export a b", "one file"},
 		{"pub", "topic and a payload"},
 		{"pub /a b c", "quote a payload with blanks"},
 		{"pub /a -5", "-- goes before"},
@@ -72,24 +84,27 @@ func TestHelp(t *testing.T) {
 	if code != 0 {
 		t.Fatal(code)
 	}
-	for _, c := range commands {
-		if !strings.Contains(program, "\n  "+c.name) {
+	all := program
+	for _, c := range withSubs(commands) {
+		if !strings.Contains(program, "\n  "+c.name+" ") {
 			t.Errorf("%s is not in the program's help", c.name)
 		}
-		_, want, _ := ctl(nil, "help", c.name)
-		for _, args := range [][]string{{c.name, "--help"}, {c.name, "-h"}, {"--help", c.name}} {
+		name := strings.Fields(c.name)
+		_, want, _ := ctl(nil, append([]string{"help"}, name...)...)
+		for _, args := range [][]string{append(name[:len(name):len(name)], "--help"), append(name[:len(name):len(name)], "-h"), append([]string{"--help"}, name...)} {
 			if code, got, _ := ctl(nil, args...); code != 0 || got != want {
 				t.Errorf("%v: %d, %q", args, code, got)
 			}
 		}
-		if !strings.Contains(want, "usage: airbridgectl "+c.name) || !strings.Contains(want, "examples:\n  airbridgectl "+c.name) {
+		if !strings.Contains(want, "usage: airbridgectl "+c.name+" [FLAGS]") || !strings.Contains(want, "examples:\n  airbridgectl "+c.name) {
 			t.Errorf("help of %s: %s", c.name, want)
 		}
+		all += want
 	}
 	if _, again, _ := ctl(nil, "help"); again != program {
 		t.Errorf("help and --help differ")
 	}
-	for line := range strings.SplitSeq(program, "\n") {
+	for line := range strings.SplitSeq(all, "\n") {
 		if len(line) > 80 {
 			t.Errorf("line is too long for a terminal: %s", line)
 		}
@@ -250,6 +265,12 @@ func TestUnreachable(t *testing.T) {
 		{"pub", "/a", "x", "-socket", none},
 		{"--socket", "/nonexistent", "sub", "/a", "--socket", none},
 		{"--socket", none, "events"},
+		{"--socket", none, "outbox"},
+		{"outbox", "--socket", none, "--watch"},
+		{"outbox", "--socket", none, "drop", "x"},
+		{"outbox", "drop", "--topic", "/a", "--socket", none},
+		{"outbox", "export", "--socket", none},
+		{"outbox", "export", "/nonexistent/file", "--socket", none},
 	} {
 		code, out, errs := ctl(nil, args...)
 		if code != exitUnreachable || out != "" || !strings.Contains(errs, none) || !strings.Contains(errs, "is airbridged running?") {
@@ -366,7 +387,7 @@ func TestFullDiskIsAFailure(t *testing.T) {
 	defer full.Close()
 	// Of these only sub says a word on stderr before there is data: that it waits.
 	begun := &onWrite{do: func() { d.Hub.Publish(bus.Message{Topic: "/a", Payload: []byte("x")}) }}
-	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"pub", "/a", "x"}, {"sub", "/a"}, {"events"}} {
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"pub", "/a", "x"}, {"sub", "/a"}, {"events"}, {"outbox"}, {"outbox", "--json"}, {"outbox", "--watch"}, {"outbox", "export"}, {"outbox", "drop", "x"}, {"outbox", "drop", "--topic", "/x"}} {
 		var errs bytes.Buffer
 		if code := run(args, nil, full, io.MultiWriter(&errs, begun)); code != exitRefused || !strings.Contains(errs.String(), "no space left") {
 			t.Errorf("%v: %d, %q", args, code, errs.String())

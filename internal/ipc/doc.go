@@ -1,13 +1,16 @@
 // Package ipc is the daemon's face to local programs: HTTP/1.1 with JSON on a
 // Unix socket.
 //
-//	POST /v1/publish?topic=T     body is the payload; qos, wait, ttl, priority, latest
-//	GET  /v1/messages/{id}       what became of one message
-//	GET  /v1/subscribe?topic=F   a stream of downlink messages
-//	GET  /v1/status              the daemon's status
-//	GET  /v1/events              a stream of state changes and warnings
-//	GET  /healthz                200 while the supervisor makes progress, else 503
-//	GET  /metrics                Prometheus text
+//	POST   /v1/publish?topic=T     body is the payload; qos, wait, ttl, priority, latest
+//	GET    /v1/messages/{id}       what became of one message
+//	GET    /v1/outbox              the messages that wait, a page of them; limit, after
+//	DELETE /v1/outbox/{id}         give up one message
+//	DELETE /v1/outbox?topic=F      give up every message on the topics of a filter
+//	GET    /v1/subscribe?topic=F   a stream of downlink messages
+//	GET    /v1/status              the daemon's status
+//	GET    /v1/events              a stream of state changes and warnings
+//	GET    /healthz                200 while the supervisor makes progress, else 503
+//	GET    /metrics                Prometheus text
 //
 // It owns the socket file, the connections and the streams. It promises that a
 // publish is answered 202 or 200 only after the outbox has accepted it, that
@@ -23,6 +26,28 @@
 // status, detail and hint. The type is "urn:airbridged:problem:" and one of the
 // names in problem.go; it is stable, so programs may compare it. What is not
 // even HTTP is answered by net/http itself, in plain text.
+//
+// # The outbox
+//
+// GET /v1/outbox lists what is queued, in flight or held, in the order of
+// acceptance, and in total how many there are on all pages:
+//
+//	{"messages":[{"id":"...","topic":"/pk/dn/update","qos":1,"priority":"normal","bytes":5,
+//	 "accepted_at":"2026-11-22T08:00:00Z","expires_at":null,"attempts":0,"state":"queued"}],"total":1}
+//
+// bytes are those of the payload, which is not shown. limit is 1 to 1000, and
+// 100 when absent. The next page is behind after=ID, with the last id of the
+// page before; that message need not exist any more. A page with fewer messages
+// than limit is the last. Pages are looked at one by one, so messages may come
+// and go between two of them, but none that stays is missed or shown twice.
+//
+// A drop is answered {"dropped":n}, also with 0 for a filter that nothing falls
+// under. The message in flight stays, because it may be at the cloud already: by
+// its id it is refused as "in-flight" (409, with Retry-After), and a filter
+// passes over it. A message in a final state is refused as "final-state" (409),
+// an id that is not known as "unknown-message" (404). A filter must be given:
+// everything is topic=%23. What was dropped has the state "dropped" and is
+// counted under the reason "removed".
 //
 // # Streams
 //

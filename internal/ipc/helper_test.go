@@ -31,7 +31,7 @@ var acceptedAt = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 type testQueue struct {
 	mu       sync.Mutex
 	messages []outbox.Message
-	fail     error         // what Append says
+	fail     error         // what Append and Drop say
 	hang     bool          // Append waits for its context
 	done     chan struct{} // closed when a message gets a final state
 }
@@ -93,6 +93,27 @@ func (q *testQueue) Wait(ctx context.Context, id string) (outbox.Message, error)
 		}
 	}
 }
+
+func (q *testQueue) List(after string, limit int) (page []outbox.Message, total int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.messages {
+		if m.ID > after && len(page) < limit {
+			page = append(page, m)
+		}
+	}
+	return page, len(q.messages)
+}
+
+// Drop fails as it is told to; where that matters, tests take the real queue.
+func (q *testQueue) Drop(string) error {
+	if q.fail != nil {
+		return q.fail
+	}
+	return outbox.ErrUnknown
+}
+
+func (q *testQueue) DropTopic(func(topic string) bool) int { panic("use the real queue") }
 
 func (q *testQueue) Stats() outbox.Stats {
 	q.mu.Lock()

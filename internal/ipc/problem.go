@@ -29,13 +29,15 @@ type kind struct {
 var (
 	badOption       = kind{"bad-option", http.StatusBadRequest, "An option is wrong"}
 	badTopic        = kind{"bad-topic", http.StatusBadRequest, "The topic cannot be published to"}
-	badFilter       = kind{"bad-filter", http.StatusBadRequest, "The topic filter cannot be subscribed to"}
+	badFilter       = kind{"bad-filter", http.StatusBadRequest, "The topic filter is wrong"}
 	badBody         = kind{"bad-body", http.StatusBadRequest, "The request body did not arrive whole"}
 	unsupported     = kind{"unsupported", http.StatusBadRequest, "The cloud has no such thing"}
 	reservedTopic   = kind{"reserved-topic", http.StatusForbidden, "The topic is the daemon's own"}
 	noSuchRoute     = kind{"no-such-route", http.StatusNotFound, "There is nothing at this path"}
 	unknownMessage  = kind{"unknown-message", http.StatusNotFound, "The message is not known"}
 	methodNotHere   = kind{"method-not-allowed", http.StatusMethodNotAllowed, "The path exists, but not with this method"}
+	inFlight        = kind{"in-flight", http.StatusConflict, "The message is in flight"}
+	finalState      = kind{"final-state", http.StatusConflict, "The message is in a final state"}
 	slowBody        = kind{"slow-body", http.StatusRequestTimeout, "The request body came too slowly"}
 	payloadTooLarge = kind{"payload-too-large", http.StatusRequestEntityTooLarge, "The payload is too large"}
 	notCarried      = kind{"payload-not-carried", http.StatusUnprocessableEntity, "The module cannot carry this payload"}
@@ -78,7 +80,8 @@ func (k kind) problem(detail, hint string) *problem {
 // contextErrors mean that the outbox ran out of its time, or the daemon of its.
 var contextErrors = []error{context.Canceled, context.DeadlineExceeded}
 
-// diskErrors are what a file system says when it cannot keep a byte.
+// diskErrors are what a file system says when it cannot keep a byte; what the
+// outbox says of its own to that effect belongs here too.
 var diskErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}
 
 // appendProblem turns what outbox.Append said into a problem. A condition that
@@ -90,15 +93,20 @@ func appendProblem(err error) *problem {
 		p.retryAfter = 10 * time.Second
 		return p
 	case isAny(err, diskErrors):
-		p := diskFailing.problem(outboxDetail(err), notKept+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
-		p.retryAfter = 30 * time.Second
-		return p
+		return diskProblem(err, notKept)
 	case isAny(err, contextErrors):
 		p := notKeptInTime.problem("the outbox did not answer in time", notKept+"; try again, and look at the load of the disk")
 		p.retryAfter = 10 * time.Second
 		return p
 	}
 	return internalFault.problem(outboxDetail(err), notKept+"; the daemon's log has more")
+}
+
+// diskProblem is 507. outcome begins its hint and says what did not happen.
+func diskProblem(err error, outcome string) *problem {
+	p := diskFailing.problem(outboxDetail(err), outcome+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
+	p.retryAfter = 30 * time.Second
+	return p
 }
 
 // outboxDetail is what the outbox said, without its hint.

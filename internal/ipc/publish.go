@@ -20,6 +20,16 @@ var publishParams = []string{"topic", "qos", "wait", "ttl", "priority", "latest"
 // priorities are the words for outbox.Priority.
 var priorities = map[string]outbox.Priority{"high": outbox.High, "normal": outbox.Normal, "low": outbox.Low}
 
+// priorityWord is the word for a priority; empty for one that does not exist.
+func priorityWord(p outbox.Priority) string {
+	for word, known := range priorities {
+		if p == known {
+			return word
+		}
+	}
+	return ""
+}
+
 // accepted is the answer to a publish.
 type accepted struct {
 	ID    string       `json:"id"`
@@ -198,22 +208,21 @@ func (s *serving) message(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	m, err := s.o.Outbox.Get(id)
 	if errors.Is(err, outbox.ErrUnknown) {
-		return unknownMessage.problem("no message with the id "+shown(id)+" is known", "the last 10000 final states are remembered, and none from before a restart: an older message is done, but how is forgotten")
+		return unknownProblem(id)
 	}
 	if err != nil {
 		return err
 	}
 	view := messageView{
-		ID: m.ID, Topic: m.Topic, QoS: m.QoS, Latest: m.Latest, State: m.State, Reason: m.Reason,
+		ID: m.ID, Topic: m.Topic, QoS: m.QoS, Priority: priorityWord(m.Priority), Latest: m.Latest, State: m.State, Reason: m.Reason,
 		Attempts: m.Attempts, AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt),
-	}
-	for word, p := range priorities {
-		if p == m.Priority {
-			view.Priority = word
-		}
 	}
 	writeJSON(w, http.StatusOK, "application/json", view)
 	return nil
+}
+
+func unknownProblem(id string) *problem {
+	return unknownMessage.problem("no message with the id "+shown(id)+" is known", "the last 10000 final states are remembered, and none from before a restart: an older message is done, but how is forgotten")
 }
 
 // known makes a time that is not known null.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -79,6 +80,19 @@ func (q query) flag(name string) (bool, error) {
 		return true, nil
 	}
 	return false, badOption.problem(fmt.Sprintf("%s=%s is neither on nor off", name, shown(v)), "write "+name+"=1 or "+name+"=0")
+}
+
+// number reads a whole number from least to most.
+func (q query) number(name string, absent, least, most int) (int, error) {
+	v, given := q.one(name)
+	if !given {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		return 0, badOption.problem(fmt.Sprintf("%s=%s is not possible", name, shown(v)), fmt.Sprintf("write a whole number from %d to %d; without one it is %d", least, most, absent))
+	}
+	return n, nil
 }
 
 // duration reads a Go duration between least and most; absent is 0. A most of 0

@@ -20,13 +20,16 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *serving) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
-		"POST /v1/publish":      s.publish,
-		"GET /v1/messages/{id}": s.message,
-		"GET /v1/subscribe":     s.subscribe,
-		"GET /v1/status":        s.status,
-		"GET /v1/events":        s.events,
-		"GET /healthz":          s.healthz,
-		"GET /metrics":          s.metrics,
+		"POST /v1/publish":       s.publish,
+		"GET /v1/messages/{id}":  s.message,
+		"GET /v1/outbox":         s.listOutbox,
+		"DELETE /v1/outbox":      s.dropTopic,
+		"DELETE /v1/outbox/{id}": s.dropMessage,
+		"GET /v1/subscribe":      s.subscribe,
+		"GET /v1/status":         s.status,
+		"GET /v1/events":         s.events,
+		"GET /healthz":           s.healthz,
+		"GET /metrics":           s.metrics,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := h(w, r); err != nil {
@@ -38,7 +41,8 @@ func (s *serving) routes() *http.ServeMux {
 }
 
 // existing is the hint of a 404.
-const existing = "there are POST /v1/publish, GET /v1/messages/{id}, GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /healthz and GET /metrics"
+const existing = "there are POST /v1/publish, GET /v1/messages/{id}, GET and DELETE /v1/outbox, DELETE /v1/outbox/{id}, " +
+	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /healthz and GET /metrics"
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +85,7 @@ func (s *serving) route(a *answer, r *http.Request) {
 // noRoute is 405 where the path is known with another method, else 404.
 func (s *serving) noRoute(r *http.Request) error {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
 		if _, pattern := s.mux.Handler(other); pattern != "" {
 			allowed = append(allowed, method)

@@ -42,6 +42,9 @@ type Outbox interface {
 	Append(ctx context.Context, m outbox.Message) (outbox.Message, error)
 	Get(id string) (outbox.Message, error)
 	Wait(ctx context.Context, id string) (outbox.Message, error)
+	List(after string, limit int) (page []outbox.Message, total int)
+	Drop(id string) error
+	DropTopic(filter func(topic string) bool) int
 	Stats() outbox.Stats
 }
 

@@ -92,13 +92,16 @@ func TestRequestsAreCounted(t *testing.T) {
 	d.ask("POST", "/v1/publish?topic=/a", "x")
 	d.ask("POST", "/v1/publish?topic=", "x")
 	d.ask("GET", "/v1/messages/m1", "")
+	d.ask("GET", "/v1/outbox?limit=5", "")
+	d.ask("DELETE", "/v1/outbox/m7", "")
+	d.ask("DELETE", "/v1/outbox?topic=", "")
 	d.ask("GET", "/secret/path", "")
 	d.ask("DELETE", "/v1/status", "")
 	d.ask("GET", "/metrics", "")
 	d.open("/v1/events").line()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	want := []string{"POST /v1/publish 202", "POST /v1/publish 400", "GET /v1/messages/{id} 200", "other 404", "other 405", "GET /metrics 200", "GET /v1/events 200"}
+	want := []string{"POST /v1/publish 202", "POST /v1/publish 400", "GET /v1/messages/{id} 200", "GET /v1/outbox 200", "DELETE /v1/outbox/{id} 404", "DELETE /v1/outbox 400", "other 404", "other 405", "GET /metrics 200", "GET /v1/events 200"}
 	if !slices.Equal(c.got, want) {
 		t.Errorf("got  %q\nwant %q", c.got, want)
 	}

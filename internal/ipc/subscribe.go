@@ -77,6 +77,9 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// wildcards is the hint of a bad filter.
+const wildcards = "+ stands for one level and # for all that follow; in a query, # is written %23"
+
 // readFilters reads and checks the filters, each once, in the order given.
 func readFilters(raw string) ([]string, error) {
 	q, err := parseQuery(raw, "topic")
@@ -86,7 +89,7 @@ func readFilters(raw string) ([]string, error) {
 	var filters []string
 	for _, f := range q["topic"] {
 		if err := bus.CheckFilter(f); err != nil {
-			return nil, badFilter.problem(err.Error(), "+ stands for one level and # for all that follow; in a query, # is written %23")
+			return nil, badFilter.problem(err.Error(), wildcards)
 		}
 		if isLocal(f) {
 			return nil, reservedTopic.problem("topics under "+bus.LocalPrefix+" are not on this socket", "GET /v1/status and GET /v1/events tell the daemon's state")

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// MaxPage is the most messages that one page of the outbox may have.
+const MaxPage = 1000
+
+// OutboxMessage is a message without a final state: it waits, or is in flight.
+type OutboxMessage struct {
+	ID         string     `json:"id"` // opaque, unique for ever, sorts by acceptance
+	Topic      string     `json:"topic"`
+	QoS        int        `json:"qos"`
+	Priority   Priority   `json:"priority"`
+	Bytes      int        `json:"bytes"` // of the payload, which the daemon does not show
+	AcceptedAt time.Time  `json:"accepted_at"`
+	ExpiresAt  *time.Time `json:"expires_at"` // nil: never
+	Attempts   int        `json:"attempts"`   // how often it was handed to the module
+	State      State      `json:"state"`
+}
+
+// OutboxPage is a part of the outbox.
+type OutboxPage struct {
+	Messages []OutboxMessage `json:"messages"` // in the order of acceptance
+	Total    int             `json:"total"`    // on all pages
+}
+
+// Outbox asks for a page of the outbox: the messages behind the id after (""
+// for the first page; that message need not exist any more), at most limit of
+// them. limit is 1 to [MaxPage]; with 0 the daemon chooses. A page with fewer
+// than limit is the last one.
+func (c *Client) Outbox(ctx context.Context, after string, limit int) (OutboxPage, error) {
+	q := url.Values{}
+	if after != "" {
+		q.Set("after", after)
+	}
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	target := "/v1/outbox"
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	var p OutboxPage
+	err := c.do(ctx, http.MethodGet, target, nil, &p)
+	return p, err
+}
+
+// OutboxMessages is the whole outbox in the order of acceptance, fetched page by
+// page while it is walked. Messages may come and go meanwhile; one that stays is
+// seen exactly once. The first error is the last thing it yields.
+func (c *Client) OutboxMessages(ctx context.Context) iter.Seq2[OutboxMessage, error] {
+	return func(yield func(OutboxMessage, error) bool) {
+		after := ""
+		for {
+			page, err := c.Outbox(ctx, after, MaxPage)
+			if err != nil {
+				yield(OutboxMessage{}, err)
+				return
+			}
+			for _, m := range page.Messages {
+				if !yield(m, nil) {
+					return
+				}
+				after = m.ID
+			}
+			if len(page.Messages) < MaxPage {
+				return
+			}
+		}
+	}
+}
+
+// dropped is the daemon's answer to a drop.
+type dropped struct {
+	Dropped int `json:"dropped"`
+}
+
+// Drop gives up a message that waits; it will not reach the cloud. The error is
+// [ErrInFlight] for the one that is being sent right now (it is [ErrTryAgain]
+// too), [ErrFinal] for one that nothing can happen to any more, or [ErrUnknown].
+func (c *Client) Drop(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/outbox/"+url.PathEscape(id), nil, &dropped{})
+}
+
+// DropTopic gives up every message that waits and whose topic matches the
+// filter, with + for one level and # for all that follow, and returns how many
+// that were. The one in flight is passed over.
+func (c *Client) DropTopic(ctx context.Context, filter string) (int, error) {
+	var d dropped
+	err := c.do(ctx, http.MethodDelete, "/v1/outbox?topic="+queryEscape(filter), nil, &d)
+	return d.Dropped, err
+}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"airbridged/client"
+)
+
+var outboxCommand = command{
+	name:    "outbox",
+	summary: "show what waits to be sent, or how it drains",
+	help: `Lists the messages that are not at the cloud yet, in the order of acceptance: a
+line each with id, age, bytes of payload, priority, attempts, state and topic.
+States are queued, inflight (sent, not acknowledged yet) and held (QoS 0).
+airbridgectl outbox list is the same.
+
+flags:
+  -n COUNT   show only the first so many
+  --watch    show how many are left, how fast they go out and how long it may
+             take, until the outbox is empty: on a terminal one line, else a
+             line every 5 s. QoS 0 messages count, too. per_second and
+             seconds_left of --json are null while they are not known
+
+examples:
+  airbridgectl outbox
+  airbridgectl outbox --watch
+  airbridgectl outbox --json | jq -r 'select(.attempts > 3) | .id'
+`,
+	setup: func(fs *flag.FlagSet) func(*env, []string) error {
+		var most int
+		var watching bool
+		fs.IntVar(&most, "n", 0, "")
+		fs.BoolVar(&watching, "watch", false, "")
+		return func(e *env, args []string) error {
+			switch {
+			case len(args) > 0 && args[0] != "list":
+				return usageError{fmt.Sprintf("outbox has no command %q; there are list, drop and export", args[0])}
+			case len(args) > 1:
+				return usageError{"outbox list takes no arguments"}
+			case most < 0:
+				return usageError{"-n takes a number from 1 on"}
+			case watching && most > 0:
+				return usageError{"--watch shows no list, so -n does not go with it"}
+			case watching:
+				return watchOutbox(e)
+			}
+			return listOutbox(e, most)
+		}
+	},
+	subs: []command{outboxDropCommand, outboxExportCommand},
+}
+
+// eachPage walks the outbox from its beginning; most is how many messages to
+// see at most, 0 all. Every page has askTime to come.
+func eachPage(e *env, most int, use func(client.OutboxPage) error) error {
+	after := ""
+	for seen := 0; ; {
+		limit := client.MaxPage
+		if most > 0 {
+			limit = min(limit, most-seen)
+		}
+		page, err := askPage(e.ctx, e.client, after, limit)
+		if err != nil {
+			return err
+		}
+		if err := use(page); err != nil {
+			return err
+		}
+		seen += len(page.Messages)
+		if len(page.Messages) < limit || seen == most {
+			return nil
+		}
+		after = page.Messages[limit-1].ID
+	}
+}
+
+func askPage(ctx context.Context, c *client.Client, after string, limit int) (client.OutboxPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	return c.Outbox(ctx, after, limit)
+}
+
+func listOutbox(e *env, most int) error {
+	out := bufio.NewWriter(e.stdout)
+	shown, total := 0, 0
+	err := eachPage(e, most, func(page client.OutboxPage) error {
+		if shown == 0 && len(page.Messages) > 0 && !e.json {
+			fmt.Fprintf(out, outboxRow, "ID", "AGE", "BYTES", "PRIORITY", "ATTEMPTS", "STATE", "TOPIC")
+		}
+		shown, total = shown+len(page.Messages), page.Total
+		if e.json {
+			return writeNDJSON(out, page.Messages)
+		}
+		now := time.Now()
+		for _, m := range page.Messages {
+			writeRow(out, m, now)
+		}
+		return out.Flush()
+	})
+	switch {
+	case err != nil, e.json:
+		return err
+	case shown == 0:
+		e.note("the outbox is empty")
+	case most > 0 && total > shown:
+		e.note("%d of %s", shown, count(total, "message"))
+	}
+	return nil
+}
+
+// outboxRow has the topic last: all else has about the same width everywhere.
+const outboxRow = "%-24s %7s %6s %-8s %8s %-8s %s\n"
+
+func writeRow(out io.Writer, m client.OutboxMessage, now time.Time) {
+	age := max(now.Sub(m.AcceptedAt), 0) // a clock that was set says less than nothing
+	fmt.Fprintf(out, outboxRow, printable(m.ID), span(age), fmt.Sprint(m.Bytes), orUnknown(string(m.Priority)),
+		fmt.Sprint(m.Attempts), orUnknown(string(m.State)), printable(m.Topic))
+}
+
+// writeNDJSON writes one object a line, with the names of the socket API.
+func writeNDJSON(out *bufio.Writer, messages []client.OutboxMessage) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for _, m := range messages {
+		if err := enc.Encode(m); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// count is a number and what it is of, as in "1 message".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+var outboxDropCommand = command{
+	name:    "outbox drop",
+	args:    "ID...",
+	summary: "give up messages that wait",
+	help: `Takes messages out of the outbox, so that they are never sent, and prints how
+many. Nothing is asked before, and there is no way back. The message in flight
+stays, because the cloud may have it already: by its id that is exit 75, and
+--topic passes over it. One id that fails does not save the others.
+
+flags:
+  --topic FILTER   instead of ids: every message whose topic matches. + stands
+                   for one level and # for all that follow; quote the filter
+
+examples:
+  airbridgectl outbox drop 00c4mn3u00tl8ag9v1qk3fj0
+  airbridgectl outbox drop --topic '/a1b2c3/gw-1/debug/#'
+  airbridgectl outbox --json | jq -r 'select(.bytes > 1000) | .id' |
+    xargs -r airbridgectl outbox drop
+`,
+	setup: func(fs *flag.FlagSet) func(*env, []string) error {
+		var filter string
+		fs.StringVar(&filter, "topic", "", "")
+		return func(e *env, ids []string) error {
+			switch {
+			case filter != "" && len(ids) > 0:
+				return usageError{"outbox drop takes ids or --topic, not both"}
+			case filter != "":
+				return dropTopic(e, filter)
+			case len(ids) == 0:
+				return usageError{"outbox drop takes at least one id, or --topic FILTER"}
+			}
+			for _, id := range ids {
+				if id == "" {
+					return usageError{"an id is empty; nothing was dropped"}
+				}
+			}
+			return dropIDs(e, ids)
+		}
+	},
+}
+
+func dropTopic(e *env, filter string) error {
+	ctx, cancel := context.WithTimeout(e.ctx, keepTime)
+	defer cancel()
+	n, err := e.client.DropTopic(ctx, filter)
+	if err != nil {
+		return err
+	}
+	return printDropped(e, n)
+}
+
+// dropIDs drops what it can. A refusal is told at once and decides the exit
+// status, the first one of several; any other error ends it.
+func dropIDs(e *env, ids []string) error {
+	n := 0
+	var refused error
+	for _, id := range ids {
+		err := dropID(e, id)
+		if err == nil {
+			n++
+			continue
+		}
+		if _, ok := errors.AsType[*client.Problem](err); !ok {
+			if n > 0 {
+				err = errors.Join(err, printDropped(e, n))
+			}
+			return err
+		}
+		report(e, err)
+		if refused == nil {
+			refused = told{err}
+		}
+	}
+	if err := printDropped(e, n); err != nil {
+		return err
+	}
+	return refused
+}
+
+func dropID(e *env, id string) error {
+	ctx, cancel := context.WithTimeout(e.ctx, keepTime)
+	defer cancel()
+	return e.client.Drop(ctx, id)
+}
+
+func printDropped(e *env, n int) error {
+	if e.json {
+		return e.printJSON(map[string]int{"dropped": n})
+	}
+	_, err := fmt.Fprintf(e.stdout, "%d dropped\n", n)
+	return err
+}
+
+var outboxExportCommand = command{
+	name:    "outbox export",
+	args:    "[FILE|-]",
+	summary: "write the list to a file",
+	help: `Writes what waits to FILE, or with - or nothing to standard output: one JSON
+object a line, with id, topic, qos, priority, bytes, accepted_at, expires_at,
+attempts and state. The payloads are not among it: the daemon does not show
+them. What is in the outbox is left as it is. Messages that come or go while it
+is written may be in it or not. An existing FILE is replaced; if the exit status
+is not 0, it is not complete.
+
+examples:
+  airbridgectl outbox export waiting.ndjson
+  airbridgectl outbox export | jq -r .topic | sort | uniq -c
+  airbridgectl outbox export - | gzip > "outbox-$(date +%F).ndjson.gz"
+`,
+	setup: func(*flag.FlagSet) func(*env, []string) error {
+		return func(e *env, args []string) error {
+			switch {
+			case len(args) > 1:
+				return usageError{"outbox export takes one file"}
+			case len(args) == 0 || args[0] == "-":
+				_, err := exportTo(e, e.stdout)
+				return err
+			}
+			return exportFile(e, args[0])
+		}
+	},
+}
+
+// exportFile asks the daemon for a first answer before it touches the file.
+func exportFile(e *env, name string) error {
+	if _, err := askPage(e.ctx, e.client, "", 1); err != nil {
+		return err
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	n, err := exportTo(e, file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("%s is not complete: %w", name, err)
+	}
+	e.note("%s written to %s", count(n, "message"), name)
+	return nil
+}
+
+func exportTo(e *env, w io.Writer) (n int, err error) {
+	out := bufio.NewWriter(w)
+	err = eachPage(e, 0, func(page client.OutboxPage) error {
+		n += len(page.Messages)
+		return writeNDJSON(out, page.Messages)
+	})
+	return n, err
+}

@@ -1,0 +1,127 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+)
+
+// How many messages a page of the outbox has: maxPage of them, with topics as
+// long as the cloud takes them, stay under 1 MiB.
+const (
+	usualPage = 100
+	maxPage   = 1000
+)
+
+// waitingView is one message of GET /v1/outbox.
+type waitingView struct {
+	ID         string       `json:"id"`
+	Topic      string       `json:"topic"`
+	QoS        byte         `json:"qos"`
+	Priority   string       `json:"priority"`
+	Bytes      int          `json:"bytes"` // of the payload
+	AcceptedAt time.Time    `json:"accepted_at"`
+	ExpiresAt  *time.Time   `json:"expires_at"` // null: never
+	Attempts   int          `json:"attempts"`
+	State      outbox.State `json:"state"`
+}
+
+// outboxPage is the body of GET /v1/outbox.
+type outboxPage struct {
+	Messages []waitingView `json:"messages"`
+	Total    int           `json:"total"` // on all pages
+}
+
+// listOutbox answers with the messages that wait or are in flight, a page of
+// them.
+func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery, "limit", "after")
+	if err != nil {
+		return err
+	}
+	limit, err := q.number("limit", usualPage, 1, maxPage)
+	if err != nil {
+		return err
+	}
+	after, _ := q.one("after")
+	messages, total := s.o.Outbox.List(after, limit)
+	page := outboxPage{Messages: make([]waitingView, 0, len(messages)), Total: total}
+	for _, m := range messages {
+		page.Messages = append(page.Messages, waitingView{
+			ID: m.ID, Topic: m.Topic, QoS: m.QoS, Priority: priorityWord(m.Priority), Bytes: len(m.Payload),
+			AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: m.State,
+		})
+	}
+	writeJSON(w, http.StatusOK, "application/json", page)
+	return nil
+}
+
+// droppedAnswer is the answer to both ways of dropping.
+type droppedAnswer struct {
+	Dropped int `json:"dropped"`
+}
+
+// dropMessage gives up one message that waits.
+func (s *serving) dropMessage(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := s.o.Outbox.Drop(id); err != nil {
+		return s.dropProblem(id, err)
+	}
+	writeJSON(w, http.StatusOK, "application/json", droppedAnswer{1})
+	return nil
+}
+
+// dropProblem turns what outbox.Drop said into a problem.
+func (s *serving) dropProblem(id string, err error) *problem {
+	const notDropped = "nothing was dropped"
+	switch {
+	case errors.Is(err, outbox.ErrUnknown):
+		return unknownProblem(id)
+	case errors.Is(err, outbox.ErrInFlight):
+		p := inFlight.problem("the message "+shown(id)+" is being sent, and cannot be called back",
+			notDropped+"; try again: soon it is acknowledged, or it waits again and can be dropped")
+		p.retryAfter = 5 * time.Second
+		return p
+	case errors.Is(err, outbox.ErrFinal):
+		end := "in a final state"
+		if m, err := s.o.Outbox.Get(id); err == nil {
+			end = string(m.State)
+		}
+		return finalState.problem("the message "+shown(id)+" is "+end+" already", "there is nothing left to drop; GET /v1/messages/{id} tells what became of it")
+	case isAny(err, diskErrors):
+		return diskProblem(err, notDropped)
+	}
+	return internalFault.problem(outboxDetail(err), notDropped+"; the daemon's log has more")
+}
+
+// dropTopic gives up every message that waits on the topics of one filter. That
+// a program throws messages away is told in the log; which, is its own business.
+func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery, "topic")
+	if err != nil {
+		return err
+	}
+	if n := len(q["topic"]); n != 1 {
+		return badFilter.problem(fmt.Sprintf("%d topic filters are given", n), "nothing was dropped; give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; every topic is ?topic=%23")
+	}
+	filter := q["topic"][0]
+	if err := bus.CheckFilter(filter); err != nil {
+		return badFilter.problem(err.Error(), "nothing was dropped; "+wildcards)
+	}
+	n := s.o.Outbox.DropTopic(func(topic string) bool { return bus.Match(filter, topic) })
+	if n > 0 {
+		c := clientOf(r.Context())
+		s.o.Log.Info("messages dropped on request", zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
+	}
+	writeJSON(w, http.StatusOK, "application/json", droppedAnswer{n})
+	return nil
+}
