@@ -47,6 +47,21 @@ func (m *Modem) Post(ctx context.Context, url, body string) (reply []byte, err e
 	return m.httpRead(ctx)
 }
 
+// Leftover returns the answer of an earlier request that nobody read, because the
+// port or the daemon went away in between: the module keeps it until HTTPTERM,
+// which this sends. It returns nil when there is none. An error is only a module
+// that does not answer.
+func (m *Modem) Leftover(ctx context.Context) ([]byte, error) {
+	body, err := m.httpRead(ctx)
+	if _, no := refusal(err); no || errors.Is(err, ErrMalformed) {
+		body, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return body, m.tell(ctx, m.command("AT+HTTPTERM"))
+}
+
 // httpInit opens the module's only HTTP session. One that an earlier run left
 // open is closed first: at once when it is known, else when HTTPINIT is refused.
 func (m *Modem) httpInit(ctx context.Context) error {

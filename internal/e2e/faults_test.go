@@ -100,8 +100,9 @@ func TestPortTroubles(t *testing.T) {
 		if st := second.status(); !strings.Contains(st.Hint, "airbridged") && !strings.Contains(st.Hint, fmt.Sprint(first.cmd.Process.Pid)) {
 			t.Errorf("the hint does not say who holds the port: %q", st.Hint)
 		}
+		w := second.watch()
 		first.stop()
-		second.reaches("attaching", "") // the cloud will not register the device twice
+		w.until("attaching", "") // and no further: the cloud will not register the device twice
 	})
 }
 

@@ -24,7 +24,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 			t.Parallel()
 			sim := newSimulator(t, "--personality", "2g")
 			g := newGateway(t, sim.device, "[cloud]\nauth = \""+auth+"\"\n")
-			var seen bytes.Buffer
+			var seen, streamed bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			api := unixClient(g.socket)
@@ -39,7 +39,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 			copied := make(chan struct{})
 			go func() {
 				defer close(copied)
-				_, _ = io.Copy(&seen, events.Body)
+				_, _ = io.Copy(&streamed, events.Body)
 			}()
 			g.reaches("online", "")
 			if _, err := g.client.Publish(ctx, update, []byte("reading"), client.PublishOptions{Wait: patience}); err != nil {
@@ -65,6 +65,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 			}
 			g.stop()
 			<-copied
+			seen.Write(streamed.Bytes())
 			seen.WriteString(g.out.String())
 			for path, data := range files(t, g.dir) {
 				switch filepath.Base(path) {

@@ -3,7 +3,11 @@ package session
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"time"
+
+	"go.uber.org/zap"
 
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
@@ -61,14 +65,12 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	// for it.
 	ctx, cancel := withGrace(ctx, registerGrace)
 	defer cancel()
-	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
-	reply, err := s.post(ctx, s.Cloud.RegisterURL, body)
+	issued, err := s.lostSecret(ctx)
+	if err == nil && issued.Empty() {
+		issued, err = s.requestSecret(ctx)
+	}
 	if err != nil {
 		return Registering, err
-	}
-	issued, err := provision.ParseRegister(reply, s.identity)
-	if err != nil {
-		return Registering, postFailure(err)
 	}
 	s.unsaved = issued
 	if _, _, err := s.deviceSecret(); err != nil {
@@ -81,6 +83,54 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 // httpCommands is how many commands one request takes at most, +HTTPACTION apart
 // (vendor guide, part 3; a repeated HTTPINIT and HTTPREAD included).
 const httpCommands = 11
+
+// requestSecret asks the cloud. The request is marked on disk until its answer
+// was read, whatever it says, so that one that gets lost on the way is looked for.
+func (s *Session) requestSecret(ctx context.Context) (secret.Text, error) {
+	if err := writeFile(s.asked(), struct{}{}); err != nil {
+		return secret.Text{}, storeFailure(err)
+	}
+	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
+	reply, err := s.post(ctx, s.Cloud.RegisterURL, body)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	s.unmark()
+	issued, err := provision.ParseRegister(reply, s.identity)
+	if err != nil {
+		return secret.Text{}, postFailure(err)
+	}
+	return issued, nil
+}
+
+// lostSecret looks for the answer to an earlier request that never arrived here:
+// the port went away, the module fell silent, or the daemon was killed. The
+// module keeps it until its HTTP session ends. Empty: there is none.
+func (s *Session) lostSecret(ctx context.Context) (secret.Text, error) {
+	if _, err := os.Stat(s.asked()); err != nil {
+		return secret.Text{}, nil
+	}
+	reply, err := s.line.modem.Leftover(ctx)
+	if err != nil {
+		return secret.Text{}, s.unanswered(HTTPFailed, err)
+	}
+	s.unmark()
+	issued, err := provision.ParseRegister(reply, s.identity)
+	if err != nil {
+		return secret.Text{}, nil // nothing, a refusal, or another request's answer
+	}
+	s.Log.Info("found the answer to a registration that was cut off")
+	return issued, nil
+}
+
+// asked is the file that marks a registration whose answer was not read yet.
+func (s *Session) asked() string { return filepath.Join(s.StateDir, "registering.json") }
+
+func (s *Session) unmark() {
+	if err := os.Remove(s.asked()); err != nil {
+		s.Log.Debug("the mark of a registration could not be removed", zap.Error(err))
+	}
+}
 
 // post sends a request through the module, and sorts what can become of it.
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {

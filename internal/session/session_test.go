@@ -616,3 +616,30 @@ func TestP21RestartInAnOpenDataPhaseSendsNothing(t *testing.T) {
 		}
 	})
 }
+
+// The module falls silent, or the daemon is killed, when the cloud has given the
+// secret out and it is not here yet. The module still has it (found by the
+// simulation: such a device needed a person at the console).
+func TestLostRegistrationAnswerIsFoundInTheModule(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"silence", "unplug"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+				defer w.end()
+				w.begin()
+				w.reaches(time.Minute, session.Registering, "")
+				for w.count("AT+HTTPACTION") == 0 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(200 * time.Millisecond)
+				w.order(how + " 200s")
+				w.reaches(20*time.Minute, session.Online, "")
+				if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 {
+					t.Errorf("%+v: the secret was not found", c)
+				}
+			})
+		})
+	}
+}
