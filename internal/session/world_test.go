@@ -32,7 +32,7 @@ const (
 // world is a session on a simulated module and cloud, all in one synctest
 // bubble: time is virtual, and nothing is real but the state directory.
 type world struct {
-	*testing.T
+	testing.TB
 	options session.Options
 	cloud   *airsim.Cloud
 	module  *airsim.Module
@@ -59,7 +59,7 @@ type setup struct {
 }
 
 // newWorld builds everything and starts the module, but not the session.
-func newWorld(t *testing.T, s setup) *world {
+func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
 	cloudOptions := airsim.CloudOptions{
 		Products: map[string]airsim.Product{airsim.GuideProductKey: {Secret: airsim.GuideProductSecret}},
@@ -72,7 +72,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.module != nil {
 		s.module(&moduleOptions)
 	}
-	w := &world{T: t, cloud: airsim.NewCloud(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
+	w := &world{TB: t, cloud: airsim.NewCloud(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
 	var err error
 	if w.module, err = airsim.New(w.cloud, moduleOptions); err != nil {
 		t.Fatal(err)
