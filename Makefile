@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -79,6 +79,10 @@ e2e: ## end to end: the real programs on pseudo-terminals, built with the race d
 	@$(NEED_CC)
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
 	@$(GO) test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+
+simulate: ## the promises against random faults in virtual time: SEEDS=n of them from FIRST=m on, or replay one by SEED=n
+	@echo '== simulate: go test -run TestSimulation ./internal/session'
+	@SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' FIRST='$(or $(FIRST),1)' $(GO) test -count=1 -timeout 24h -run TestSimulation ./internal/session
 
 bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
 	@echo '== bench: go test -bench .'

@@ -16,6 +16,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/outbox"
+	"airbridged/internal/provision"
 	"airbridged/internal/session"
 )
 
@@ -153,6 +154,8 @@ type simulation struct {
 	inFlight atomic.Int64
 	most     atomic.Int64
 	struck   []string
+
+	registrations uint64 // how many it took until a secret was on disk; 0: none is yet
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
@@ -165,7 +168,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 			o.Latency, o.RTT = s.random.IntN(4) > 0, time.Duration(s.random.IntN(400))*time.Millisecond
 			o.Log = s.watch
 		},
-		cloud: func(o *airsim.CloudOptions) { o.StrictRegistration, o.Seed = true, seed },
+		// Before its first login a device is given its secret again, as field logs
+		// show: a module that loses power with the answer in it has lost it for good.
+		cloud: func(o *airsim.CloudOptions) { o.Seed = seed },
 		session: func(o *session.Options) {
 			o.Seed, o.Modem.Baud = seed|1, baud
 			o.Cloud.HTTPSAuth = s.random.IntN(2) == 0
@@ -201,6 +206,9 @@ func (s *simulation) run() {
 	for time.Now().Before(end) {
 		time.Sleep(time.Duration(s.random.ExpFloat64() * float64(8*time.Minute)))
 		s.strike()
+		if _, stored, err := s.store.DeviceSecret(provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName}); stored && err == nil && s.registrations == 0 {
+			s.registrations = s.cloud.Counters().Registrations
+		}
 	}
 	for _, k := range strikes {
 		if k.mend != "" {
@@ -304,8 +312,8 @@ func (s *simulation) check() {
 	if limit := int(st.Counters.Unknown); duplicates > limit {
 		s.fail("%d duplicates from %d publishes of unknown outcome", duplicates, limit)
 	}
-	if counters.Registrations > 1 {
-		s.fail("registered %d times", counters.Registrations)
+	if s.registrations > 0 && counters.Registrations > s.registrations {
+		s.fail("registered %d times with a secret on disk", counters.Registrations-s.registrations)
 	}
 	if counters.OverRate > 0 {
 		s.fail("%d connects over the cloud's limit", counters.OverRate)
