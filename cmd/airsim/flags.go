@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +113,7 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	case err != nil:
 		return s, err
 	case *showVersion:
-		_, _ = fmt.Fprintln(stdout, version())
+		_, _ = fmt.Fprintf(stdout, "airsim %s (commit %s, %s)\n", version, commit, runtime.Version())
 		return s, errDone
 	case f.NArg() > 0:
 		return s, fmt.Errorf("%q is not an option", f.Arg(0))

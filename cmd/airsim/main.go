@@ -13,8 +13,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
+)
+
+// Set by the linker: -X main.version=… -X main.commit=….
+var (
+	version = "0.0.0-unversioned"
+	commit  = "unknown"
 )
 
 // Exit codes, after sysexits.h.
@@ -51,19 +56,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailure
 	}
 	return exitOK
-}
-
-// version is what the build knows of itself.
-func version() string {
-	info, known := debug.ReadBuildInfo()
-	if !known {
-		return "airsim (unknown build)"
-	}
-	commit := "unknown commit"
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			commit = s.Value
-		}
-	}
-	return fmt.Sprintf("airsim %s (%s, %s)", info.Main.Version, commit, info.GoVersion)
 }
