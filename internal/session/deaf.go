@@ -18,25 +18,28 @@ import (
 // engine, when the port is opened anew, and to the next process, by a file in
 // the state directory.
 
-// deafFile is that file; deafMost bounds what is believed of it, whatever the
-// clock did meanwhile.
+// deafFile is that file. unheard is added because nobody listens meanwhile: a
+// prompt that comes late begins the module's data phase only then. deafMost bounds
+// what is believed of the file, whatever the clock did.
 const (
 	deafFile = "line.json"
-	deafMost = atengine.DefaultDataPhase + time.Second
+	unheard  = atengine.DefaultDataPhase
+	deafMost = atengine.DefaultDataPhase + unheard
 )
 
 type deafRecord struct {
 	Until time.Time `json:"deaf_until"`
 }
 
-// stayDeaf records that nothing may be written for d.
+// stayDeaf records that nothing may be written for d, and then some, now that the
+// port is closed.
 func (s *Session) stayDeaf(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	s.deafUntil = time.Now().Add(d)
+	s.deafUntil = time.Now().Add(d + unheard)
 	if err := writeFile(filepath.Join(s.StateDir, deafFile), deafRecord{s.deafUntil.Round(0)}); err != nil {
-		s.Log.Warn("an open data phase could not be recorded; a restart within 20 s may publish a stray AT", zap.Error(err))
+		s.Log.Warn("an open data phase could not be recorded; a restart within 40 s may publish a stray AT", zap.Error(err))
 	}
 }
 
