@@ -3,6 +3,7 @@
 VERSION  := 0.1.0-dev
 COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 FUZZTIME ?= 5s
+CRASHTIME ?= 24h
 RACE     ?= -race
 
 GO       ?= go
@@ -22,7 +23,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e crash bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -79,6 +80,10 @@ e2e: ## end to end: the real programs on pseudo-terminals, built with the race d
 	@$(NEED_CC)
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
 	@$(GO) test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+
+crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
+	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'
+	@CRASH_TIME='$(CRASHTIME)' $(GO) test -count=1 -timeout 0 -v -run '^TestCrashForever$$' ./internal/outbox
 
 bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
 	@echo '== bench: go test -bench .'

@@ -196,9 +196,9 @@ func (q *Queue) applied(batch []*request, seg *segment) {
 			// in flight meanwhile.
 			victims, _ := q.makeRoom(&r.m, 0, 0)
 			q.give(victims)
-			payload := r.m.Payload
-			r.m = q.accept(&r.m, r.slot)
-			r.m.Payload = payload
+			accepted := q.accept(&r.m, r.slot)
+			accepted.Payload, accepted.TTL = r.m.Payload, r.m.TTL
+			r.m = accepted
 		}
 		close(r.done)
 	}

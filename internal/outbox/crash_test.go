@@ -194,9 +194,10 @@ func crashWorkload(t *testing.T, seed uint64) int {
 		}
 	}
 	if w.failures {
+		luck := rand.New(rand.NewPCG(seed, 3)) // guarded by the file system's lock
 		disk.failing = func(string, string) error {
-			if chaos.IntN(25) == 0 {
-				return []error{syscall.EIO, syscall.ENOSPC}[chaos.IntN(2)]
+			if luck.IntN(25) == 0 {
+				return []error{syscall.EIO, syscall.ENOSPC}[luck.IntN(2)]
 			}
 			return nil
 		}

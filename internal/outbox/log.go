@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -25,6 +24,7 @@ const (
 	maxRecord     = 64 << 20  // bytes of one record
 
 	retryEvery = time.Second // while the disk fails
+	maxReads   = 10          // tries to read a message, that far apart
 )
 
 // Options is how a queue on disk works.
@@ -68,6 +68,8 @@ type segmentLog struct {
 	captures     uint64        // how many times the settled bits were taken for writing
 	flushedTo    uint64        // up to which of these they are on disk
 	flushDone    chan struct{} // closed and made anew when flushedTo or failing changes
+	unreadSeq    uint64        // the message that could not be read, and
+	unreadTries  int           // how often in a row
 	disk         DiskStats
 	notes        notes
 
@@ -247,19 +249,19 @@ func (q *Queue) awaitFlush() error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.log.failing(); err != nil && q.log.unflushed > 0 {
+	if err := q.log.flushErr; err != nil && q.log.unflushed > 0 {
 		return diskError(err)
 	}
 	return nil
 }
 
 // await waits for a condition that the committer brings about; not when there is
-// none, or while the disk fails.
+// none, or while it cannot write settlements.
 func (q *Queue) await(met func(*segmentLog) bool) {
 	for q.log != nil {
 		q.mu.Lock()
 		l := q.log
-		ok, changed := met(l) || l.failing() != nil || !l.running, l.flushDone
+		ok, changed := met(l) || l.flushErr != nil || !l.running, l.flushDone
 		q.mu.Unlock()
 		if ok {
 			return
@@ -293,11 +295,7 @@ var errDamaged = errors.New("record is damaged")
 // now, or used anew: then the checksum does not fit.
 func (l *segmentLog) read(where place) (body, error) {
 	b := make([]byte, recordHead+where.size)
-	err := l.readAt(where, b)
-	if errors.Is(err, syscall.EIO) {
-		err = l.readAt(where, b) // once more: not every such error lasts
-	}
-	if err != nil {
+	if err := l.readAt(where, b); err != nil {
 		return body{}, err
 	}
 	r, _, ok := decodeRecord(b, where.segment.seed)
@@ -319,6 +317,18 @@ func (l *segmentLog) readAt(where place, b []byte) error {
 	return err
 }
 
+// hopeless counts failed reads of a message in a row. One spot of flash that
+// cannot be read must not hold up the rest for ever, and a disk that is gone for
+// a moment must not cost a message: so only after a while, and only while the
+// disk can be written. Under Queue.mu.
+func (l *segmentLog) hopeless(seq uint64) bool {
+	if l.unreadSeq != seq {
+		l.unreadSeq, l.unreadTries = seq, 0
+	}
+	l.unreadTries++
+	return l.unreadTries > maxReads && l.failing() == nil
+}
+
 // unreadable deals with the message in flight whose record cannot be read. It
 // says whether to go on with the next message.
 func (q *Queue) unreadable(id string, err error) bool {
@@ -329,13 +339,15 @@ func (q *Queue) unreadable(id string, err error) bool {
 	}
 	r := q.flight
 	q.flight = ref{}
-	if errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) || q.log.hopeless(r.seq) {
 		q.log.disk.Damaged++
 		q.log.note(NoteDamage, fmt.Sprintf("message %s was lost: %v", id, err))
 		q.finish(r, drop, ReasonDamaged, ReasonDamaged)
 		return true
 	}
-	q.log.note(NoteDiskFailing, fmt.Sprintf("message %s cannot be read at present: %v", id, err))
+	if q.log.unreadTries == 1 {
+		q.log.note(NoteDiskFailing, fmt.Sprintf("message %s cannot be read at present: %v", id, err))
+	}
 	time.AfterFunc(retryEvery, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
