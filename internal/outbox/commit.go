@@ -107,8 +107,8 @@ func (q *Queue) commitMessages() bool {
 			return false
 		}
 	}
-	batch, seg, chunks, settlements := q.gather()
-	err := l.write(l.file, chunks)
+	batch, seg, records, dirty, settlements := q.gather()
+	err := l.write(l.file, append(records, dirty...))
 	if err != nil {
 		_ = l.file.Close() // nothing that it said is believed any more
 		l.file = nil
@@ -116,7 +116,7 @@ func (q *Queue) commitMessages() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
-		l.give(seg, chunks[1:], settlements)
+		l.give(seg, dirty, settlements)
 		q.abandonActive(seg)
 		q.fail(batch, err)
 		return len(l.pending) > 0
@@ -146,8 +146,8 @@ func (q *Queue) fits(need int64) bool {
 }
 
 // gather takes the next batch, gives it its sequence numbers and encodes it.
-// chunks[0] is the records, the others are settled sectors that go along.
-func (q *Queue) gather() (batch []*request, seg *segment, chunks []chunkOf, settlements int) {
+// dirty are the settled sectors that go along.
+func (q *Queue) gather() (batch []*request, seg *segment, records, dirty []chunkOf, settlements int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.log
@@ -176,8 +176,16 @@ func (q *Queue) gather() (batch []*request, seg *segment, chunks []chunkOf, sett
 		l.pending[0] = nil
 		l.pending = l.pending[1:]
 	}
-	dirty, settlements := seg.takeDirty()
-	return batch, seg, append([]chunkOf{{seg.tail, l.buf}}, dirty...), settlements
+	records = []chunkOf{{seg.tail, l.buf}}
+	if end := seg.tail + int64(len(l.buf)); end > seg.written {
+		if seg.written = end; len(l.buf) < smallCommit {
+			ahead := zeros(end, seg.size)
+			seg.written += int64(len(ahead.data))
+			records = append(records, ahead)
+		}
+	}
+	dirty, settlements = seg.takeDirty()
+	return batch, seg, records, dirty, settlements
 }
 
 // applied makes a batch that is on disk visible; under the lock.

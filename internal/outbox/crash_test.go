@@ -176,6 +176,7 @@ func (l *workload) drop() {
 func crashWorkload(t *testing.T, seed uint64) int {
 	r := rand.New(rand.NewPCG(seed, 1))
 	disk := newMemFS()
+	disk.noAllocate = seed%2 == 0
 	w := &witness{byName: map[string]*evidence{}, failures: seed%3 == 0}
 	chaos := rand.New(rand.NewPCG(seed, 2)) // the committer's, which the workload's must not depend on
 	failed := false

@@ -109,9 +109,9 @@
 // # Durability
 //
 // One committer, the goroutine in [Queue.Run], writes. All who wait share one
-// write and one fdatasync. A segment is written with zeros, or an old one reused,
-// synced, renamed to its name and the directory synced before its first record,
-// so that a commit changes no metadata. After a failed write or sync nothing is
+// write and one fdatasync. A segment is allocated, or an old one reused, synced,
+// renamed to its name and the directory synced before its first record. Small
+// commits write zeros 64 KiB ahead, so that the next ones change no metadata. After a failed write or sync nothing is
 // appended to that file any more: what waits gets ErrDisk, the file is cut to
 // what was accepted before, and the next commit begins a new segment. Settled
 // bits are always written as whole sectors from memory, through a descriptor

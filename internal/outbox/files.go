@@ -31,6 +31,7 @@ type file interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)
 	Truncate(size int64) error
+	allocate(size int64) error // makes it that long, of zeros, with the space reserved; or errors.ErrUnsupported
 	Close() error
 	sync() error
 	size() (int64, error)
@@ -115,6 +116,14 @@ func (d disk) lock() (release func() error, err error) {
 }
 
 func (f diskFile) sync() error { return unix.Fdatasync(int(f.Fd())) }
+
+func (f diskFile) allocate(size int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return errors.ErrUnsupported
+	}
+	return err
+}
 
 func (f diskFile) size() (int64, error) {
 	st, err := f.Stat()

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,6 +25,8 @@ type memFS struct {
 	failing func(op, name string) error
 	after   func(op string) // after every change
 	size    int64           // 0: unlimited
+
+	noAllocate bool // as on file systems without fallocate
 }
 
 type nameChange struct {
@@ -267,6 +270,13 @@ func (h *memHandle) Truncate(size int64) error {
 		h.f.data = c.apply(h.f.data)
 		return nil
 	})
+}
+
+func (h *memHandle) allocate(size int64) error {
+	if h.m.noAllocate {
+		return errors.ErrUnsupported
+	}
+	return h.Truncate(size)
 }
 
 func (h *memHandle) sync() error {

@@ -19,7 +19,11 @@ const (
 	// maxSlack is how much of a segment may stay unused behind its last record.
 	maxSlack = 16 << 10
 
-	zeroes = 64 << 10 // written at once
+	// zeroAhead is how much is written with zeros beyond a small commit that
+	// leaves what was written before, so that the next ones change no metadata. A
+	// large commit does not: for it the journal costs less than writing twice.
+	zeroAhead   = 64 << 10
+	smallCommit = 8 << 10
 )
 
 // roll begins a new segment that has room for a record. The old one is not
@@ -33,7 +37,7 @@ func (q *Queue) roll(need int64) error {
 	}
 	size := max(l.segmentSize, headSize+need)
 	h, used := q.sealActive(need)
-	f, err := l.makeSegment(h, size, used)
+	f, written, err := l.makeSegment(h, size, used)
 	if err != nil {
 		return err
 	}
@@ -41,7 +45,7 @@ func (q *Queue) roll(need int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	seg := newSegment(h)
-	seg.size = size
+	seg.size, seg.written = size, written
 	l.segments[uint32(h.number)] = seg
 	if l.newest != nil {
 		l.touch(l.newest) // perhaps it can go now
@@ -89,20 +93,21 @@ func (q *Queue) probe() {
 	q.judge(&l.appendErr, err)
 }
 
-// makeSegment makes a segment file durable under its name.
-func (l *segmentLog) makeSegment(h header, size, used int64) (file, error) {
+// makeSegment makes a segment file durable under its name. written is up to
+// where its blocks were written.
+func (l *segmentLog) makeSegment(h header, size, used int64) (f file, written int64, err error) {
 	from, make := freshName, l.fresh
 	if l.hasSpare && size == l.segmentSize {
 		if l.removed { // the spare must have lost its old name before it is written
 			if err := l.files.syncDir("."); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 		from, make, l.hasSpare = spareName, l.reuse, false
 	} else if err := l.checkSpace(size, used); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	f, err := make(h, size)
+	f, written, err = make(h, size)
 	name := from
 	if err == nil {
 		if err = l.files.rename(from, segmentName(h.number)); err == nil {
@@ -115,9 +120,9 @@ func (l *segmentLog) makeSegment(h header, size, used int64) (file, error) {
 			_ = f.Close()
 		}
 		_ = l.files.remove(name) // else the next try or start does
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, written, nil
 }
 
 // checkSpace refuses to take more of the file system than is the outbox's.
@@ -145,27 +150,35 @@ func segmentHead(h header) []byte {
 
 // reuse makes the spare file a new segment. The old records in it do not check
 // under the new nonce.
-func (l *segmentLog) reuse(h header, _ int64) (file, error) {
-	f, err := l.files.open(spareName)
-	if err != nil {
-		return nil, err
+func (l *segmentLog) reuse(h header, size int64) (f file, written int64, err error) {
+	if f, err = l.files.open(spareName); err != nil {
+		return nil, 0, err
 	}
-	return f, l.write(f, []chunkOf{{0, segmentHead(h)}})
+	return f, size, l.write(f, []chunkOf{{0, segmentHead(h)}})
 }
 
-// fresh makes a new file of zeros, so that appending changes no metadata.
-func (l *segmentLog) fresh(h header, size int64) (file, error) {
-	f, err := l.files.create(freshName)
-	if err != nil {
-		return nil, err
+// fresh makes a new file of zeros.
+func (l *segmentLog) fresh(h header, size int64) (f file, written int64, err error) {
+	if f, err = l.files.create(freshName); err != nil {
+		return nil, 0, err
 	}
-	chunks := []chunkOf{{0, segmentHead(h)}}
-	zero := make([]byte, min(size-headSize, zeroes))
-	for at := int64(headSize); at < size; at += int64(len(zero)) {
-		chunks = append(chunks, chunkOf{at, zero[:min(int64(len(zero)), size-at)]})
+	chunks, written := []chunkOf{{0, segmentHead(h)}}, int64(headSize)
+	switch err = f.allocate(size); {
+	case errors.Is(err, errors.ErrUnsupported):
+		for ; written < size; written += zeroAhead {
+			chunks = append(chunks, zeros(written, size))
+		}
+		written = size
+	case err != nil:
+		return f, 0, err
 	}
-	return f, l.write(f, chunks)
+	return f, written, l.write(f, chunks)
 }
+
+var zeroPage [zeroAhead]byte
+
+// zeros is what to write ahead of an offset.
+func zeros(from, size int64) chunkOf { return chunkOf{from, zeroPage[:min(zeroAhead, size-from)]} }
 
 // Close ends the queue after Run has returned: it makes the last settlements
 // durable and releases the directory. Error: ErrDisk, when that failed: as many

@@ -75,6 +75,7 @@ type segment struct {
 	live      int   // how many are not settled
 	tail      int64 // where the next record begins
 	size      int64 // of the file
+	written   int64 // up to where the file's blocks were ever written
 	settled   []byte
 	dirty     uint8 // settled sectors that changed since they were written
 	unflushed int   // how many records were settled since
