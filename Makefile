@@ -88,6 +88,8 @@ crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); 
 bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
 	@echo '== bench: go test -bench .'
 	@$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+	@echo '== bench: the outbox beside bbolt and SQLite (BENCHDIR=$(or $(BENCHDIR),the temporary directory))'
+	@$(GO) -C bench/outbox run . -dir '$(BENCHDIR)'
 
 clean: ## remove bin/
 	rm -rf bin
