@@ -3,6 +3,7 @@
 VERSION  := 0.1.0-dev
 COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 FUZZTIME ?= 5s
+CRASHTIME ?= 24h
 RACE     ?= -race
 
 GO       ?= go
@@ -22,7 +23,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate crash bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -84,9 +85,15 @@ simulate: ## the promises against random faults in virtual time: SEEDS=n of them
 	@echo '== simulate: go test -run TestSimulation ./internal/session'
 	@SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' FIRST='$(or $(FIRST),1)' $(GO) test -count=1 -timeout 24h -run TestSimulation ./internal/session
 
+crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
+	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'
+	@CRASH_TIME='$(CRASHTIME)' $(GO) test -count=1 -timeout 0 -v -run '^TestCrashForever$$' ./internal/outbox
+
 bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
 	@echo '== bench: go test -bench .'
 	@$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+	@echo '== bench: the outbox beside bbolt and SQLite (BENCHDIR=$(or $(BENCHDIR),the temporary directory))'
+	@$(GO) -C bench/outbox run . -dir '$(BENCHDIR)'
 
 clean: ## remove bin/
 	rm -rf bin

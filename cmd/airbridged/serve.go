@@ -37,11 +37,12 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	if err != nil {
 		return err
 	}
-	queue := outbox.New(outbox.Limits{
-		Bytes: cfg.Outbox.MaxBytes, Messages: cfg.Outbox.MaxMessages, MaxAge: cfg.Outbox.MaxAge,
-		DropOldest: cfg.Outbox.WhenFull == "drop-oldest",
-	})
 	hub, board, meter := bus.NewHub(), bus.NewBoard(), metrics.New(version, commit)
+	queue, err := openOutbox(cfg.Outbox, meter, log)
+	if err != nil {
+		return err
+	}
+	defer runOutbox(queue, log)()
 	observe(meter, queue, hub)
 	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
 	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, carrier, meter, log))
@@ -56,6 +57,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return supervisor.Run(ctx) })
+	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
 	group.Go(func() error { return reloads(ctx, path, cfg, supervisor, level, log) })
 	if cfg.Metrics.Listen != "" {
 		group.Go(func() error { return serveMetrics(ctx, cfg.Metrics.Listen, meter.Handler(), log) })

@@ -147,7 +147,6 @@ func (l *loader) checkTopics(element, key string, topics []string) {
 var unready = []struct{ key, instead string }{
 	{"modem.work_baud", "the line keeps the speed at which the module answers"},
 	{"modem.reset_gpio", "the module is reset by command only"},
-	{"outbox.commit_window", "nothing waits for other messages"},
 	{"mqtt.socket", "no MQTT listener is opened, use the API socket"},
 	{"mqtt.listen", "no MQTT listener is opened, use the API socket"},
 	{"access", "every program that can open the socket may use every topic"},

@@ -139,7 +139,6 @@ subscribe = ["/b"]
 	want := []string{
 		"5:1: modem.work_baud: " + cannot + "the line keeps the speed at which the module answers",
 		"6:1: modem.reset_gpio: " + cannot + "the module is reset by command only",
-		"8:1: outbox.commit_window: " + cannot + "nothing waits for other messages",
 		"10:1: mqtt.socket: " + cannot + "no MQTT listener is opened, use the API socket",
 		"11:1: mqtt.listen: " + cannot + "no MQTT listener is opened, use the API socket",
 		"12:3: access: " + cannot + "every program that can open the socket may use every topic",

@@ -82,7 +82,7 @@ var contextErrors = []error{context.Canceled, context.DeadlineExceeded}
 
 // diskErrors are what a file system says when it cannot keep a byte; what the
 // outbox says of its own to that effect belongs here too.
-var diskErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}
+var diskErrors = []error{outbox.ErrDisk, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}
 
 // appendProblem turns what outbox.Append said into a problem. A condition that
 // the outbox learns to report gets its case here.

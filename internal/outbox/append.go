@@ -2,17 +2,23 @@ package outbox
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"fmt"
 	"iter"
 	"time"
 )
 
+// maxTopic is how long a topic may be: what fits the record's length field.
+const maxTopic = 1<<16 - 1
+
 // Append accepts a message, or refuses it whole: any error means it is not
 // kept, and nothing else was dropped for it. It copies the payload once, gives
 // the message its id, times and state (Queued; Held for QoS 0) and returns it.
 // Whatever the caller set there is ignored.
+//
+// A QoS 1 message of a queue on disk is durable when Append returns, which
+// takes until [Queue.Run] has committed it. When ctx ends before, the message is
+// not kept.
 //
 // The id is opaque, unique for ever, and sorts by acceptance.
 //
@@ -20,125 +26,155 @@ import (
 // 0 does not replace QoS 1, which was promised to be kept. It takes the last
 // place of its level, not that of the replaced one: a program's order stands.
 //
-// Errors: ErrFull, ErrInvalid, or that of ctx.
+// Errors: ErrFull, ErrDisk, ErrClosed, ErrInvalid, or that of ctx.
 func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
-	if m.QoS > 1 || m.Priority >= levels || m.TTL < 0 || m.Topic == "" {
+	if m.QoS > 1 || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic {
 		return Message{}, &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
+	}
+	if q.log != nil && m.QoS == 1 {
+		return q.appendDurably(ctx, m)
 	}
 	m.Payload = bytes.Clone(m.Payload)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	q.sweep(now)
-	victims, err := q.makeRoom(&m)
+	victims, err := q.makeRoom(&m, 0, 0)
 	if err != nil {
 		return Message{}, err
 	}
-	for _, v := range victims {
-		q.finish(v.entry, drop, v.reason, v.reason)
-	}
-	e := q.accept(m, now)
-	q.wake()
-	return e.m, nil
+	q.give(victims)
+	s := q.slotFor(&m, now)
+	s.seq = q.ids.next(now)
+	q.bodies[s.seq] = body{m.Payload, m.TTL}
+	return q.accept(&m, s), nil
 }
 
-// accept stamps a message and puts it in all its places.
-func (q *Queue) accept(m Message, now time.Time) *entry {
-	m.ID, m.AcceptedAt, m.ExpiresAt = q.ids.next(now), now, time.Time{}
-	m.Attempts, m.State, m.Reason = 0, Queued, ""
-	if m.QoS == 0 {
-		m.State = Held
+// slotFor makes the slot of a message that is accepted now.
+func (q *Queue) slotFor(m *Message, now time.Time) slot {
+	s := slot{at: q.clock.elapsed(now), due: never, size: uint32(m.size()), priority: m.Priority}
+	if m.Latest {
+		s.flags |= slotLatest
 	}
-	e := &entry{m: m, due: notDue}
-	life := m.TTL
-	if q.maxAge > 0 && (life == 0 || life > q.maxAge) {
-		life = q.maxAge
+	if life := q.life(m.TTL); life > 0 {
+		s.due = s.at + int64(life)
 	}
-	if life > 0 {
-		e.m.ExpiresAt = now.Add(life)
-		heap.Push(&q.due, e)
+	return s
+}
+
+// life is how long a message lives: its time to live, shortened by the queue's
+// maximum; 0: no end.
+func (q *Queue) life(ttl time.Duration) time.Duration {
+	if q.maxAge > 0 && (ttl == 0 || ttl > q.maxAge) {
+		return q.maxAge
 	}
-	s := q.storeOf(&m)
-	s.byAge.append(e)
-	s.bytes += m.size()
-	q.level[m.Priority].append(e)
-	topic := q.topics[m.Topic]
-	if topic == nil {
-		topic = &chain{kind: byTopic}
-		q.topics[m.Topic] = topic
-	}
-	topic.append(e)
-	q.live[m.ID] = e
-	return e
+	return ttl
+}
+
+// accept puts a message into the index.
+func (q *Queue) accept(m *Message, s slot) Message {
+	in := q.of(m.QoS)
+	place := in.add(s, m.Topic)
+	q.wake()
+	return q.message(in, place)
 }
 
 // victim is what has to go for a newcomer, and why.
 type victim struct {
-	entry  *entry
+	ref
 	reason string
 }
 
-// replaces says whether the newcomer m takes the place of e. Not of the one in
-// flight, which may be at the cloud already.
-func (q *Queue) replaces(m *Message, e *entry) bool {
-	return m.Latest && e.m.Topic == m.Topic && e.m.QoS <= m.QoS && e != q.flight
+// give ends what makeRoom found.
+func (q *Queue) give(victims []victim) {
+	for _, v := range victims {
+		q.finish(v.ref, drop, v.reason, v.reason)
+	}
+}
+
+// replaces says whether the newcomer m takes the place of a message of its
+// topic. Not of the one in flight, which may be at the cloud already.
+func (q *Queue) replaces(m *Message, r ref) bool {
+	return m.Latest && r.in.qos <= m.QoS && r != q.flight
 }
 
 // makeRoom says what goes, and why, if m is to be accepted. It drops nothing
-// itself: whether m gets in must be known first.
-func (q *Queue) makeRoom(m *Message) (victims []victim, err error) {
-	s := q.storeOf(m)
-	messages, size := s.byAge.n+1, s.bytes+m.size()
-	give := func(e *entry, reason string) {
-		victims = append(victims, victim{e, reason})
-		if q.storeOf(&e.m) == s {
-			messages, size = messages-1, size-e.m.size()
-		}
-	}
-	fits := func() bool { return messages <= s.maxMessages && size <= s.maxBytes }
-	if topic := q.topics[m.Topic]; m.Latest && topic != nil {
-		for e := topic.head; e != nil; e = topic.after(e) {
-			if q.replaces(m, e) {
-				give(e, ReasonReplaced)
+// itself: whether m gets in must be known first. waiting and waitingBytes are
+// what was let in before, but is not in the index yet.
+func (q *Queue) makeRoom(m *Message, waiting int, waitingBytes int64) (victims []victim, err error) {
+	in := q.of(m.QoS)
+	messages, size := in.n+waiting+1, in.bytes+waitingBytes+m.size()
+	fits := func() bool { return messages <= in.maxMessages && size <= in.maxBytes }
+	if m.Latest {
+		victims = q.replacedBy(m)
+		for _, v := range victims {
+			if v.in == in {
+				_, s := in.find(v.seq)
+				messages, size = messages-1, size-int64(s.size)
 			}
 		}
 	}
-	if !fits() && m.size() <= s.maxBytes {
-		for e := range q.expendable(m) {
-			if give(e, ReasonFull); fits() {
+	if !fits() && m.size() <= in.maxBytes {
+		for s := range q.expendable(m) {
+			victims = append(victims, victim{ref{in, s.seq}, ReasonFull})
+			messages, size = messages-1, size-int64(s.size)
+			if fits() {
 				break
 			}
 		}
 	}
 	if !fits() {
-		return nil, &Error{Op: "append", Hint: hintFull, Err: fmt.Errorf("%w: %d of %d messages and %d of %d bytes wait, this one has %d bytes",
-			ErrFull, s.byAge.n, s.maxMessages, s.bytes, s.maxBytes, m.size())}
+		return victims, &Error{Op: "append", Hint: hintFull, Err: fmt.Errorf("%w: %d of %d messages and %d of %d bytes wait, this one has %d bytes",
+			ErrFull, in.n, in.maxMessages, in.bytes, in.maxBytes, m.size())}
 	}
 	return victims, nil
 }
 
+// replacedBy returns the messages that a Latest newcomer replaces.
+func (q *Queue) replacedBy(m *Message) (victims []victim) {
+	for _, in := range []*population{&q.kept, &q.held} {
+		topic := in.topics.get(m.Topic)
+		if topic == nil {
+			continue
+		}
+		for pos := topic.head; pos != none; {
+			s := in.slot(pos)
+			if r := (ref{in, s.seq}); q.replaces(m, r) {
+				victims = append(victims, victim{r, ReasonReplaced})
+			}
+			pos = in.nextInTopic(s)
+		}
+	}
+	return victims
+}
+
 // expendable yields what a full queue may drop for m, in that order; not what m
 // replaces anyway, and not the one in flight.
-func (q *Queue) expendable(m *Message) iter.Seq[*entry] {
-	may := func(e *entry) bool { return e.m.QoS == m.QoS && e != q.flight && !q.replaces(m, e) }
-	return func(yield func(*entry) bool) {
+func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
+	in := q.of(m.QoS)
+	may := func(s *slot) bool {
+		r := ref{in, s.seq}
+		return r != q.flight && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
+	}
+	return func(yield func(*slot) bool) {
 		if m.QoS == 0 {
-			for e := q.held.byAge.head; e != nil; e = q.held.byAge.after(e) {
-				if may(e) && !yield(e) {
+			for pos, s := in.next(in.first); s != nil; pos, s = in.next(pos + 1) {
+				if may(s) && !yield(s) {
 					return
 				}
 			}
 			return
 		}
 		for p := int(Low); q.dropOldest && p >= int(m.Priority); p-- {
-			level := &q.level[p]
-			for e := level.head; e != nil; e = level.after(e) {
-				if may(e) && !yield(e) {
+			for pos := in.level[p].head; pos != none; {
+				s := in.slot(pos)
+				if may(s) && !yield(s) {
 					return
 				}
+				pos = in.nextInLevel(s)
 			}
 		}
 	}

@@ -7,32 +7,69 @@ import (
 	"time"
 )
 
-// idSource makes ids that are unique for ever and sort by acceptance: 24
-// characters of base32hex, which keeps the order of the bytes behind it:
-//
-//	8 bytes  microseconds since 1970, but always more than the one before
-//	7 bytes  random, drawn once per process
-//
-// Inside a process the number alone is unique and ascending, whatever the wall
-// clock does. Across restarts the order is as good as the clock; should a clock
-// that was set back repeat a number, the random part still tells the two apart.
+// idSource gives the sequence numbers, see the package comment: the time in
+// microseconds, but always more than the one before.
 type idSource struct {
 	last uint64
-	tail [7]byte
+	tail uint64 // what ids of messages in memory end with: drawn once per process
 }
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-func newIDSource() idSource {
-	var s idSource
-	_, _ = rand.Read(s.tail[:]) // never fails (crypto/rand)
-	return s
+func newIDSource() idSource { return idSource{tail: random64()} }
+
+func (s *idSource) next(now time.Time) uint64 {
+	s.last = max(s.last+1, uint64(max(now.UnixMicro(), 0)))
+	return s.last
 }
 
-func (s *idSource) next(now time.Time) string {
-	s.last = max(s.last+1, uint64(now.UnixMicro()))
-	var b [15]byte
-	binary.BigEndian.PutUint64(b[:8], s.last)
-	copy(b[8:], s.tail[:])
-	return idEncoding.EncodeToString(b[:])
+func random64() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// encodeID makes 24 characters of base32hex, which keeps the order of the bytes
+// behind it: the number, and the last seven bytes of a random tail, which tell
+// two numbers apart should the clock be set back over a restart.
+func encodeID(seq, tail uint64) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[8:], tail)
+	copy(b[1:], b[9:])
+	var id [15]byte
+	binary.BigEndian.PutUint64(id[:8], seq)
+	copy(id[8:], b[1:8])
+	return idEncoding.EncodeToString(id[:])
+}
+
+// decodeID returns the number of an id; false if it is no id.
+func decodeID(id string) (seq uint64, ok bool) {
+	b, err := idEncoding.DecodeString(id)
+	if err != nil || len(b) != 15 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
+}
+
+// id returns the id of a live message.
+func (q *Queue) id(in *population, s *slot) string {
+	tail := q.ids.tail
+	if q.log != nil && in == &q.kept {
+		tail = q.log.segments[s.segment].nonce
+	}
+	return encodeID(s.seq, tail)
+}
+
+// lookUp finds a live message by its id.
+func (q *Queue) lookUp(id string) (ref, *slot) {
+	seq, ok := decodeID(id)
+	if !ok {
+		return ref{}, nil
+	}
+	for _, in := range []*population{&q.kept, &q.held} {
+		if _, s := in.find(seq); s != nil && q.id(in, s) == id {
+			return ref{in, seq}, s
+		}
+	}
+	return ref{}, nil
 }

@@ -2,44 +2,60 @@ package outbox
 
 import (
 	"context"
+	"sort"
 	"time"
 )
 
 // Get returns a message as it stands, or its final state if that is among the
-// last 10,000. Error: ErrUnknown.
+// last 10,000 since the start. The payload is nil if it is on disk and cannot be
+// read. Error: ErrUnknown.
 func (q *Queue) Get(id string) (Message, error) {
+	m, where, err := q.get(id)
+	if err == nil {
+		q.fill(&m, where)
+	}
+	return m, err
+}
+
+func (q *Queue) get(id string) (Message, place, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	m, ok := q.find(id)
-	if !ok {
-		return Message{}, &Error{Op: "get", ID: id, Err: ErrUnknown, Hint: hintUnknown}
+	if r, s := q.lookUp(id); s != nil {
+		return q.message(r.in, s), q.place(r.in, s), nil
 	}
-	return m, nil
+	if m, ok := q.history.get(id); ok {
+		return m, place{}, nil
+	}
+	return Message{}, place{}, &Error{Op: "get", ID: id, Err: ErrUnknown, Hint: hintUnknown}
 }
 
-func (q *Queue) find(id string) (Message, bool) {
-	if e := q.live[id]; e != nil {
-		return e.m, true
+// fill reads what a message has on disk.
+func (q *Queue) fill(m *Message, where place) {
+	if where.segment == nil {
+		return
 	}
-	return q.history.get(id)
+	if body, err := q.log.read(where); err == nil {
+		m.Payload, m.TTL = body.payload, body.ttl
+	}
 }
 
 // Wait returns a message once its state is final. When ctx is done before, it
-// returns the message as it stands and ctx's error. Error: ErrUnknown.
+// returns the message as it stands, without its payload if that is on disk, and
+// ctx's error. Error: ErrUnknown.
 func (q *Queue) Wait(ctx context.Context, id string) (Message, error) {
 	for {
-		m, e, expiry, err := q.watch(id)
-		if err != nil || e == nil {
+		m, w, expiry, err := q.watch(id)
+		if err != nil || w == nil {
 			return m, err
 		}
 		select {
-		case <-e.done:
-			return e.m, nil // final: nobody writes it any more
+		case <-w.done:
+			return w.m, nil
 		case <-expiry: // perhaps nobody else looks at the queue: watch sweeps it
 		case <-ctx.Done():
-			m, e, _, err := q.watch(id)
-			if err == nil && e != nil {
+			m, w, _, err := q.watch(id)
+			if err == nil && w != nil {
 				err = ctx.Err()
 			}
 			return m, err
@@ -47,84 +63,113 @@ func (q *Queue) Wait(ctx context.Context, id string) (Message, error) {
 	}
 }
 
-// watch returns a message and, unless it is final, its entry with a channel
-// that is closed then, and a timer for its expiry.
-func (q *Queue) watch(id string) (Message, *entry, <-chan time.Time, error) {
+// watch returns a message and, unless it is final, what tells of that, and a
+// timer for its expiry.
+func (q *Queue) watch(id string) (Message, *waiter, <-chan time.Time, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	e := q.live[id]
-	if e == nil {
+	r, s := q.lookUp(id)
+	if s == nil {
 		m, ok := q.history.get(id)
 		if !ok {
 			return m, nil, nil, &Error{Op: "wait", ID: id, Err: ErrUnknown, Hint: hintUnknown}
 		}
 		return m, nil, nil, nil
 	}
-	if e.done == nil {
-		e.done = make(chan struct{})
+	w := q.waiters[r.seq]
+	if w == nil {
+		w = &waiter{done: make(chan struct{})}
+		q.waiters[r.seq] = w
 	}
 	var expiry <-chan time.Time
-	if e.due != notDue {
-		expiry = time.After(time.Until(e.m.ExpiresAt))
+	if s.heap != none {
+		expiry = time.After(time.Until(q.clock.at(s.due)))
 	}
-	return e.m, e, expiry, nil
+	return q.message(r.in, s), w, expiry, nil
 }
 
 // List returns up to limit live messages in the order of acceptance, those
 // behind the id after ("" for the first page; it need not exist any more), and
-// how many live messages there are in all. No limit, no page.
+// how many live messages there are in all. No limit, no page. Payloads are as in
+// Get.
 func (q *Queue) List(after string, limit int) (page []Message, total int) {
+	page, places, total := q.list(after, limit)
+	for i := range page {
+		q.fill(&page[i], places[i])
+	}
+	return page, total
+}
+
+func (q *Queue) list(after string, limit int) (page []Message, places []place, total int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	kept, held := q.behind(&q.kept.byAge, after), q.behind(&q.held.byAge, after)
+	keptAt, kept := q.kept.next(q.behind(&q.kept, after))
+	heldAt, held := q.held.next(q.behind(&q.held, after))
 	for len(page) < limit && (kept != nil || held != nil) {
-		if held == nil || kept != nil && kept.m.ID < held.m.ID {
-			page = append(page, kept.m)
-			kept = q.kept.byAge.after(kept)
+		if held == nil || kept != nil && kept.seq < held.seq {
+			page = append(page, q.message(&q.kept, kept))
+			places = append(places, q.place(&q.kept, kept))
+			keptAt, kept = q.kept.next(keptAt + 1)
 		} else {
-			page = append(page, held.m)
-			held = q.held.byAge.after(held)
+			page = append(page, q.message(&q.held, held))
+			places = append(places, place{})
+			heldAt, held = q.held.next(heldAt + 1)
 		}
 	}
-	return page, len(q.live)
+	return page, places, q.kept.n + q.held.n
 }
 
-// behind returns the first entry of a population with a greater id.
-func (q *Queue) behind(c *chain, id string) *entry {
-	if e := q.live[id]; e != nil && &q.storeOf(&e.m).byAge == c {
-		return c.after(e)
+// behind returns the position of the first slot of a population with a greater
+// id, dead or alive. Any text will do: ids are compared as texts.
+func (q *Queue) behind(in *population, id string) uint32 {
+	if id == "" {
+		return in.first
 	}
-	e := c.head
-	for e != nil && e.m.ID <= id {
-		e = c.after(e)
+	if seq, ok := decodeID(id); ok { // no two live messages share a number
+		return in.from(seq + 1)
 	}
-	return e
+	n := sort.Search(int(in.end-in.first), func(i int) bool {
+		return encodeID(in.slot(in.first+uint32(i)).seq, 0) > id
+	})
+	return in.first + uint32(n)
 }
 
-// Drop removes a message on the operator's order. Errors: ErrInFlight (ask
-// again in a moment), ErrFinal, ErrUnknown.
+// Drop removes a message on the operator's order. Of a queue on disk it returns
+// when that is durable. Errors: ErrInFlight (ask again in a moment), ErrFinal,
+// ErrUnknown, or ErrDisk: it is removed, but may be back after a restart.
 func (q *Queue) Drop(id string) error {
+	if err := q.drop(id); err != nil {
+		return err
+	}
+	if err := q.awaitFlush(); err != nil {
+		return &Error{Op: "drop", ID: id, Err: err, Hint: "it is removed, but will be back after a restart unless the disk recovers before"}
+	}
+	return nil
+}
+
+func (q *Queue) drop(id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	e := q.live[id]
-	if e == nil {
+	r, s := q.lookUp(id)
+	if s == nil {
 		if _, ok := q.history.get(id); ok {
 			return &Error{Op: "drop", ID: id, Err: ErrFinal}
 		}
 		return &Error{Op: "drop", ID: id, Err: ErrUnknown, Hint: hintUnknown}
 	}
-	if e == q.flight {
+	if r == q.flight {
 		return &Error{Op: "drop", ID: id, Err: ErrInFlight, Hint: "it can not be called back; try again when its outcome is known"}
 	}
-	q.finish(e, drop, ReasonRemoved, ReasonRemoved)
+	q.finish(r, drop, ReasonRemoved, ReasonRemoved)
 	return nil
 }
 
 // DropTopic removes every message whose topic the filter picks, except the one
-// in flight, and returns how many. A message accepted meanwhile may stay.
+// in flight, and returns how many. A message accepted meanwhile may stay. Of a
+// queue on disk it returns when that is durable, or the disk fails.
 func (q *Queue) DropTopic(filter func(topic string) bool) int {
 	var picked []string
 	for _, topic := range q.topicNames() {
@@ -132,22 +177,31 @@ func (q *Queue) DropTopic(filter func(topic string) bool) int {
 			picked = append(picked, topic)
 		}
 	}
+	n := q.dropTopics(picked)
+	if n > 0 {
+		_ = q.awaitFlush() // a failing disk is noted by the committer
+	}
+	return n
+}
+
+func (q *Queue) dropTopics(names []string) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	n := 0
-	for _, name := range picked {
-		topic := q.topics[name]
-		if topic == nil {
-			continue
-		}
-		for e := topic.head; e != nil; {
-			next := topic.after(e)
-			if e != q.flight {
-				q.finish(e, drop, ReasonRemoved, ReasonRemoved)
-				n++
+	for _, name := range names {
+		for _, in := range []*population{&q.kept, &q.held} {
+			topic := in.topics.get(name)
+			if topic == nil {
+				continue
 			}
-			e = next
+			for pos := topic.head; pos != none; {
+				s := in.slot(pos)
+				pos = in.nextInTopic(s)
+				if r := (ref{in, s.seq}); r != q.flight {
+					q.finish(r, drop, ReasonRemoved, ReasonRemoved)
+					n++
+				}
+			}
 		}
 	}
 	return n
@@ -156,9 +210,11 @@ func (q *Queue) DropTopic(filter func(topic string) bool) int {
 func (q *Queue) topicNames() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	names := make([]string, 0, len(q.topics))
-	for name := range q.topics {
-		names = append(names, name)
+	var names []string
+	for _, in := range []*population{&q.kept, &q.held} {
+		for name := range in.topics.byName {
+			names = append(names, name)
+		}
 	}
 	return names
 }

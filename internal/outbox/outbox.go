@@ -1,30 +1,3 @@
-// Package outbox owns the messages between "accepted" and "the cloud has it".
-//
-// It promises:
-//
-//   - An accepted QoS 1 message (state queued) leaves only in a final state:
-//     acked, rejected, expired, or dropped for a reason that is counted.
-//   - Order: the most important level first; inside a level the message accepted
-//     first. QoS 0 and QoS 1 of one level share that order, so a program that
-//     mixes them keeps its sequence.
-//   - One message is in flight at a time: [Queue.Take] hands out nothing until
-//     [Queue.Done] or [Queue.Release] settled the one before. A PUBACK line of
-//     the module has no id (Air AT manual 1.6.3, AT+MPUB), so with two in flight
-//     an acknowledgement could be credited to the wrong one.
-//   - A released message keeps its place, and is the next of its level.
-//   - The one in flight can not be dropped, replaced or expired: its fate is
-//     being decided at the cloud. What would have befallen it does so on Release.
-//   - Bounds, each with its rule. QoS 1: Limits.Messages and Limits.Bytes, then
-//     reject, or drop the oldest of the least important level (never one more
-//     important than the newcomer, which is rejected then). QoS 0: a ring of its
-//     own that drops its oldest. Final states: the last 10,000 are remembered.
-//   - An expired message is seen by nobody any more, though no goroutine looks
-//     for it: every call sweeps first. Expiry counts monotonic time, so setting
-//     the clock, usual on a gateway after power-on, expires nothing.
-//
-// It holds everything in memory for now: a restart loses it. The interface is
-// that of a durable log, hence the context of [Queue.Append], which may wait
-// for a disk one day. It never reads a payload, checks a topic or calls back.
 package outbox
 
 import (
@@ -54,9 +27,9 @@ type Message struct {
 	TTL      time.Duration // time to live from acceptance; 0: as long as Limits.MaxAge lets it
 	Latest   bool          // replaces what is still unsent on its topic
 
-	AcceptedAt time.Time // with monotonic reading
+	AcceptedAt time.Time // with monotonic reading, unless an earlier process accepted it
 	ExpiresAt  time.Time // zero: never
-	Attempts   int       // how often Take handed it out
+	Attempts   int       // how often Take handed it out, since the start
 	State      State
 	Reason     string // why it is Dropped, Expired or Rejected
 }
@@ -90,46 +63,57 @@ type Queue struct {
 	maxAge     time.Duration
 	dropOldest bool
 	ready      chan struct{} // 1-buffered wake-up
+	log        *segmentLog   // nil: in memory only
 
-	mu      sync.Mutex // guards what follows; nothing under it waits
+	mu      sync.Mutex // guards what follows, and what segmentLog says; nothing under it waits
+	clock   clock
 	ids     idSource
-	live    map[string]*entry // every message without a final state
-	kept    store             // QoS 1, by age
-	held    store             // QoS 0, by age
-	level   [levels]chain     // what Take chooses from, the one in flight included
-	topics  map[string]*chain // by age
-	due     dueHeap           // those that can expire
-	flight  *entry            // nil: nothing in flight
+	kept    population // QoS 1
+	held    population // QoS 0
+	flight  ref        // no population: nothing in flight
+	bodies  map[uint64]body
+	waiters map[uint64]*waiter
 	history history
 	dropped map[string]uint64 // by reason
 }
 
-// store is one of the two populations with its bounds.
-type store struct {
-	byAge       chain
-	bytes       int64
+// population is the messages of one QoS with their bounds.
+type population struct {
+	index
+	qos         byte
 	maxMessages int
 	maxBytes    int64
 }
 
-// New returns an empty queue.
+// ref names a live message.
+type ref struct {
+	in  *population
+	seq uint64
+}
+
+// body is what a message without a record on disk keeps in memory.
+type body struct {
+	payload []byte
+	ttl     time.Duration
+}
+
+// waiter is what Wait waits on; m is set when done is closed.
+type waiter struct {
+	done chan struct{}
+	m    Message
+}
+
+// New returns an empty queue in memory.
 func New(l Limits) *Queue {
 	q := &Queue{
 		maxAge: l.MaxAge, dropOldest: l.DropOldest, ready: make(chan struct{}, 1),
-		ids: newIDSource(), live: map[string]*entry{}, topics: map[string]*chain{},
-		kept: store{
-			byAge:       chain{kind: byAge},
-			maxMessages: orDefault(l.Messages, defaultMessages), maxBytes: orDefault(l.Bytes, defaultBytes),
-		},
-		held: store{
-			byAge:       chain{kind: byAge},
-			maxMessages: orDefault(l.HeldMessages, defaultHeldMessages), maxBytes: orDefault(l.HeldBytes, defaultHeldBytes),
-		},
-		history: newHistory(), dropped: map[string]uint64{},
+		clock: newClock(), ids: newIDSource(),
+		kept:   population{qos: 1, maxMessages: orDefault(l.Messages, defaultMessages), maxBytes: orDefault(l.Bytes, defaultBytes)},
+		held:   population{qos: 0, maxMessages: orDefault(l.HeldMessages, defaultHeldMessages), maxBytes: orDefault(l.HeldBytes, defaultHeldBytes)},
+		bodies: map[uint64]body{}, waiters: map[uint64]*waiter{}, history: newHistory(), dropped: map[string]uint64{},
 	}
-	for i := range q.level {
-		q.level[i].kind = byLevel
-	}
+	q.kept.index = newIndex()
+	q.held.index = newIndex()
 	for _, reason := range Reasons() {
 		q.dropped[reason] = 0
 	}
@@ -143,9 +127,9 @@ func orDefault[N int | int64](n, fallback N) N {
 	return n
 }
 
-// storeOf returns the population a message belongs to.
-func (q *Queue) storeOf(m *Message) *store {
-	if m.QoS == 0 {
+// of returns the population a message belongs to.
+func (q *Queue) of(qos byte) *population {
+	if qos == 0 {
 		return &q.held
 	}
 	return &q.kept
@@ -156,7 +140,7 @@ func (q *Queue) storeOf(m *Message) *store {
 func (q *Queue) Ready() <-chan struct{} { return q.ready }
 
 func (q *Queue) wake() {
-	if q.flight != nil || len(q.live) == 0 {
+	if q.flight.in != nil || q.kept.n+q.held.n == 0 {
 		return
 	}
 	select {
@@ -180,15 +164,57 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	s := Stats{Messages: q.kept.byAge.n, Bytes: q.kept.bytes, Held: q.held.byAge.n, Dropped: make(map[string]uint64, len(q.dropped))}
+	s := Stats{Messages: q.kept.n, Bytes: q.kept.bytes, Held: q.held.n, Dropped: make(map[string]uint64, len(q.dropped))}
 	for reason, n := range q.dropped {
 		s.Dropped[reason] = n
 	}
-	if q.flight != nil {
+	if q.flight.in != nil {
 		s.InFlight = 1
 	}
-	if oldest := q.kept.byAge.head; oldest != nil {
-		s.OldestAt = oldest.m.AcceptedAt
+	if oldest := q.kept.oldest(); oldest != nil {
+		s.OldestAt = q.acceptedAt(oldest)
 	}
 	return s
+}
+
+// Topics returns how many QoS 1 messages without a final state each topic has.
+func (q *Queue) Topics() map[string]int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sweep(time.Now())
+	counts := make(map[string]int, len(q.kept.topics.byName))
+	for name, i := range q.kept.topics.byName {
+		counts[name] = q.kept.topics.list[i].n
+	}
+	return counts
+}
+
+// message puts together what is known of a live message, without its payload
+// when that is on disk.
+func (q *Queue) message(in *population, s *slot) Message {
+	m := Message{
+		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0,
+		AcceptedAt: q.acceptedAt(s), Attempts: int(s.attempts), State: Queued,
+	}
+	switch {
+	case in.qos == 0:
+		m.State = Held
+	case q.flight.in == in && q.flight.seq == s.seq:
+		m.State = InFlight
+	}
+	if s.due != never {
+		m.ExpiresAt = q.clock.at(s.due)
+		m.TTL = m.ExpiresAt.Sub(m.AcceptedAt)
+	}
+	if b, ok := q.bodies[s.seq]; ok {
+		m.Payload, m.TTL = b.payload, b.ttl
+	}
+	return m
+}
+
+func (q *Queue) acceptedAt(s *slot) time.Time {
+	if s.flags&slotOld != 0 {
+		return time.Unix(0, s.at)
+	}
+	return q.clock.at(s.at)
 }

@@ -361,7 +361,7 @@ func TestIDsSortByAcceptance(t *testing.T) {
 func TestIDsAreUniqueAcrossProcesses(t *testing.T) {
 	now := time.Unix(0, 0)
 	a, b := newIDSource(), newIDSource()
-	if x, y := a.next(now), b.next(now); x == y {
+	if x, y := encodeID(a.next(now), a.tail), encodeID(b.next(now), b.tail); x == y {
 		t.Errorf("two processes gave %s", x)
 	}
 }

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"container/heap"
 	"fmt"
 	"time"
 )
@@ -9,45 +8,92 @@ import (
 // Take hands out the next message to send and counts an attempt. It is in
 // flight from then on, and Take has nothing until Done or Release was called
 // for it. (The state of a QoS 0 message stays Held.)
+//
+// The payload of a message on disk is read and checked; one that is damaged is
+// dropped, counted and noted, and the next one is handed out.
 func (q *Queue) Take() (Message, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.flight != nil {
-		return Message{}, false
-	}
-	q.sweep(time.Now())
-	for i := range q.level {
-		if e := q.level[i].head; e != nil {
-			q.flight = e
-			e.m.State = moves[e.m.State][take]
-			e.m.Attempts++
-			return e.m, true
+	for {
+		m, where, ok := q.takeNext()
+		if !ok || where.segment == nil {
+			return m, ok
+		}
+		body, err := q.log.read(where)
+		if err == nil {
+			m.Payload, m.TTL = body.payload, body.ttl
+			return m, true
+		}
+		if !q.unreadable(m.ID, err) {
+			return Message{}, false
 		}
 	}
-	return Message{}, false
+}
+
+// takeNext puts the next message in flight. place says where its record is.
+func (q *Queue) takeNext() (Message, place, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.flight.in != nil {
+		return Message{}, place{}, false
+	}
+	q.sweep(time.Now())
+	for p := range levels {
+		in, s := q.head(p)
+		if s == nil {
+			continue
+		}
+		q.flight = ref{in, s.seq}
+		if s.attempts++; s.attempts == 0 {
+			s.attempts-- // it counts no further
+		}
+		return q.message(in, s), q.place(in, s), true
+	}
+	return Message{}, place{}, false
+}
+
+// head returns the first message of a level.
+func (q *Queue) head(p Priority) (*population, *slot) {
+	var first *slot
+	var from *population
+	for _, in := range []*population{&q.kept, &q.held} {
+		if pos := in.level[p].head; pos != none {
+			if s := in.slot(pos); first == nil || s.seq < first.seq {
+				from, first = in, s
+			}
+		}
+	}
+	return from, first
 }
 
 // Done settles the message in flight: Acked (QoS 1), Sent (QoS 0) or Rejected,
 // the latter with the reason in words; a rejected QoS 0 message is Dropped.
+// It does not wait until a settlement is on disk, but for earlier ones when 16
+// are not; see Repeats in the package comment.
 // Errors: ErrNotInFlight, ErrUnknown, or ErrInvalid for a state that the
 // message can not get.
 func (q *Queue) Done(id string, s State, reason string) error {
+	if err := q.settle(id, s, reason); err != nil {
+		return err
+	}
+	q.awaitFewUnflushed()
+	return nil
+}
+
+func (q *Queue) settle(id string, s State, reason string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e, err := q.inFlight("done", id)
+	m, err := q.inFlight("done", id)
 	if err != nil {
 		return err
 	}
 	ev, ok := outcomes[s]
-	if _, possible := moves[e.m.State][ev]; !ok || !possible {
-		return &Error{Op: "done", ID: id, Err: fmt.Errorf("%w: a %s message of QoS %d becoming %q", ErrInvalid, e.m.State, e.m.QoS, s)}
+	if _, possible := moves[m.State][ev]; !ok || !possible {
+		return &Error{Op: "done", ID: id, Err: fmt.Errorf("%w: a %s message of QoS %d becoming %q", ErrInvalid, m.State, m.QoS, s)}
 	}
-	q.flight = nil
 	count := ""
 	if ev == reject {
 		count = ReasonRejected
 	}
-	q.finish(e, ev, reason, count)
+	q.finish(q.flight, ev, reason, count)
 	q.wake()
 	return nil
 }
@@ -59,39 +105,53 @@ func (q *Queue) Done(id string, s State, reason string) error {
 func (q *Queue) Release(id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e, err := q.inFlight("release", id)
-	if err != nil {
+	if _, err := q.inFlight("release", id); err != nil {
 		return err
 	}
-	q.flight = nil
-	e.m.State = moves[e.m.State][release]
+	r := q.flight
+	q.flight = ref{}
+	pos, s := r.in.find(r.seq)
 	switch {
-	case !e.m.ExpiresAt.IsZero() && !e.m.ExpiresAt.After(time.Now()):
-		q.finish(e, expire, ReasonExpired, ReasonExpired)
-	case q.outdated(e):
-		q.finish(e, drop, ReasonReplaced, ReasonReplaced)
+	case s.due <= q.clock.elapsed(time.Now()):
+		q.finish(r, expire, ReasonExpired, ReasonExpired)
+	case q.outdated(r.in, pos):
+		q.finish(r, drop, ReasonReplaced, ReasonReplaced)
 	}
 	q.wake()
 	return nil
 }
 
-// inFlight finds the message in flight by its id.
-func (q *Queue) inFlight(op, id string) (*entry, error) {
-	if q.flight != nil && q.flight.m.ID == id {
-		return q.flight, nil
+// inFlight returns the message in flight if it has this id.
+func (q *Queue) inFlight(op, id string) (Message, error) {
+	if q.flight.in != nil {
+		if _, s := q.flight.in.find(q.flight.seq); q.id(q.flight.in, s) == id {
+			return q.message(q.flight.in, s), nil
+		}
 	}
-	if _, known := q.find(id); !known {
-		return nil, &Error{Op: op, ID: id, Err: ErrUnknown}
+	if _, s := q.lookUp(id); s == nil {
+		if _, known := q.history.get(id); !known {
+			return Message{}, &Error{Op: op, ID: id, Err: ErrUnknown}
+		}
 	}
-	return nil, &Error{Op: op, ID: id, Err: ErrNotInFlight}
+	return Message{}, &Error{Op: op, ID: id, Err: ErrNotInFlight}
 }
 
 // outdated says whether a younger Latest message of the topic waits.
-func (q *Queue) outdated(e *entry) bool {
-	topic := q.topics[e.m.Topic]
-	for younger := topic.after(e); younger != nil; younger = topic.after(younger) {
-		if younger.m.Latest && younger.m.QoS >= e.m.QoS {
+func (q *Queue) outdated(in *population, pos uint32) bool {
+	s := in.slot(pos)
+	for younger := in.nextInTopic(s); younger != none; younger = in.nextInTopic(in.slot(younger)) {
+		if in.slot(younger).flags&slotLatest != 0 {
 			return true
+		}
+	}
+	if in == &q.kept {
+		return false // QoS 0 replaces nothing that was promised to be kept
+	}
+	if topic := q.kept.topics.get(in.topics.list[s.topic].name); topic != nil {
+		for other := topic.head; other != none; other = q.kept.nextInTopic(q.kept.slot(other)) {
+			if o := q.kept.slot(other); o.seq > s.seq && o.flags&slotLatest != 0 {
+				return true
+			}
 		}
 	}
 	return false
@@ -99,10 +159,19 @@ func (q *Queue) outdated(e *entry) bool {
 
 // sweep ends what has expired by now. Every look at the queue begins with it.
 func (q *Queue) sweep(now time.Time) {
-	for len(q.due) > 0 && !q.due[0].m.ExpiresAt.After(now) {
-		e := heap.Pop(&q.due).(*entry)
-		if e != q.flight { // Release looks after that one
-			q.finish(e, expire, ReasonExpired, ReasonExpired)
+	n := q.clock.elapsed(now)
+	for _, in := range []*population{&q.kept, &q.held} {
+		for len(in.due) > 0 {
+			pos := in.due[0]
+			s := in.slot(pos)
+			if s.due > n {
+				break
+			}
+			if r := (ref{in, s.seq}); r != q.flight {
+				q.finish(r, expire, ReasonExpired, ReasonExpired)
+			} else {
+				in.due.remove(&in.index, 0) // Release looks after that one
+			}
 		}
 	}
 }
@@ -110,25 +179,26 @@ func (q *Queue) sweep(now time.Time) {
 // finish gives a live message its final state, takes it out of everywhere,
 // remembers it and tells those who wait for it. count is the reason it is
 // counted under, or empty.
-func (q *Queue) finish(e *entry, ev event, reason, count string) {
-	s := q.storeOf(&e.m)
-	s.byAge.remove(e)
-	s.bytes -= e.m.size()
-	q.level[e.m.Priority].remove(e)
-	topic := q.topics[e.m.Topic]
-	if topic.remove(e); topic.n == 0 {
-		delete(q.topics, e.m.Topic)
+func (q *Queue) finish(r ref, ev event, reason, count string) {
+	pos, s := r.in.find(r.seq)
+	m := q.message(r.in, s)
+	m.State, m.Reason, m.Payload = moves[m.State][ev], reason, nil
+	if r == q.flight {
+		q.flight = ref{}
 	}
-	if e.due != notDue {
-		heap.Remove(&q.due, e.due)
+	if q.log != nil && r.in == &q.kept {
+		q.log.settle(s.segment, s.ordinal)
 	}
-	delete(q.live, e.m.ID)
-	e.m.State, e.m.Reason, e.m.Payload = moves[e.m.State][ev], reason, nil
+	r.in.remove(pos)
+	delete(q.bodies, r.seq)
 	if count != "" {
 		q.dropped[count]++
+		q.noteDrop(count)
 	}
-	q.history.add(e.m)
-	if e.done != nil {
-		close(e.done)
+	q.history.add(m)
+	if w := q.waiters[r.seq]; w != nil {
+		w.m = m
+		close(w.done)
+		delete(q.waiters, r.seq)
 	}
 }

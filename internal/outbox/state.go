@@ -51,11 +51,12 @@ const (
 	ReasonReplaced = "replaced" // by a Latest message of the same topic
 	ReasonRemoved  = "removed"  // by Drop or DropTopic
 	ReasonRejected = "rejected" // the module can not carry it
+	ReasonDamaged  = "damaged"  // its record on disk can not be read any more
 )
 
 // Reasons returns every key of Stats.Dropped.
 func Reasons() []string {
-	return []string{ReasonExpired, ReasonFull, ReasonReplaced, ReasonRemoved, ReasonRejected}
+	return []string{ReasonExpired, ReasonFull, ReasonReplaced, ReasonRemoved, ReasonRejected, ReasonDamaged}
 }
 
 // The conditions a caller can act upon.
@@ -70,13 +71,21 @@ var (
 	ErrNotInFlight = errors.New("message is not in flight")
 	// ErrFinal: nothing can happen to the message any more.
 	ErrFinal = errors.New("message is in a final state")
+	// ErrDisk: the disk is full or fails; wraps what it said. Nothing was kept.
+	ErrDisk = errors.New("the disk of the outbox is full or failing")
+	// ErrClosed: the queue takes no messages any more; the program is stopping.
+	ErrClosed = errors.New("outbox is closed")
+	// ErrBusy: another process has the directory open.
+	ErrBusy = errors.New("outbox is in use")
+	// ErrVersion: a newer program wrote the directory.
+	ErrVersion = errors.New("outbox has a newer format")
 	// ErrInvalid: the caller passed something impossible.
 	ErrInvalid = errors.New("not possible")
 )
 
 // Error is what every method of Queue returns, but for a context's own error.
 type Error struct {
-	Op   string // "append", "done", "release", "get", "wait", "drop"
+	Op   string // "append", "done", "release", "get", "wait", "drop", "open"
 	ID   string // of the message; empty for append
 	Err  error  // one of the sentinels, or wraps one
 	Hint string // what the operator can do; empty where there is nothing to do
@@ -101,5 +110,9 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	hintFull = "the link drains slower than the programs publish: publish less, let messages expire (ttl) or replace each other (latest), " +
 		"raise max_bytes or max_messages in [outbox], or set when_full = \"drop-oldest\""
+	hintDisk = "free space on the file system of outbox.dir, or look at the kernel log for errors of the disk; " +
+		"the queue goes on sending meanwhile, and takes messages again by itself"
+	hintBusy    = "another airbridged runs with the same outbox.dir: stop it, or give each its own directory"
+	hintVersion = "install the version that wrote it, or a newer one; or let that one drain the queue and move the directory away"
 	hintUnknown = "only the last 10,000 final states since the daemon started are remembered"
 )

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/config"
+	"airbridged/internal/metrics"
+	"airbridged/internal/outbox"
+)
+
+// openOutbox opens the queue that outbox.dir holds.
+func openOutbox(cfg config.Outbox, meter *metrics.Metrics, log *zap.Logger) (*outbox.Queue, error) {
+	queue, err := outbox.Open(cfg.Dir, outbox.Limits{
+		Bytes: cfg.MaxBytes, Messages: cfg.MaxMessages, MaxAge: cfg.MaxAge, DropOldest: cfg.WhenFull == "drop-oldest",
+	}, outbox.Options{CommitWindow: cfg.CommitWindow, Flushed: meter.Fsync})
+	if err != nil {
+		return nil, err
+	}
+	s := queue.Stats()
+	log.Info("outbox open", zap.String("dir", cfg.Dir), zap.Int("messages", s.Messages), zap.Int64("bytes", s.Bytes))
+	return queue, nil
+}
+
+// runOutbox commits until stop is called, which is to be done when nobody uses
+// the queue any more: a publish that is settled on the way out is still written.
+func runOutbox(queue *outbox.Queue, log *zap.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = queue.Run(ctx) // never fails
+	}()
+	return func() {
+		cancel()
+		<-done
+		if err := queue.Close(); err != nil {
+			log.Error("outbox", zap.Error(err))
+		}
+	}
+}
+
+// notesEvery bounds how often the outbox is listened to: what happens again and
+// again in between is one line with a number.
+const notesEvery = 2 * time.Second
+
+// tellNotes logs what the outbox notes, and makes events of it: drops, damage, a
+// disk that fails or works again.
+func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.Board, log *zap.Logger) error {
+	for {
+		for _, n := range queue.Notes() {
+			level := zap.WarnLevel
+			if n.Kind == outbox.NoteDiskRecovered {
+				level = zap.InfoLevel
+			}
+			log.Log(level, "outbox", zap.String("code", n.Kind), zap.String("detail", n.Text), zap.Time("at", n.At))
+			board.Emit(bus.Event{Type: "warning", At: n.At, Code: n.Kind, Detail: n.Text})
+		}
+		select {
+		case <-queue.Noted():
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-time.After(notesEvery):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,120 @@
+// Package outbox owns the messages between "accepted" and "the cloud has it".
+//
+// It promises:
+//
+//   - An accepted QoS 1 message (state queued) leaves only in a final state:
+//     acked, rejected, expired, or dropped for a reason that is counted.
+//     A queue of [Open] has it on disk when [Queue.Append] returns: it survives
+//     a kill and a power cut. One of [New] lives in memory.
+//   - Order: the most important level first; inside a level the message accepted
+//     first. QoS 0 and QoS 1 of one level share that order, so a program that
+//     mixes them keeps its sequence.
+//   - One message is in flight at a time: [Queue.Take] hands out nothing until
+//     [Queue.Done] or [Queue.Release] settled the one before. A PUBACK line of
+//     the module has no id (Air AT manual 1.6.3, AT+MPUB), so with two in flight
+//     an acknowledgement could be credited to the wrong one.
+//   - A released message keeps its place, and is the next of its level.
+//   - The one in flight can not be dropped, replaced or expired: its fate is
+//     being decided at the cloud. What would have befallen it does so on Release.
+//   - Bounds, each with its rule. QoS 1: Limits.Messages and Limits.Bytes, then
+//     reject, or drop the oldest of the least important level (never one more
+//     important than the newcomer, which is rejected then); on disk in addition
+//     half of the file system, and a twentieth of it (at most 64 MiB) stays free.
+//     QoS 0: a ring of its own in memory that drops its oldest. Final states: the
+//     last 10,000 are remembered. A message costs 56 bytes of memory, 60 if it
+//     can expire; payloads stay on the disk.
+//   - An expired message is seen by nobody any more, though no goroutine looks
+//     for it: every call sweeps first. Expiry counts monotonic time, so setting
+//     the clock, usual on a gateway after power-on, expires nothing.
+//
+// It never checks a topic, and calls nothing back but the recorder of Options.
+//
+// # Repeats
+//
+// Append waits for the disk; Done does not. So a restart sends again at most
+// what was in flight and the last settlements that were not on disk yet: those
+// of the last commit window, at most 16 however long it is, for Done waits when
+// more are outstanding. At most 17 messages repeat ([MaxRepeats]); with a window
+// of 0 and a disk faster than the module it is 2. Only while the disk fails are
+// there more: the queue then drains all the same.
+//
+// # Time to live over a restart
+//
+// A record carries its wall clock time of origin and of expiry. A message that
+// is read back lives for what was left at that moment, but never longer than its
+// whole time to live: a clock that is behind its origin, usual before the first
+// time signal, counts as no time passed. One whose origin is before 2026 was
+// accepted before the clock was set; nobody knows its age, and its time to live
+// begins anew. From then on monotonic time counts.
+//
+// # Format, version 1
+//
+// The directory holds a file lock (flock, one writer), segments NUMBER.seg
+// with NUMBER in 16 lower-case hexadecimal digits, ascending by age, at most one
+// file spare (a segment to be used again), and quarantine/ with damaged segments.
+// Numbers are little endian. A checksum is CRC-32C (Castagnoli).
+//
+// A segment is 512 KiB, longer only when a single record needs it, shorter when
+// it was cut to its content. It begins with eight sectors of 512 bytes:
+//
+//	sector 0        header
+//	sectors 1 to 6  which records are settled
+//	sector 7        the header once more
+//
+// Header:
+//
+//	 0  8  "ABOUTBOX"
+//	 8  4  format version; a reader refuses a greater one
+//	12  4  checksum of the 512 bytes, these four taken as zero
+//	16  8  number, the one in the file name; if not, the file is a left-over
+//	24  8  nonce, random: makes records of earlier uses of the file invalid
+//	32  8  least sequence number that can occur
+//	40  8  number of the segment before, and
+//	48  8  how many records it has, so that a damaged end is noticed
+//	56     zero
+//
+// A settled sector: 508 bytes of bits, the lowest first, and the checksum of
+// nonce (8 bytes), sector number (8 bytes) and these 508. A sector of zeros is
+// valid too. Record i has bit i mod 4064 of sector 1 + i / 4064. One bit is for
+// acked, rejected, expired, dropped alike: the message is not to be sent. The
+// bits are the acknowledgement cursor: they are allocated with the segment and
+// written in place, so a full disk still drains. A sector with a wrong checksum
+// counts as zeros: repeated rather than lost.
+//
+// Records follow from byte 4096, each at a multiple of 8:
+//
+//	 0  4  checksum of nonce (8 bytes) and of the bytes from 4 to length
+//	 4  4  length, without padding
+//	 8  8  sequence number, ascending over all segments
+//	16  8  origin, nanoseconds since 1970
+//	24  8  expiry, nanoseconds since 1970; 0: never
+//	32  2  ordinal: how many records of the segment come before
+//	34  1  priority
+//	35  1  flags; 1: latest
+//	36  2  length of the topic
+//	38  2  zero
+//	40     topic, then payload
+//
+// A record that does not check ends the segment, unless a later one checks
+// (same nonce, greater ordinal and sequence number): then what lies between is
+// damaged, what follows is kept, the segment is linked into quarantine/ and the
+// damage is counted. What an unfinished commit leaves behind looks the same and
+// is kept in the same way: it was submitted, and nobody was told of a failure.
+//
+// A message id is sequence number and the last seven bytes of the nonce, both
+// big endian, as 24 characters of base32hex: unique for ever, ascending with
+// acceptance. A sequence number is the time in microseconds, but always greater
+// than the one before.
+//
+// # Durability
+//
+// One committer, the goroutine in [Queue.Run], writes. All who wait share one
+// write and one fdatasync. A segment is allocated, or an old one reused, synced,
+// renamed to its name and the directory synced before its first record. Small
+// commits write zeros 64 KiB ahead, so that the next ones change no metadata. After a failed write or sync nothing is
+// appended to that file any more: what waits gets ErrDisk, the file is cut to
+// what was accepted before, and the next commit begins a new segment. Settled
+// bits are always written as whole sectors from memory, through a descriptor
+// opened for it, so trying that again is sound. The committer never appends to a
+// file that an earlier process wrote.
+package outbox

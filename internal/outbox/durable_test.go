@@ -1,0 +1,382 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A commit window gathers what comes within it into one flush.
+func TestCommitWindowSharesAFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newMemFS()
+		q := open(t, "", Limits{}, Options{files: disk, CommitWindow: 50 * time.Millisecond})
+		put(t, q.Queue, "makes the segment")
+		before, begin := q.Disk().Flushes, time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { put(t, q.Queue, "t") })
+		}
+		all.Wait()
+		if n := q.Disk().Flushes - before; n != 1 {
+			t.Errorf("%d flushes for 20 messages", n)
+		}
+		if d := time.Since(begin); d != 50*time.Millisecond {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+// Done waits for nobody as long as few settlements are outstanding; a power cut
+// then repeats at most MaxRepeats messages.
+func TestRepeatsAreBounded(t *testing.T) {
+	disk := newMemFS()
+	slow := make(chan struct{})
+	var hold atomic.Bool
+	disk.failing = func(op, _ string) error {
+		if op == "sync" && hold.Load() {
+			<-slow
+		}
+		return nil
+	}
+	q := open(t, "", Limits{}, Options{files: disk})
+	for i := range 100 {
+		put(t, q.Queue, fmt.Sprint("t", i))
+	}
+	hold.Store(true)
+	var sent atomic.Int64
+	var session sync.WaitGroup
+	session.Go(func() {
+		for range 50 {
+			m, ok := q.Take()
+			if !ok {
+				t.Error("nothing to take")
+				return
+			}
+			sent.Add(1) // from here on it counts as sent
+			if err := q.Done(m.ID, Acked, ""); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	deadline := time.Now().Add(200 * time.Millisecond)
+	for time.Now().Before(deadline) {
+		if n := sent.Load(); n > MaxRepeats {
+			t.Fatalf("%d were sent while none was durable", n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(slow)
+	session.Wait()
+}
+
+// A message whose Append was given up is not sent, even if its commit was under
+// way.
+func TestGivenUpAppendIsNotKept(t *testing.T) {
+	disk := newMemFS()
+	release := make(chan struct{})
+	entered := make(chan struct{}, 10)
+	var hold atomic.Bool
+	q := open(t, "", Limits{}, Options{files: disk})
+	put(t, q.Queue, "before")
+	disk.mu.Lock()
+	disk.after = func(op string) {
+		if op == "write" && hold.Load() {
+			entered <- struct{}{}
+			<-release
+		}
+	}
+	disk.mu.Unlock()
+	hold.Store(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-entered; hold.Store(false); cancel() }()
+	if m, err := q.Append(ctx, Message{Topic: "given up", QoS: 1}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	close(release)
+	put(t, q.Queue, "after")
+	if got := drain(t, q.Queue); got != "before after" {
+		t.Errorf("%q went out", got)
+	}
+	q.stop()
+	if got := drain(t, openOn(t, disk, Limits{}).Queue); got != "" {
+		t.Errorf("after a restart %q went out", got)
+	}
+}
+
+// A disk that fails refuses messages and says so once; what is queued drains;
+// when it works again messages are taken without anybody's help.
+func TestFailingDiskRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newMemFS()
+		q := openOn(t, disk, Limits{})
+		for i := range 40 {
+			put(t, q.Queue, fmt.Sprint("t", i), func(m *Message) { m.Payload = make([]byte, 200) })
+		}
+		disk.mu.Lock()
+		disk.failing = func(op, _ string) error {
+			if op == "read" || op == "open" {
+				return nil
+			}
+			return syscall.EIO
+		}
+		disk.mu.Unlock()
+		for range 3 {
+			if _, err := q.Append(t.Context(), Message{Topic: "refused", QoS: 1}); !errors.Is(err, ErrDisk) || !errors.Is(err, syscall.EIO) {
+				t.Fatalf("append: %v", err)
+			}
+		}
+		for i := range 40 {
+			if got := next(t, q.Queue); got != fmt.Sprint("t", i) {
+				t.Fatalf("%q went out, want t%d", got, i)
+			}
+		}
+		if s := q.Disk(); !s.Failing {
+			t.Error("not said to fail")
+		}
+		disk.mu.Lock()
+		disk.failing = nil
+		disk.mu.Unlock()
+		time.Sleep(2 * retryEvery)
+		if s := q.Disk(); s.Failing {
+			t.Error("said to fail")
+		}
+		put(t, q.Queue, "after")
+		var kinds []string
+		for _, n := range q.Notes() {
+			kinds = append(kinds, n.Kind)
+		}
+		if got := strings.Join(kinds, " "); got != NoteDiskFailing+" "+NoteDiskRecovered {
+			t.Errorf("noted: %s", got)
+		}
+		q.stop()
+		if got := drain(t, openOn(t, disk, Limits{}).Queue); got != "after" {
+			t.Errorf("after a restart %q went out", got)
+		}
+	})
+}
+
+// The outbox leaves others their part of the file system.
+func TestShareOfTheFileSystem(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		size, other int64
+		segments    int
+	}{
+		{"half is the outbox's", 20 * testSegment, 0, 10},
+		{"a twentieth stays free", 20 * testSegment, 15 * testSegment, 4},
+	} {
+		disk := newMemFS()
+		disk.size = c.size
+		disk.now["other"] = &memFile{data: make([]byte, c.other)}
+		q := openOn(t, disk, Limits{})
+		var err error
+		for err == nil {
+			_, err = q.Append(t.Context(), Message{Topic: "t", Payload: make([]byte, 500), QoS: 1})
+		}
+		if !errors.Is(err, ErrDisk) || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if n := q.Disk().Segments; n != c.segments {
+			t.Errorf("%s: %d segments", c.name, n)
+		}
+		for next(t, q.Queue) != "" {
+		}
+		if err := q.awaitFlush(); err != nil { // and what is drained is given back
+			t.Error(err)
+		}
+		put(t, q.Queue, "again")
+	}
+}
+
+// A real file system of four megabytes is filled, drained and filled again.
+func TestTinyFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("mounting is not allowed here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	q := open(t, dir, Limits{}, Options{})
+	full := 0
+	for round := range 3 {
+		n := 0
+		for {
+			_, err := q.Append(t.Context(), Message{Topic: fmt.Sprint(n), Payload: make([]byte, 4000), QoS: 1})
+			if err != nil {
+				if !errors.Is(err, ErrDisk) {
+					t.Fatal(err)
+				}
+				break
+			}
+			n++
+		}
+		if round > 0 && n < full*9/10 {
+			t.Errorf("round %d took %d messages, the first %d", round, n, full)
+		}
+		if full = n; n < 100 {
+			t.Fatalf("%d messages in 4 MiB", n)
+		}
+		// Somebody else takes the last byte: it drains all the same.
+		hog := dir + "/hog"
+		if err := fill(hog); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if got := next(t, q.Queue); got != fmt.Sprint(i) {
+				t.Fatalf("%s went out, want %d", got, i)
+			}
+		}
+		if err := q.awaitFlush(); err != nil {
+			t.Fatalf("acknowledgements on a full disk: %v", err)
+		}
+		if err := os.Remove(hog); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fill writes a file until there is no space.
+func fill(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return nil
+	}
+	return err
+}
+
+// What is left of a time to live survives a restart; a clock that was not set,
+// or is behind, does not shorten it.
+func TestTimeToLiveOverARestart(t *testing.T) {
+	const hour = int64(time.Hour)
+	for _, c := range []struct {
+		name        string
+		origin, now int64
+		want        time.Duration
+	}{
+		{"an hour has passed", clockSet, clockSet + hour, time.Hour},
+		{"it is over", clockSet, clockSet + 3*hour, -time.Hour},
+		{"the clock is behind", clockSet + 5*hour, clockSet + hour, 2 * time.Hour},
+		{"the clock is not set yet", clockSet + 5*hour, 100, 2 * time.Hour},
+		{"the clock was not set then", 100, clockSet, 2 * time.Hour},
+	} {
+		if got := left(c.origin, c.now, 2*time.Hour); got != c.want {
+			t.Errorf("%s: %v left, want %v", c.name, got, c.want)
+		}
+	}
+	disk := newMemFS()
+	q := openOn(t, disk, Limits{})
+	put(t, q.Queue, "short", ttl(50*time.Millisecond))
+	m := put(t, q.Queue, "long", ttl(time.Hour))
+	q.stop()
+	time.Sleep(60 * time.Millisecond) // wall clock time, which is what counts here
+	q = openOn(t, disk, Limits{})
+	got, err := q.Get(m.ID)
+	if err != nil || got.TTL != time.Hour {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if d := got.ExpiresAt.Sub(m.ExpiresAt); d < -time.Second || d > time.Second {
+		t.Errorf("expires %v later than before", d)
+	}
+	if got := drain(t, q.Queue); got != "long" {
+		t.Errorf("%q went out", got)
+	}
+	if n := q.Stats().Dropped[ReasonExpired]; n != 1 {
+		t.Errorf("%d expired", n)
+	}
+}
+
+// Setting the clock while messages wait shows their true time, and expires
+// nothing.
+func TestClockStep(t *testing.T) {
+	c := newClock()
+	at := c.elapsed(time.Now())
+	c.start = c.start.Round(0).Add(-50 * 365 * 24 * time.Hour) // as if it had begun with the clock unset
+	if d := time.Since(c.at(at)); d < time.Hour {
+		t.Fatalf("the test does not test: %v", d)
+	}
+	c = clock{start: time.Now()}
+	if n := c.elapsed(time.Now().Add(time.Minute)); n < int64(time.Minute) || n > int64(time.Minute+time.Second) {
+		t.Errorf("%d elapsed", n)
+	}
+}
+
+// After Run has ended Append refuses, and what is settled later is still written
+// by Close.
+func TestStopping(t *testing.T) {
+	disk := newMemFS()
+	q, err := Open("", Limits{}, Options{files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var committer sync.WaitGroup
+	committer.Go(func() { _ = q.Run(ctx) })
+	put(t, q, "in flight")
+	m, _ := q.Take()
+	cancel()
+	committer.Wait()
+	if _, err := q.Append(context.Background(), Message{Topic: "late", QoS: 1}); !errors.Is(err, ErrClosed) {
+		t.Errorf("append: %v", err)
+	}
+	if err := q.Done(m.ID, Acked, ""); err != nil {
+		t.Error(err)
+	}
+	if err := q.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := drain(t, openOn(t, disk, Limits{}).Queue); got != "" {
+		t.Errorf("%q went out again", got)
+	}
+}
+
+// Many programs and one session on a real disk: nothing is lost, each program's
+// order stands.
+func TestManyProgramsOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	q := open(t, dir, Limits{}, Options{})
+	const programs, messages = 16, 50
+	var all sync.WaitGroup
+	for p := range programs {
+		all.Go(func() {
+			for i := range messages {
+				put(t, q.Queue, fmt.Sprint("p", p), func(m *Message) { m.Payload = fmt.Append(nil, i) })
+			}
+		})
+	}
+	seen := map[string]int{}
+	for n := 0; n < programs*messages; {
+		m, ok := q.Take()
+		if !ok {
+			<-q.Ready()
+			continue
+		}
+		if got := string(m.Payload); got != fmt.Sprint(seen[m.Topic]) {
+			t.Fatalf("%s: %s after %d", m.Topic, got, seen[m.Topic])
+		}
+		seen[m.Topic]++
+		n++
+		if err := q.Done(m.ID, Acked, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+}

@@ -1,0 +1,225 @@
+package outbox
+
+// slot is one message in the index: 56 bytes.
+type slot struct {
+	seq       uint64
+	at        int64 // accepted: by the clock, or with slotOld nanoseconds since 1970
+	due       int64 // expires: by the clock, or never
+	segment   uint32
+	size      uint32 // of topic and payload
+	topic     uint32 // in the topic table
+	nextLevel uint32 // position of the next younger of its level, dead or alive
+	nextTopic uint32 // the same of its topic
+	heap      uint32 // place in the heap of expiries, or none
+	offset    uint16 // of its record in the segment, in units of 8 bytes
+	ordinal   uint16 // of its record in the segment
+	attempts  uint16
+	priority  Priority
+	flags     uint8
+}
+
+const (
+	slotDead   = 1 << iota // removed; the place is reclaimed later
+	slotLatest             // came with Latest
+	slotOld                // was accepted by an earlier process
+)
+
+// chunkSlots is how many slots are allocated at once.
+const chunkSlots = 256
+
+// none is no position.
+const none = ^uint32(0)
+
+// lastPosition is where positions begin anew.
+const lastPosition = 1 << 30
+
+// index is messages in the order of their sequence numbers, in slots that are
+// never moved but by renumber. A position counts slots since the last one.
+type index struct {
+	chunks []*[chunkSlots]slot
+	base   uint32 // position of the first slot of chunks[0]
+	first  uint32 // position of the oldest live slot; end if there is none
+	end    uint32 // position behind the youngest
+	n      int    // live
+	bytes  int64  // topics and payloads of the live
+	level  [levels]chain
+	topics topicTable
+	due    dueHeap
+}
+
+// chain is the live messages of a level or topic, and some dead ones, but never
+// a dead head: what a chunk that is given up holds, no chain begins with.
+type chain struct{ head, tail uint32 }
+
+var emptyChain = chain{none, none}
+
+func newIndex() index {
+	x := index{topics: newTopicTable()}
+	for i := range x.level {
+		x.level[i] = emptyChain
+	}
+	return x
+}
+
+func (x *index) slot(pos uint32) *slot {
+	i := pos - x.base
+	return &x.chunks[i/chunkSlots][i%chunkSlots]
+}
+
+// live returns the slot at a position, nil if it is gone.
+func (x *index) live(pos uint32) *slot {
+	if pos < x.base || pos >= x.end {
+		return nil
+	}
+	if s := x.slot(pos); s.flags&slotDead == 0 {
+		return s
+	}
+	return nil
+}
+
+// add takes a message in whose sequence number is greater than every other.
+func (x *index) add(s slot, topic string) *slot {
+	if dead := int(x.end-x.first) - x.n; dead > x.n+chunkSlots || x.end >= lastPosition {
+		x.renumber()
+	}
+	s.topic = x.topics.intern(topic)
+	return x.put(s)
+}
+
+func (x *index) put(s slot) *slot {
+	pos := x.end
+	if int(pos-x.base) == len(x.chunks)*chunkSlots {
+		x.chunks = append(x.chunks, new([chunkSlots]slot))
+	}
+	x.end++
+	place := x.slot(pos)
+	*place = s
+	place.nextLevel, place.nextTopic, place.heap = none, none, none
+	if l := &x.level[s.priority]; l.head == none {
+		*l = chain{pos, pos}
+	} else {
+		x.slot(l.tail).nextLevel = pos
+		l.tail = pos
+	}
+	t := &x.topics.list[s.topic]
+	if t.head == none {
+		t.chain = chain{pos, pos}
+	} else {
+		x.slot(t.tail).nextTopic = pos
+		t.tail = pos
+	}
+	t.n++
+	x.n++
+	x.bytes += int64(s.size)
+	if s.due != never {
+		x.due.push(x, pos)
+	}
+	return place
+}
+
+// remove takes a live message out.
+func (x *index) remove(pos uint32) {
+	s := x.slot(pos)
+	s.flags |= slotDead
+	x.n--
+	x.bytes -= int64(s.size)
+	if s.heap != none {
+		x.due.remove(x, int(s.heap))
+	}
+	if l := &x.level[s.priority]; l.head == pos {
+		l.head = x.nextInLevel(s)
+		if l.head == none {
+			*l = emptyChain
+		}
+	}
+	t := &x.topics.list[s.topic]
+	t.n--
+	if t.n == 0 {
+		x.topics.release(s.topic)
+	} else if t.head == pos {
+		t.head = x.nextInTopic(s)
+	}
+	for x.first < x.end && x.slot(x.first).flags&slotDead != 0 {
+		x.first++
+		if x.first-x.base == chunkSlots {
+			x.chunks[0] = nil
+			x.chunks = x.chunks[1:]
+			x.base = x.first
+		}
+	}
+}
+
+// nextInLevel is the position of the next live message of its level, or none.
+func (x *index) nextInLevel(s *slot) uint32 {
+	for pos := s.nextLevel; pos != none; pos = x.slot(pos).nextLevel {
+		if x.live(pos) != nil {
+			return pos
+		}
+	}
+	return none
+}
+
+func (x *index) nextInTopic(s *slot) uint32 {
+	for pos := s.nextTopic; pos != none; pos = x.slot(pos).nextTopic {
+		if x.live(pos) != nil {
+			return pos
+		}
+	}
+	return none
+}
+
+// renumber gives back the places of the dead.
+func (x *index) renumber() {
+	old := *x
+	x.chunks, x.base, x.first, x.end, x.n, x.bytes, x.due = nil, 0, 0, 0, 0, 0, nil
+	for i := range x.level {
+		x.level[i] = emptyChain
+	}
+	for i := range x.topics.list {
+		x.topics.list[i].chain, x.topics.list[i].n = emptyChain, 0
+	}
+	for pos := old.first; pos < old.end; pos++ {
+		if s := old.live(pos); s != nil {
+			x.put(*s)
+		}
+		if i := (pos - old.base) / chunkSlots; (pos+1-old.base)%chunkSlots == 0 {
+			old.chunks[i] = nil // so that both copies never exist in full
+		}
+	}
+}
+
+// from returns the position of the first slot, dead or alive, whose sequence
+// number is at least seq; end if there is none.
+func (x *index) from(seq uint64) uint32 {
+	lo, hi := x.first, x.end
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if x.slot(mid).seq < seq {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// find returns the position of a live message.
+func (x *index) find(seq uint64) (uint32, *slot) {
+	pos := x.from(seq)
+	if s := x.live(pos); s != nil && s.seq == seq {
+		return pos, s
+	}
+	return none, nil
+}
+
+// next returns the first live slot at or behind a position; nil if there is none.
+func (x *index) next(pos uint32) (uint32, *slot) {
+	for ; pos < x.end; pos++ {
+		if s := x.live(pos); s != nil {
+			return pos, s
+		}
+	}
+	return none, nil
+}
+
+func (x *index) oldest() *slot { return x.live(x.first) }

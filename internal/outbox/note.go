@@ -1,0 +1,87 @@
+package outbox
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What a Note is about.
+const (
+	NoteDamage        = "outbox-damaged"    // something on disk was damaged, and is set aside
+	NoteDiskFailing   = "outbox-disk"       // messages are refused, or acknowledgements not durable
+	NoteDiskRecovered = "outbox-recovered"  // the disk works again
+	NoteDropped       = "messages-dropped"  // by a bound, by expiry, by damage
+	NotesMissed       = "outbox-notes-lost" // there were more notes than anybody read
+)
+
+// Note is something that an operator should see.
+type Note struct {
+	At   time.Time
+	Kind string
+	Text string
+}
+
+// maxNotes is how many wait to be read; later ones are only counted.
+const maxNotes = 64
+
+// notes collects what is to be told; guarded by Queue.mu.
+type notes struct {
+	list   []Note
+	missed int
+	drops  map[string]int // by reason, since they were last read
+	more   chan struct{}  // 1-buffered
+}
+
+func (l *segmentLog) note(kind, text string) {
+	if len(l.notes.list) >= maxNotes {
+		l.notes.missed++
+	} else {
+		l.notes.list = append(l.notes.list, Note{time.Now(), kind, text})
+	}
+	poke(l.notes.more)
+}
+
+// noteDrop counts a drop that nobody asked for.
+func (q *Queue) noteDrop(reason string) {
+	if q.log == nil || reason != ReasonFull && reason != ReasonExpired && reason != ReasonDamaged {
+		return
+	}
+	q.log.notes.drops[reason]++
+	poke(q.log.notes.more)
+}
+
+// Noted delivers when there may be Notes; nil, which never does, for a queue in
+// memory.
+func (q *Queue) Noted() <-chan struct{} {
+	if q.log == nil {
+		return nil
+	}
+	return q.log.notes.more
+}
+
+// Notes returns what is new since the last call, and forgets it: at most 64
+// notes, and one for each reason for which messages were dropped.
+func (q *Queue) Notes() []Note {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.log == nil {
+		return nil
+	}
+	n := &q.log.notes
+	list := n.list
+	if n.missed > 0 {
+		list = append(list, Note{time.Now(), NotesMissed, fmt.Sprintf("%d more", n.missed)})
+	}
+	reasons := make([]string, 0, len(n.drops))
+	for reason := range n.drops {
+		reasons = append(reasons, reason)
+	}
+	slices.Sort(reasons)
+	for _, reason := range reasons {
+		list = append(list, Note{time.Now(), NoteDropped, fmt.Sprintf("%d dropped: %s", n.drops[reason], reason)})
+	}
+	n.list, n.missed = nil, 0
+	clear(n.drops)
+	return list
+}
