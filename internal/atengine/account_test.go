@@ -45,7 +45,12 @@ type accounts struct {
 
 func (a *accounts) book(tok Token) {
 	a.t.Helper()
-	for !bytes.HasPrefix(a.left, tok.Bytes) {
+	// The beginning of an over-long line may be blank, and look like a blank line
+	// that was dropped before it: the line is where no end is inside.
+	inside := func() bool {
+		return tok.Kind == Overlong && bytes.ContainsAny(a.left[:min(tok.Size, len(a.left))], "\r\n")
+	}
+	for !bytes.HasPrefix(a.left, tok.Bytes) || inside() {
 		if len(a.left) == 0 || !droppable(a.left[0]) {
 			a.t.Fatalf("%s is not what comes next in %q", show(tok), a.left)
 		}
