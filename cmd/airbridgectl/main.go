@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"airbridged/client"
+	"airbridged/internal/outbox"
 )
 
 // Exit statuses; those from 64 on are sysexits.h's.
@@ -226,6 +227,7 @@ func status(err error) int {
 	}{
 		{client.ErrNotPermitted, exitPermission},
 		{client.ErrTryAgain, exitTryAgain},
+		{outbox.ErrBusy, exitTryAgain},
 		{client.ErrUnreachable, exitUnreachable},
 		{client.ErrStopped, exitUnreachable},
 		{client.ErrStalled, exitUnreachable},

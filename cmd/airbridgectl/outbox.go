@@ -42,7 +42,7 @@ examples:
 		return func(e *env, args []string) error {
 			switch {
 			case len(args) > 0 && args[0] != "list":
-				return usageError{fmt.Sprintf("outbox has no command %q; there are list, drop and export", args[0])}
+				return usageError{fmt.Sprintf("outbox has no command %q; there are list, drop, export and verify", args[0])}
 			case len(args) > 1:
 				return usageError{"outbox list takes no arguments"}
 			case most < 0:
@@ -55,7 +55,7 @@ examples:
 			return listOutbox(e, most)
 		}
 	},
-	subs: []command{outboxDropCommand, outboxExportCommand},
+	subs: []command{outboxDropCommand, outboxExportCommand, outboxVerifyCommand},
 }
 
 // eachPage walks the outbox from its beginning; most is how many messages to

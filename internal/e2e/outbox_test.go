@@ -50,7 +50,7 @@ func TestKilledUnderLoad(t *testing.T) {
 					mu.Lock()
 					accepted[name] = true
 					mu.Unlock()
-					time.Sleep(2 * time.Millisecond) // a load that the module nearly keeps up with
+					time.Sleep(15 * time.Millisecond) // a load that the module nearly keeps up with
 				}
 			})
 		}

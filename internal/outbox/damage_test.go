@@ -88,8 +88,7 @@ func TestEverySingleBitFlip(t *testing.T) {
 				continue // of sectors that are all zeros and of the copy of the header, a sample
 			}
 			for bit := range 8 {
-				c := disk.clone()
-				c.now[name].data[i] ^= 1 << bit
+				c := disk.damaged(name, func(b []byte) []byte { b[i] ^= 1 << bit; return b })
 				flips++
 				got := survivors(t, c)
 				if n, ok := missing(got, want); !ok || n > 1 {
@@ -108,13 +107,11 @@ func TestEveryTruncation(t *testing.T) {
 		if !strings.HasSuffix(name, suffix) {
 			continue
 		}
+		whole := disk.damaged(name, func([]byte) []byte { return nil })
+		delete(whole.now, name)
+		others := survivors(t, whole)
 		for size := range f.data {
-			c := disk.clone()
-			c.now[name].data = c.now[name].data[:size]
-			whole := c.clone()
-			delete(whole.now, name)
-			others := survivors(t, whole)
-			got := survivors(t, c)
+			got := survivors(t, disk.damaged(name, func(b []byte) []byte { return b[:size] }))
 			if _, ok := missing(got, want); !ok || len(got) < len(others) {
 				t.Fatalf("%s cut to %d: %q", name, size, got)
 			}

@@ -360,14 +360,11 @@ func (f *memFile) crash(r *rand.Rand, style int) *memFile {
 	return &memFile{data: b, synced: slices.Clone(b)}
 }
 
-// clone copies the files as the program sees them, all of it durable.
-func (m *memFS) clone() *memFS {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// damaged returns the files with one of them changed; the others are shared, for
+// opening without Run writes into no file.
+func (m *memFS) damaged(name string, change func(b []byte) []byte) *memFS {
 	c := newMemFS()
-	for name, f := range m.now {
-		g := &memFile{data: slices.Clone(f.data), synced: slices.Clone(f.data)}
-		c.now[name], c.durable[name] = g, g
-	}
+	c.now = maps.Clone(m.now)
+	c.now[name] = &memFile{data: change(slices.Clone(m.now[name].data))}
 	return c
 }
