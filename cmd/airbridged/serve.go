@@ -38,8 +38,15 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	hub, board, meter := bus.NewHub(), bus.NewBoard(), metrics.New(version, commit)
+	// The socket first: of two daemons with one configuration the second one is
+	// then told of the socket. Programs that connect meanwhile wait.
+	listener, err := ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group)
+	if err != nil {
+		return err
+	}
 	queue, err := openOutbox(cfg.Outbox, meter, log)
 	if err != nil {
+		_ = listener.Close()
 		return err
 	}
 	defer runOutbox(queue, log)()
@@ -50,10 +57,6 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		Outbox: queue, Hub: hub, Board: board, Carry: carrier.Check, Metrics: meter.Handler(),
 		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
 	})
-	listener, err := ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group)
-	if err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return supervisor.Run(ctx) })
