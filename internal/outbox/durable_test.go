@@ -284,10 +284,10 @@ func TestTimeToLiveOverARestart(t *testing.T) {
 	}
 	disk := newMemFS()
 	q := openOn(t, disk, Limits{})
-	put(t, q.Queue, "short", ttl(50*time.Millisecond))
+	put(t, q.Queue, "short", ttl(time.Second))
 	m := put(t, q.Queue, "long", ttl(time.Hour))
 	q.stop()
-	time.Sleep(60 * time.Millisecond) // wall clock time, which is what counts here
+	time.Sleep(1100 * time.Millisecond) // wall clock time, which is what counts here
 	q = openOn(t, disk, Limits{})
 	got, err := q.Get(m.ID)
 	if err != nil || got.TTL != time.Hour {
