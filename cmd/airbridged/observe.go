@@ -14,10 +14,14 @@ var (
 	_ ipc.Recorder     = (*metrics.Metrics)(nil)
 )
 
-// observe lets a scrape ask the queue and the hub.
+// observe lets a scrape ask the queue, its files and the hub.
 func observe(m *metrics.Metrics, queue *outbox.Queue, hub *bus.Hub) {
 	m.Observe(
 		func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
+		func() metrics.DiskStats {
+			d := queue.Disk()
+			return metrics.DiskStats{Written: d.Written, Quarantined: d.Quarantined}
+		},
 		func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
 	)
 }

@@ -39,7 +39,7 @@ func TestBudget(t *testing.T) {
 	const rounds = 10_000
 	for seed := range uint64(5) {
 		m := New("v", "c")
-		m.Observe(func() OutboxStats { return OutboxStats{Dropped: map[string]uint64{"strange": 1}} }, func() HubStats { return HubStats{} })
+		m.Observe(func() OutboxStats { return OutboxStats{Dropped: map[string]uint64{"strange": 1}} }, func() DiskStats { return DiskStats{} }, func() HubStats { return HubStats{} })
 		r := rand.New(rand.NewPCG(seed, 0))
 		for range rounds {
 			everything(m, r)

@@ -23,7 +23,7 @@ var (
 	}
 
 	outcomes   = []string{"acked", "sent", "unknown", "rejected"}
-	reasons    = []string{"expired", "full", "rejected", "removed", "replaced"}
+	reasons    = []string{"damaged", "expired", "full", "rejected", "removed", "replaced"}
 	rungs      = []string{"resync", "session", "bearer", "radio", "reset", "reopen", "exit"}
 	verdicts   = []string{"ok", "failed"}
 	directions = []string{"rx", "tx"}

@@ -68,9 +68,10 @@ func anHour(m *Metrics) {
 		func() OutboxStats {
 			return OutboxStats{
 				Messages: 3, Bytes: 384, Held: 1, InFlight: 1, OldestAt: time.Now().Add(-90 * time.Second),
-				Dropped: map[string]uint64{"expired": 1, "full": 2, "rejected": 0, "removed": 0, "replaced": 5},
+				Dropped: map[string]uint64{"damaged": 4, "expired": 1, "full": 2, "rejected": 0, "removed": 0, "replaced": 5},
 			}
 		},
+		func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
 		func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} })
 	steps := []string{"probing", "attaching", "authenticating", "connecting", "online"}
 	for i, to := range steps[1:] {
@@ -307,8 +308,10 @@ func TestWatched(t *testing.T) {
 	m := New("v", "c")
 	m.Observe(
 		func() OutboxStats { return OutboxStats{Messages: 1, Dropped: map[string]uint64{"full": 2, "gone": 3}} },
+		func() DiskStats { return DiskStats{Written: 5, Quarantined: 6} },
 		func() HubStats { return HubStats{Dropped: 4} })
 	want(t, m,
 		"outbox_messages 1", "outbox_oldest_age_seconds 0", `outbox_dropped_total{reason="full"} 2`, `outbox_dropped_total{reason="expired"} 0`,
-		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`)
+		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`,
+		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6")
 }

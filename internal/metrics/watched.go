@@ -19,6 +19,12 @@ type OutboxStats struct {
 	Dropped  map[string]uint64 // by reason
 }
 
+// DiskStats is the outbox's file side at the moment of a scrape.
+type DiskStats struct {
+	Written     uint64 // bytes, since the start
+	Quarantined uint64 // segments set aside because of damage, since the start
+}
+
 // HubStats is the fan-out of downlink messages at the moment of a scrape, with
 // the fields of the hub's own numbers.
 type HubStats struct {
@@ -30,13 +36,14 @@ type HubStats struct {
 // watched is where a scrape asks.
 type watched struct {
 	outbox func() OutboxStats
+	disk   func() DiskStats
 	hub    func() HubStats
 }
 
-// Observe shows the outbox and the hub from now on. Both are asked at each
-// scrape and must not wait.
-func (m *Metrics) Observe(outbox func() OutboxStats, hub func() HubStats) {
-	m.watched.Store(&watched{outbox, hub})
+// Observe shows the outbox, its files and the hub from now on. All are asked at
+// each scrape and must not wait.
+func (m *Metrics) Observe(outbox func() OutboxStats, disk func() DiskStats, hub func() HubStats) {
+	m.watched.Store(&watched{outbox, disk, hub})
 }
 
 // watching collects from them; nothing is on the page before Observe.
@@ -48,6 +55,8 @@ var (
 	descHeld        = describe("outbox_held_messages", "QoS 0 messages waiting in memory.")
 	descOldest      = describe("outbox_oldest_age_seconds", "Age of the oldest waiting QoS 1 message; 0 when none waits.")
 	descDropped     = describe("outbox_dropped_total", "Accepted messages that were given up, by reason.", "reason")
+	descWritten     = describe("outbox_written_bytes_total", "Bytes that the outbox wrote to its files.")
+	descQuarantined = describe("outbox_quarantined_segments_total", "Files of the outbox that were set aside because of damage.")
 	descDownlink    = describe("downlink_messages_total", "Messages received from the cloud.")
 	descSubscribers = describe("subscribers", "Local programs listening.")
 	descSlow        = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
@@ -55,7 +64,7 @@ var (
 
 // Describe is for the registry.
 func (w watching) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descBytes, descHeld, descOldest, descDropped, descDownlink, descSubscribers, descSlow} {
+	for _, d := range []*prometheus.Desc{descMessages, descBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDownlink, descSubscribers, descSlow} {
 		ch <- d
 	}
 }
@@ -66,7 +75,7 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	if from == nil {
 		return
 	}
-	o, h := from.outbox(), from.hub()
+	o, d, h := from.outbox(), from.disk(), from.hub()
 	var age float64
 	if !o.OldestAt.IsZero() {
 		age = seconds(time.Since(o.OldestAt))
@@ -87,6 +96,8 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	if unsorted > 0 {
 		ch <- counter(descDropped, float64(unsorted), other)
 	}
+	ch <- counter(descWritten, float64(d.Written))
+	ch <- counter(descQuarantined, float64(d.Quarantined))
 	ch <- counter(descDownlink, float64(h.Messages))
 	ch <- gauge(descSubscribers, float64(h.Subscribers))
 	ch <- counter(descSlow, float64(h.Dropped), "slow")
