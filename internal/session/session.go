@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -295,33 +294,6 @@ func (s *Session) warn(code, detail string) {
 	s.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: code, Detail: detail})
 }
 
-// Keep replaces the filters that stay subscribed even when no program listens.
-func (s *Session) Keep(filters []bus.Filter) {
-	s.keepMu.Lock()
-	defer s.keepMu.Unlock()
-	s.kept = slices.Clone(filters)
-	if s.keptFor.DeviceName != "" {
-		s.Hub.Keep(s.expanded())
-	}
-}
-
-// keepFor settles whose names stand in the kept filters.
-func (s *Session) keepFor(id provision.Identity) {
-	s.keepMu.Lock()
-	defer s.keepMu.Unlock()
-	s.keptFor = id
-	s.Hub.Keep(s.expanded())
-}
-
-// expanded are the kept filters with the device's own names in them.
-func (s *Session) expanded() []bus.Filter {
-	list := slices.Clone(s.kept)
-	for i := range list {
-		list[i].Topic = s.Expand(list[i].Topic, s.keptFor.ProductKey, s.keptFor.DeviceName)
-	}
-	return list
-}
-
 // leave closes the MQTT session politely and lets go of the port. It is given
 // a moment of its own, because the context that ended the work is over.
 func (s *Session) leave() {
@@ -336,63 +308,6 @@ func (s *Session) leave() {
 
 // hangupGrace is how long a stop may spend on MDISCONNECT and MIPCLOSE.
 const hangupGrace = 2 * time.Second
-
-// line is an open port with the module behind it and the goroutine that reads it.
-type line struct {
-	port     io.ReadWriteCloser
-	modem    *air.Modem
-	stop     context.CancelFunc
-	dead     chan struct{} // closed when the reader is gone
-	err      error         // why; read it only after dead is closed
-	echoOff  bool          // the module took ATE0, so that an echo means that it restarted
-	loggedIn bool          // MCONNECT was acknowledged and nothing has torn it down since
-
-	refused map[string]bool // filters that the module does not take in this session
-}
-
-// forgot says whether the module shows, by echoing again, that it restarted and
-// lost its settings.
-func (l *line) forgot() bool { return l.echoOff && l.modem.Echoes() }
-
-// openLine opens the port at a speed and starts reading.
-func (s *Session) openLine(ctx context.Context, baud int) error {
-	s.dropLine()
-	port, err := s.Open(baud)
-	if err != nil {
-		return err
-	}
-	modem := air.New(port, air.Options{
-		Baud:       baud,
-		Timeouts:   s.Cloud.Timeouts,
-		MaxPayload: s.Modem.MaxPayload,
-		Downlink:   s.downlink,
-		Recorder:   s.Recorder,
-		Log:        s.Log.Named("modem"),
-	})
-	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l := &line{port: port, modem: modem, stop: stop, dead: make(chan struct{})}
-	go func() {
-		defer close(l.dead)
-		l.err = modem.Run(runCtx)
-	}()
-	s.line = l
-	return nil
-}
-
-// dropLine closes the port and waits until its reader is gone.
-func (s *Session) dropLine() {
-	if s.line == nil {
-		return
-	}
-	l := s.line
-	s.line = nil
-	s.stayDeaf(l.modem.DeafFor())
-	l.stop()
-	if err := l.port.Close(); err != nil {
-		s.Log.Debug("closing the port", zap.Error(err))
-	}
-	<-l.dead
-}
 
 // pause waits, keeping the health check satisfied, until the time is over or
 // the daemon is asked to stop.
@@ -409,34 +324,4 @@ func (s *Session) pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// Healthy returns nil while the supervisor makes progress: every step it takes
-// has a bound, and the bound of the present one is not over yet.
-func (s *Session) Healthy() error { return s.health.check() }
-
-// health knows when the supervisor is expected to have moved on.
-type health struct {
-	mu    sync.Mutex
-	until time.Time
-}
-
-// slack is what a bounded step may take beyond its bound before the daemon
-// counts as stuck.
-const slack = 60 * time.Second
-
-// expect says that the next step takes at most d.
-func (h *health) expect(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.until = time.Now().Add(d + slack)
-}
-
-func (h *health) check() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if late := time.Since(h.until); !h.until.IsZero() && late > 0 {
-		return fmt.Errorf("the supervisor has made no progress for %v longer than its step may take", late.Round(time.Second))
-	}
-	return nil
 }

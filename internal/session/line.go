@@ -1,0 +1,67 @@
+package session
+
+import (
+	"context"
+	"io"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/air"
+)
+
+// line is an open port with the module behind it and the goroutine that reads it.
+type line struct {
+	port     io.ReadWriteCloser
+	modem    *air.Modem
+	stop     context.CancelFunc
+	dead     chan struct{} // closed when the reader is gone
+	err      error         // why; read it only after dead is closed
+	echoOff  bool          // the module took ATE0, so that an echo means that it restarted
+	loggedIn bool          // MCONNECT was acknowledged and nothing has torn it down since
+
+	refused map[string]bool // filters that the module does not take in this session
+}
+
+// forgot says whether the module shows, by echoing again, that it restarted and
+// lost its settings.
+func (l *line) forgot() bool { return l.echoOff && l.modem.Echoes() }
+
+// openLine opens the port at a speed and starts reading.
+func (s *Session) openLine(ctx context.Context, baud int) error {
+	s.dropLine()
+	port, err := s.Open(baud)
+	if err != nil {
+		return err
+	}
+	modem := air.New(port, air.Options{
+		Baud:       baud,
+		Timeouts:   s.Cloud.Timeouts,
+		MaxPayload: s.Modem.MaxPayload,
+		Downlink:   s.downlink,
+		Recorder:   s.Recorder,
+		Log:        s.Log.Named("modem"),
+	})
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l := &line{port: port, modem: modem, stop: stop, dead: make(chan struct{})}
+	go func() {
+		defer close(l.dead)
+		l.err = modem.Run(runCtx)
+	}()
+	s.line = l
+	return nil
+}
+
+// dropLine closes the port and waits until its reader is gone.
+func (s *Session) dropLine() {
+	if s.line == nil {
+		return
+	}
+	l := s.line
+	s.line = nil
+	s.stayDeaf(l.modem.DeafFor())
+	l.stop()
+	if err := l.port.Close(); err != nil {
+		s.Log.Debug("closing the port", zap.Error(err))
+	}
+	<-l.dead
+}
