@@ -75,9 +75,12 @@ const (
 	calm      = 2 * time.Hour
 )
 
-// A strike is a fault, with what mends it. One fault that the simulator knows is
-// left out: a final result printed twice ("dup OK"). Results carry no id, so the
-// second one answers the next command; nobody has reported a module that does it.
+// A strike is a fault, with what mends it. Two faults that the simulator knows are
+// left out: a final result printed twice ("dup OK") and a PUBACK printed twice
+// ("puback dup"). Neither carries an id, so the second one, when it is late enough
+// to come after the next command's OK, is taken for the next one's. Nobody has
+// reported a module that does it; one that prints both at once is dealt with, see
+// air.
 type strike struct{ order, mend string }
 
 var strikes = []strike{
@@ -106,8 +109,6 @@ var strikes = []strike{
 	{"puback never", ""},
 	{"puback late 33s", ""},
 	{"puback late 90s", ""},
-	{"puback dup", ""},
-	{"puback dup count=20 prob=0.5", ""},
 	{"drop PUBACK count=2", ""},
 	{"drop OK prob=0.2 count=5", ""},
 	{"drop CLOSED", ""},
