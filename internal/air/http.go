@@ -59,7 +59,8 @@ func (m *Modem) Leftover(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return body, m.tell(ctx, m.command("AT+HTTPTERM"))
+	m.httpTerm(ctx) // what was read is kept, whatever becomes of the session
+	return body, nil
 }
 
 // httpInit opens the module's only HTTP session. One that an earlier run left

@@ -79,7 +79,7 @@ func (s *Session) history() History {
 // the tear-down is resynced, and failing that it is probed from the start.
 func (s *Session) climbRung(ctx context.Context, d Decision, f *Failure) (State, error) {
 	s.health.expect(s.Cloud.Timeouts.Bearer)
-	err := s.do(ctx, d.Rung, f)
+	err := s.do(ctx, d.Rung)
 	result := "ok"
 	if err != nil {
 		result = "failed"
@@ -111,7 +111,7 @@ func (s *Session) restarted() bool {
 }
 
 // do performs one rung.
-func (s *Session) do(ctx context.Context, r Rung, f *Failure) error {
+func (s *Session) do(ctx context.Context, r Rung) error {
 	switch r {
 	case ExitRung, NoRung:
 		return s.inStep(ctx)
