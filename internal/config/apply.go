@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"airbridged/internal/typo"
 )
 
 // pass is one file on its way into the loader.
@@ -85,9 +87,9 @@ func (p *pass) unknownSection(s statement, name string) {
 		p.bad[name], p.lost = true, true
 		return
 	}
-	near := nearest(name, known)
+	near := typo.Nearest(name, known)
 	for _, k := range known {
-		if near == "" && normal(lastPart(name)) == lastPart(k) {
+		if near == "" && typo.Normal(lastPart(name)) == lastPart(k) {
 			near = k
 		}
 	}

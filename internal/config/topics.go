@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"airbridged/internal/typo"
 )
 
 // Expand fills ${productKey} and ${deviceName} into a topic.
@@ -23,7 +25,7 @@ func variables(s string) error {
 		if m[1] == "productKey" || m[1] == "deviceName" {
 			continue
 		}
-		if near := nearest(m[1], []string{"productKey", "deviceName"}); near != "" {
+		if near := typo.Nearest(m[1], []string{"productKey", "deviceName"}); near != "" {
 			return fmt.Errorf("unknown %s, did you mean ${%s}?", quoted(m[0]), near)
 		}
 		return fmt.Errorf("unknown %s, only ${productKey} and ${deviceName} expand", quoted(m[0]))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"airbridged/internal/typo"
 )
 
 // text is a key that holds text; check judges it once blanks around it are
@@ -39,7 +41,7 @@ func choice(name string, at func(*Config) *string, words ...string) key {
 			return nil
 		}
 		list := strings.Join(words, ", ")
-		if near := nearest(s, words); near != "" {
+		if near := typo.Nearest(s, words); near != "" {
 			return fmt.Errorf("unknown word %s, did you mean %q? (one of %s)", quoted(s), near, list)
 		}
 		return fmt.Errorf("unknown word %s, write one of %s", quoted(s), list)

@@ -15,6 +15,7 @@ import (
 
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/typo"
 )
 
 func TestPublishIsAnsweredAfterTheOutboxHasIt(t *testing.T) {
@@ -286,6 +287,6 @@ func FuzzPublishOptions(f *testing.F) {
 
 func TestNearest(t *testing.T) {
 	for in, want := range map[string]string{"QoS": "qos", "topics": "topic", "waits": "wait", "tll": "ttl", "latst": "latest", "colour": "", "x": "", strings.Repeat("qos", 99): ""} {
-		expect(t, in, nearest(in, publishParams), want)
+		expect(t, in, typo.Nearest(in, publishParams), want)
 	}
 }

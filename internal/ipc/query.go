@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airbridged/internal/typo"
 )
 
 // query holds the decoded parameters of one request, each known to its route.
@@ -56,7 +58,7 @@ func unknownParameter(name string, known []string) error {
 		return badOption.problem("unknown parameter "+shown(name), "this path takes no parameters")
 	}
 	list := strings.Join(known, ", ")
-	if near := nearest(name, known); near != "" {
+	if near := typo.Nearest(name, known); near != "" {
 		return badOption.problem("unknown parameter "+shown(name), fmt.Sprintf("did you mean %s? known here: %s", near, list))
 	}
 	return badOption.problem("unknown parameter "+shown(name), "known here: "+list)
@@ -112,38 +114,4 @@ func (q query) duration(name string, least, most time.Duration) (time.Duration, 
 		return 0, badOption.problem(fmt.Sprintf("%s=%s is too long", name, shown(v)), fmt.Sprintf("the most is %v", most))
 	}
 	return d, nil
-}
-
-// nearest returns the known word that a slip of the finger away from s, or "".
-func nearest(s string, known []string) string {
-	if len(s) > 32 {
-		return ""
-	}
-	best, least := "", 3
-	for _, k := range known {
-		if d := distance(strings.ToLower(s), k); d < least && d < len(k) {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-byte edits between a and b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			edit := diagonal
-			if a[i] != b[j] {
-				edit = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], edit
-		}
-	}
-	return row[len(b)]
 }

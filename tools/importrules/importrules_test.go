@@ -40,7 +40,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", "internal/provision", "internal/secret", "internal/session", "internal/tty", "client",
+	"internal/outbox", "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "client",
 }
 
 const (
@@ -58,15 +58,16 @@ const (
 // library. Directories that are not here, and everything not listed, may not.
 var may = map[string][]string{
 	"internal/secret":    nil,
+	"internal/typo":      nil,
 	"internal/bus":       {zap},
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
 	"internal/outbox":    {zap, sys},
 	"internal/metrics":   {zap, prom},
 	"internal/provision": {zap, sys, "internal/secret"},
-	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret"},
+	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/typo"},
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
-	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox"},
+	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/outbox", "internal/provision", "internal/secret"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
