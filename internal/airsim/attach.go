@@ -53,10 +53,10 @@ func (m *Module) Attach(ctx context.Context, port io.ReadWriter) error {
 }
 
 // unplug fails the host's end of the line; a new one works after d.
-func (m *Module) unplug(d time.Duration) {
+func (m *Module) unplug(d time.Duration, why error) {
 	m.faults.absentTo = m.now.Add(d)
 	if m.port != nil {
-		m.port.unplug()
+		m.port.end(why)
 		m.plug(nil)
 	}
 }

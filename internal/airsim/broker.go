@@ -192,8 +192,9 @@ func (c *Cloud) unsubscribe(l *link, filter string) {
 }
 
 // publish takes a message from a device and says whether it is acknowledged. One
-// to a forbidden topic is acknowledged and dropped; one over the rate is dropped
-// without a word (Aliyun IoT, limits; user reports).
+// to a forbidden topic is acknowledged and dropped, or ends the session: user
+// reports disagree. One over the rate is dropped without a word (Aliyun IoT,
+// limits).
 func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknowledged bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -205,11 +206,18 @@ func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknow
 		c.counters.Throttled++
 		return false
 	}
+	allowed := d.may(topic, false)
+	if !allowed {
+		c.counters.Forbidden++
+		if c.orders.forbiddenCloses {
+			c.end(l)
+			return false
+		}
+	}
 	if qos > 0 {
 		c.counters.PubAcks++
 	}
-	if !d.may(topic, false) {
-		c.counters.Forbidden++
+	if !allowed {
 		return qos > 0
 	}
 	c.counters.Publishes++

@@ -32,6 +32,10 @@ func cloudWords() []word {
 				c.endSessions()
 			}
 		}),
+		{"forbidden", "ack|close", "what a message to another device's topic leads to: a PUBACK and nothing more, or the end of the session", "forbidden close", func(a *arguments) action {
+			closes := a.choice("what", "ack", "close") == "close"
+			return onCloud(func(c *Cloud) { c.orders.forbiddenCloses = closes })
+		}},
 		{"throttle", "N", "more than N messages a second of one device are dropped without PUBACK (0: no limit)", "throttle 10", func(a *arguments) action {
 			n := a.integer("N", 0, 1_000_000)
 			return onCloud(func(c *Cloud) { c.orders.throttle = n })

@@ -74,6 +74,7 @@ type faultState struct {
 	armed    map[string]*arming
 	waiting  []*hook
 	noise    time.Duration // 0: no URC noise
+	nameless bool          // no name resolves
 	repeats  uint64        // generation of noise and every, so that clear ends them
 	absentTo time.Time     // the port is unplugged until then
 }
@@ -171,6 +172,7 @@ type cloudOrders struct {
 	throttle        int // messages a second of one device; 0: no limit
 	outage          bool
 	registrationOff bool
+	forbiddenCloses bool
 }
 
 // order is a code to answer with.

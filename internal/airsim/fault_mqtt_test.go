@@ -186,6 +186,15 @@ func cloudCases() map[string]faultCase {
 			r.do("outage off")
 			r.reconnect()
 		}),
+		"forbidden": on(func(r *rig) {
+			other := `AT+MPUB="/` + GuideProductKey + `/another/update",1,0,"one"` + "\r"
+			r.expect(other, acked)
+			r.do("forbidden close")
+			r.expect(other, okay+"\r\nCLOSED\r\n")
+			if n := len(r.c.Messages()); n != 0 {
+				r.t.Errorf("%d messages to another device's topic were taken", n)
+			}
+		}),
 		"throttle": on(func(r *rig) {
 			r.do("throttle 2")
 			r.expect(pubOne, acked)

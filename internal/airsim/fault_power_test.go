@@ -2,6 +2,7 @@ package airsim
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"syscall"
 	"testing/synctest"
@@ -87,6 +88,10 @@ func powerCases() map[string]faultCase {
 			r.wait(3 * time.Second)
 			r.open()
 			r.expect("AT+MQTTSTATU\r", "\r\n+MQTTSTATU :1\r\n"+okay) // the module did not notice
+			r.do("unplug 3s hangup")
+			if err := r.input.failure(); !errors.Is(err, io.EOF) {
+				r.t.Errorf("after a hang-up the host's read failed with %v, want EOF", err)
+			}
 		}),
 		"baud": {personality: "air780e", offline: true, show: func(r *rig) {
 			set := r.port.(interface{ SetBaud(int) error }).SetBaud

@@ -248,6 +248,17 @@ func networkCases() map[string]faultCase {
 			r.expect("", "\r\n^MODE: 17,17\r\n\r\n+E_UTRAN Service\r\n\r\nCLOSED\r\n")
 			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
 		}),
+		"dns": on(func(r *rig) {
+			r.do("dns lost")
+			r.expect(pubOne, acked) // who is connected needs no name
+			r.ask("AT+MDISCONNECT\rAT+MIPCLOSE\r")
+			r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
+			if got := r.post(authURL, guideAuth); !strings.Contains(got, "+HTTPACTION: 1,603,0") {
+				r.t.Errorf("got %q, want 603", got)
+			}
+			r.do("dns back")
+			r.expect(guideStart+"\r", okay+"\r\nCONNECT OK\r\n")
+		}),
 		"attach": off(func(r *rig) {
 			r.do("attach never")
 			r.ask("AT+CFUN=0\rAT+CFUN=1\r")

@@ -139,8 +139,12 @@ func (m *Module) request(number uint64, method int) {
 		m.after(wait, func() { m.httpDone(number, 200, []byte(f.text)) })
 		return
 	}
-	if !m.online() || !m.bearer.open {
+	switch {
+	case !m.online() || !m.bearer.open:
 		m.httpDone(number, 601, nil)
+		return
+	case m.faults.nameless:
+		m.after(wait, func() { m.httpDone(number, 603, nil) })
 		return
 	}
 	target, err := url.Parse(m.http.url)

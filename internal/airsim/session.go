@@ -47,6 +47,10 @@ func (m *Module) connect(host string, port int, tls bool) {
 		if !m.mqtt.connecting {
 			return // closed meanwhile
 		}
+		if m.faults.nameless {
+			m.connectFailed()
+			return
+		}
 		l, reached := m.cloud.dial(host, port, m.inbox)
 		if !reached || !m.mqttReady() {
 			m.connectFailed()

@@ -2,9 +2,11 @@ package airsim
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -170,12 +172,16 @@ func powerWords() []word {
 				m.anyway(d, func() { m.stall(false) })
 			})
 		}},
-		{"unplug", "[DURATION]", "the host's end of the line fails with EIO, and a new one comes after that long (default 1s)", "unplug 3s", func(a *arguments) action {
+		{"unplug", "[DURATION] [hangup]", "the host's end of the line fails with EIO, and a new one comes after that long (default 1s); hangup: reads in memory end with EOF first, as after a hang-up", "unplug 3s", func(a *arguments) action {
 			d := time.Second
-			if len(a.words) > 0 {
+			if len(a.words) > 0 && a.words[0] != "hangup" {
 				d = a.duration("DURATION")
 			}
-			return onModule(func(m *Module) { m.unplug(d) })
+			why := error(syscall.EIO)
+			if a.choice("hangup", "", "hangup") != "" {
+				why = io.EOF
+			}
+			return onModule(func(m *Module) { m.unplug(d, why) })
 		}},
 		{"baud", "RATE [saved]", "the module's line now runs at this rate (0: it finds it out); saved: after a restart too", "baud 9600", func(a *arguments) action {
 			n := a.integer("RATE", 0, 4_000_000)
@@ -229,6 +235,10 @@ func networkWords() []word {
 					m.serviceBack()
 				}
 			})
+		}},
+		{"dns", "lost|back", "the network's name servers answer nothing: CONNECT FAIL, and HTTP status 603", "dns lost", func(a *arguments) action {
+			lost := a.choice("lost or back", "lost", "back") == "lost"
+			return onModule(func(m *Module) { m.faults.nameless = lost })
 		}},
 		{"attach", "never [count=N|all]", "the next attempt to attach fails", "attach never", func(a *arguments) action {
 			return arm(a, "attach", arming{how: a.choice("never", "never")})
