@@ -50,13 +50,13 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	defer runOutbox(queue, log)()
-	observe(meter, queue, hub)
 	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
 	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, carrier, meter, log))
 	server := ipc.New(ipc.Options{
 		Outbox: queue, Hub: hub, Board: board, Carry: carrier.Check, Metrics: meter.Handler(),
 		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
 	})
+	observe(meter, cfg.Outbox, queue, hub, server, store, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return supervisor.Run(ctx) })

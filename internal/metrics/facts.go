@@ -13,6 +13,7 @@ import (
 type facts struct {
 	mu         sync.Mutex
 	state      string
+	cause      string        // why not online; empty: nothing is wrong
 	online     time.Duration // of former times online
 	since      time.Time     // of the present one; zero: not online
 	signal     *int
@@ -44,6 +45,19 @@ func (f *facts) enter(state string) {
 	f.state = state
 }
 
+// explain notes why the session left for a state; the cause stands until the
+// session is online again, or stops.
+func (f *facts) explain(to, cause string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case cause != "":
+		f.cause = cause
+	case to == "online" || to == "stopping":
+		f.cause = ""
+	}
+}
+
 // onlineSeconds wants the lock.
 func (f *facts) onlineSeconds() float64 {
 	if f.since.IsZero() {
@@ -54,6 +68,7 @@ func (f *facts) onlineSeconds() float64 {
 
 var (
 	descState      = describe("session_state", "Where the session stands: 1 for the present state, 0 for all others.", "state")
+	descCause      = describe("session_cause", "Why the session is not online; always 1, absent while nothing is wrong.", "cause")
 	descOnline     = describe("session_online_seconds_total", "Time the session has been online.")
 	descSignal     = describe("modem_signal_dbm", "Received signal strength; absent when unknown.")
 	descRegistered = describe("modem_registered", "Whether the network has taken the module in; absent when unknown.")
@@ -81,7 +96,7 @@ func truth(v bool) float64 {
 
 // Describe is for the registry.
 func (f *facts) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descState, descOnline, descSignal, descRegistered, descModem} {
+	for _, d := range []*prometheus.Desc{descState, descCause, descOnline, descSignal, descRegistered, descModem} {
 		ch <- d
 	}
 }
@@ -98,6 +113,9 @@ func (f *facts) metrics() (all []prometheus.Metric) {
 	defer f.mu.Unlock()
 	for _, state := range states {
 		all = append(all, gauge(descState, truth(state == f.state), state))
+	}
+	if f.cause != "" {
+		all = append(all, gauge(descCause, 1, f.cause))
 	}
 	all = append(all, counter(descOnline, f.onlineSeconds()))
 	if f.signal != nil {

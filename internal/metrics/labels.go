@@ -27,7 +27,7 @@ var (
 	rungs      = []string{"resync", "session", "bearer", "radio", "reset", "reopen", "exit"}
 	verdicts   = []string{"ok", "failed"}
 	directions = []string{"rx", "tx"}
-	byteCauses = []string{"downlink", "handshake", "keepalive", "payload"}
+	byteCauses = []string{"dns", "downlink", "handshake", "http", "keepalive", "payload", "retry"}
 
 	// verbs are the commands whose time says something; the quick questions of a
 	// start share "other".

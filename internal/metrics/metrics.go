@@ -36,7 +36,7 @@ const (
 type Metrics struct {
 	registry *prometheus.Registry
 	facts    facts
-	watched  atomic.Pointer[watched]
+	watched  atomic.Pointer[Sources]
 
 	transitions *counters
 	published   *counters
@@ -64,7 +64,7 @@ func New(version, commit string) *Metrics {
 	m.urcs = newCounters(b, 24, "at_urcs_total", "Lines of the module that nobody had asked for.", "kind")
 	m.serialBytes = newCounters(b, 2, "serial_bytes_total", "Bytes on the serial line.", "direction")
 	m.recoveries = newCounters(b, 14, "modem_recoveries_total", "Attempts to recover the module or its session.", "rung", "result")
-	m.cloudBytes = newCounters(b, 4, "cloud_bytes_estimated_total", "Bytes over the air, both ways, estimated.", "cause")
+	m.cloudBytes = newCounters(b, 7, "cloud_bytes_estimated_total", "Bytes over the air, both ways, estimated.", "cause")
 	m.requests = newCounters(b, 24, "ipc_requests_total", "Requests on the local socket.", "route", "code")
 	m.commands = newCommands(b)
 	m.ackSeconds = newHistogram("publish_ack_seconds", "From the acceptance of a QoS 1 message to the cloud's acknowledgement, outages included.",
@@ -76,7 +76,7 @@ func New(version, commit string) *Metrics {
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
 	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
 	m.registry.MustRegister(
-		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(),
+		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(), storage{"/proc/self/io"},
 		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.urcs, m.resyncs,
 		m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
 	)
@@ -93,6 +93,10 @@ func (m *Metrics) zero() {
 	for _, cause := range byteCauses {
 		m.cloudBytes.add(0, cause)
 	}
+	for _, verdict := range verdicts {
+		m.recoveries.add(0, "reset", verdict)
+	}
+	m.transitions.add(0, "online", "recovering", "rebooted")
 }
 
 func newHistogram(name, help string, buckets ...float64) prometheus.Histogram {

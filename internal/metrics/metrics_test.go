@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -64,15 +65,20 @@ func absent(t testing.TB, m *Metrics, name string) {
 
 // anHour is an hour of a gateway's life, through every method.
 func anHour(m *Metrics) {
-	m.Observe(
-		func() OutboxStats {
+	m.Observe(Sources{
+		Outbox: func() OutboxStats {
 			return OutboxStats{
 				Messages: 3, Bytes: 384, Held: 1, InFlight: 1, OldestAt: time.Now().Add(-90 * time.Second),
 				Dropped: map[string]uint64{"damaged": 4, "expired": 1, "full": 2, "rejected": 0, "removed": 0, "replaced": 5},
 			}
 		},
-		func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
-		func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} })
+		Limits:  OutboxLimits{Bytes: 64 << 20, Messages: 1_000_000},
+		Disk:    func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
+		Hub:     func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} },
+		Streams: func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
+		Healthy: func() error { return nil },
+		State:   func() uint64 { return 1234 },
+	})
 	steps := []string{"probing", "attaching", "authenticating", "connecting", "online"}
 	for i, to := range steps[1:] {
 		m.State(to)
@@ -111,7 +117,7 @@ func anHour(m *Metrics) {
 }
 
 // volatile are the values that differ from run to run.
-var volatile = regexp.MustCompile(`(?m)^(process_\w+|airbridged_session_online_seconds_total|airbridged_outbox_oldest_age_seconds) .*$`)
+var volatile = regexp.MustCompile(`(?m)^(process_\w+|airbridged_session_online_seconds_total|airbridged_outbox_oldest_age_seconds|airbridged_time_seconds|airbridged_storage_written_bytes_total) .*$`)
 
 // TestGolden shows the whole page. Run with -update after a change, and read
 // the difference: names and labels are a contract.
@@ -304,14 +310,65 @@ func TestCommandTimes(t *testing.T) {
 	}
 }
 
+// quiet are sources with nothing to tell.
+func quiet() Sources {
+	return Sources{
+		Outbox:  func() OutboxStats { return OutboxStats{} },
+		Disk:    func() DiskStats { return DiskStats{} },
+		Hub:     func() HubStats { return HubStats{} },
+		Streams: func() StreamStats { return StreamStats{} },
+		Healthy: func() error { return nil },
+		State:   func() uint64 { return 0 },
+	}
+}
+
 func TestWatched(t *testing.T) {
 	m := New("v", "c")
-	m.Observe(
-		func() OutboxStats { return OutboxStats{Messages: 1, Dropped: map[string]uint64{"full": 2, "gone": 3}} },
-		func() DiskStats { return DiskStats{Written: 5, Quarantined: 6} },
-		func() HubStats { return HubStats{Dropped: 4} })
+	from := quiet()
+	from.Outbox = func() OutboxStats { return OutboxStats{Messages: 1, Dropped: map[string]uint64{"full": 2, "gone": 3}} }
+	from.Limits = OutboxLimits{Bytes: 7, Messages: 8}
+	from.Disk = func() DiskStats { return DiskStats{Written: 5, Quarantined: 6, Failing: true} }
+	from.Hub = func() HubStats { return HubStats{Dropped: 4} }
+	from.Streams = func() StreamStats { return StreamStats{Streams: 9, StreamsDropped: 10} }
+	from.Healthy = func() error { return errors.New("stuck") }
+	from.State = func() uint64 { return 11 }
+	m.Observe(from)
 	want(t, m,
 		"outbox_messages 1", "outbox_oldest_age_seconds 0", `outbox_dropped_total{reason="full"} 2`, `outbox_dropped_total{reason="expired"} 0`,
 		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`,
-		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6")
+		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6", "outbox_disk_failing 1", "outbox_limit_bytes 7",
+		"outbox_limit_messages 8", "streams 9", "streams_dropped_total 10", "healthy 0", "state_written_bytes_total 11")
+}
+
+// The cause stands from the failure to the end of the outage, through every
+// state between, and is gone then.
+func TestCauseStandsThroughAnOutage(t *testing.T) {
+	m := New("v", "c")
+	absent(t, m, "session_cause")
+	m.Transition("online", "recovering", "closed")
+	want(t, m, `session_cause{cause="closed"} 1`)
+	m.Transition("recovering", "connecting", "")
+	m.Transition("connecting", "recovering", "no such cause")
+	want(t, m, `session_cause{cause="other"} 1`)
+	m.Transition("recovering", "connecting", "")
+	m.Transition("connecting", "online", "")
+	absent(t, m, "session_cause")
+}
+
+// The kernel's text, as proc_pid_io(5) shows it.
+func TestStorageWritten(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want uint64
+		ok   bool
+	}{
+		{"rchar: 1\nwchar: 9\nread_bytes: 0\nwrite_bytes: 8192\ncancelled_write_bytes: 4096\n", 4096, true},
+		{"write_bytes: 4096\ncancelled_write_bytes: 8192\n", 0, true}, // files of others that were truncated
+		{"rchar: 1\n", 0, false},
+		{"", 0, false},
+	} {
+		if n, ok := writtenBytes([]byte(c.text)); n != c.want || ok != c.ok {
+			t.Errorf("%q: %d %v", c.text, n, ok)
+		}
+	}
 }

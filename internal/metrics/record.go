@@ -27,7 +27,9 @@ func (m *Metrics) State(state string) { m.facts.enter(state) }
 
 // Transition counts a change of state; an empty cause is progress.
 func (m *Metrics) Transition(from, to, cause string) {
-	m.transitions.add(1, oneOf(states, from), oneOf(states, to), oneOf(causes, cause))
+	cause = oneOf(causes, cause)
+	m.facts.explain(to, cause)
+	m.transitions.add(1, oneOf(states, from), oneOf(states, to), cause)
 }
 
 // Published counts the end of one publish: outcome acked (QoS 1), sent (QoS 0),

@@ -19,10 +19,17 @@ type OutboxStats struct {
 	Dropped  map[string]uint64 // by reason
 }
 
+// OutboxLimits are the bounds of the outbox.
+type OutboxLimits struct {
+	Bytes    int64
+	Messages int
+}
+
 // DiskStats is the outbox's file side at the moment of a scrape.
 type DiskStats struct {
 	Written     uint64 // bytes, since the start
 	Quarantined uint64 // segments set aside because of damage, since the start
+	Failing     bool   // the last write or flush failed
 }
 
 // HubStats is the fan-out of downlink messages at the moment of a scrape, with
@@ -33,38 +40,58 @@ type HubStats struct {
 	Dropped     uint64 // deliveries lost because a subscriber was too slow
 }
 
-// watched is where a scrape asks.
-type watched struct {
-	outbox func() OutboxStats
-	disk   func() DiskStats
-	hub    func() HubStats
+// StreamStats is the local socket's long answers at the moment of a scrape, with
+// the fields of the socket's own numbers.
+type StreamStats struct {
+	Streams        int    // open now
+	StreamsDropped uint64 // cut off because their reader took nothing
 }
 
-// Observe shows the outbox, its files and the hub from now on. All are asked at
-// each scrape and must not wait.
-func (m *Metrics) Observe(outbox func() OutboxStats, disk func() DiskStats, hub func() HubStats) {
-	m.watched.Store(&watched{outbox, disk, hub})
+// Sources is where a scrape asks. All are asked at each scrape, by any
+// goroutine, and must not wait.
+type Sources struct {
+	Outbox  func() OutboxStats
+	Limits  OutboxLimits
+	Disk    func() DiskStats
+	Hub     func() HubStats
+	Streams func() StreamStats
+	Healthy func() error  // nil: the supervisor makes progress
+	State   func() uint64 // bytes written to the state directory since the start
 }
 
-// watching collects from them; nothing is on the page before Observe.
-type watching struct{ *atomic.Pointer[watched] }
+// Observe shows the sources from now on; nothing of them is on the page before.
+func (m *Metrics) Observe(s Sources) { m.watched.Store(&s) }
+
+// watching collects from the sources.
+type watching struct{ *atomic.Pointer[Sources] }
 
 var (
-	descMessages    = describe("outbox_messages", "QoS 1 messages waiting for the cloud's acknowledgement, the one in flight included.")
-	descBytes       = describe("outbox_bytes", "Topics and payloads of these messages.")
-	descHeld        = describe("outbox_held_messages", "QoS 0 messages waiting in memory.")
-	descOldest      = describe("outbox_oldest_age_seconds", "Age of the oldest waiting QoS 1 message; 0 when none waits.")
-	descDropped     = describe("outbox_dropped_total", "Accepted messages that were given up, by reason.", "reason")
-	descWritten     = describe("outbox_written_bytes_total", "Bytes that the outbox wrote to its files.")
-	descQuarantined = describe("outbox_quarantined_segments_total", "Files of the outbox that were set aside because of damage.")
-	descDownlink    = describe("downlink_messages_total", "Messages received from the cloud.")
-	descSubscribers = describe("subscribers", "Local programs listening.")
-	descSlow        = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
+	descMessages     = describe("outbox_messages", "QoS 1 messages waiting for the cloud's acknowledgement, the one in flight included.")
+	descMaxMessages  = describe("outbox_limit_messages", "As many of them may wait (outbox.max_messages).")
+	descBytes        = describe("outbox_bytes", "Topics and payloads of these messages.")
+	descMaxBytes     = describe("outbox_limit_bytes", "As many of these bytes may wait (outbox.max_bytes).")
+	descHeld         = describe("outbox_held_messages", "QoS 0 messages waiting in memory.")
+	descOldest       = describe("outbox_oldest_age_seconds", "Age of the oldest waiting QoS 1 message; 0 when none waits.")
+	descDropped      = describe("outbox_dropped_total", "Accepted messages that were given up, by reason.", "reason")
+	descWritten      = describe("outbox_written_bytes_total", "Bytes that the outbox wrote to its files.")
+	descQuarantined  = describe("outbox_quarantined_segments_total", "Files of the outbox that were set aside because of damage.")
+	descFailing      = describe("outbox_disk_failing", "1 while the outbox's disk is full or fails.")
+	descDownlink     = describe("downlink_messages_total", "Messages received from the cloud.")
+	descSubscribers  = describe("subscribers", "Local programs listening.")
+	descSlow         = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
+	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
+	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
+	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
+	descStateWritten = describe("state_written_bytes_total", "Bytes written to the state directory: credentials, token, counters.")
+	descTime         = describe("time_seconds", "The gateway's clock, in seconds since 1970.")
 )
 
 // Describe is for the registry.
 func (w watching) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDownlink, descSubscribers, descSlow} {
+	for _, d := range []*prometheus.Desc{
+		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
+		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descHealthy, descStateWritten, descTime,
+	} {
 		ch <- d
 	}
 }
@@ -75,13 +102,30 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	if from == nil {
 		return
 	}
-	o, d, h := from.outbox(), from.disk(), from.hub()
+	now := time.Now()
+	from.queue(ch, now)
+	h, s := from.Hub(), from.Streams()
+	ch <- counter(descDownlink, float64(h.Messages))
+	ch <- gauge(descSubscribers, float64(h.Subscribers))
+	ch <- counter(descSlow, float64(h.Dropped), "slow")
+	ch <- gauge(descStreams, float64(s.Streams))
+	ch <- counter(descCutOff, float64(s.StreamsDropped))
+	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
+	ch <- counter(descStateWritten, float64(from.State()))
+	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
+}
+
+// queue is the outbox's part of the page.
+func (from *Sources) queue(ch chan<- prometheus.Metric, now time.Time) {
+	o, d := from.Outbox(), from.Disk()
 	var age float64
 	if !o.OldestAt.IsZero() {
-		age = seconds(time.Since(o.OldestAt))
+		age = seconds(now.Sub(o.OldestAt))
 	}
 	ch <- gauge(descMessages, float64(o.Messages))
+	ch <- gauge(descMaxMessages, float64(from.Limits.Messages))
 	ch <- gauge(descBytes, float64(o.Bytes))
+	ch <- gauge(descMaxBytes, float64(from.Limits.Bytes))
 	ch <- gauge(descHeld, float64(o.Held))
 	ch <- gauge(descOldest, age)
 	var unsorted uint64
@@ -98,7 +142,5 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- counter(descWritten, float64(d.Written))
 	ch <- counter(descQuarantined, float64(d.Quarantined))
-	ch <- counter(descDownlink, float64(h.Messages))
-	ch <- gauge(descSubscribers, float64(h.Subscribers))
-	ch <- counter(descSlow, float64(h.Dropped), "slow")
+	ch <- gauge(descFailing, truth(d.Failing))
 }

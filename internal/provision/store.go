@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -83,10 +84,15 @@ const (
 // 0700, in files of mode 0600. It is for one goroutine of one process at a
 // time.
 type Store struct {
-	path  string
-	dir   directory
-	notes []string
+	path    string
+	dir     directory
+	notes   []string
+	written atomic.Uint64
 }
+
+// Written returns how many bytes were written to the directory since Open. Any
+// goroutine may ask.
+func (s *Store) Written() uint64 { return s.written.Load() }
 
 // Open opens a state directory and makes it if it is missing, with mode 0700;
 // one that others may enter is closed to them. A directory of another user,
@@ -172,7 +178,9 @@ func (s *Store) stage(name string, data []byte) error {
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := f.Write(data); err != nil {
+	n, err := f.Write(data)
+	s.written.Add(uint64(n))
+	if err != nil {
 		_ = f.Close()
 		return fail(err)
 	}
