@@ -6,6 +6,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"airbridged/internal/outbox/files"
 )
 
 // Run is the committer: it writes what Append and Done hand over, until ctx
@@ -249,7 +251,7 @@ func (q *Queue) judge(place *error, err error) {
 }
 
 // write puts chunks into a file and flushes it.
-func (l *segmentLog) write(f file, chunks []chunkOf) error {
+func (l *segmentLog) write(f files.File, chunks []chunkOf) error {
 	for _, c := range chunks {
 		if len(c.data) == 0 {
 			continue
@@ -263,9 +265,9 @@ func (l *segmentLog) write(f file, chunks []chunkOf) error {
 }
 
 // sync flushes a file and measures that.
-func (l *segmentLog) sync(f file) error {
+func (l *segmentLog) sync(f files.File) error {
 	begin := time.Now()
-	err := f.sync()
+	err := f.Sync()
 	l.flushes.Add(1)
 	if l.flushed != nil {
 		l.flushed(time.Since(begin))

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 // crashImages is how many images the ordinary test run checks at least.
@@ -58,11 +60,11 @@ func (w *witness) note(f func()) {
 }
 
 // check opens an image and says what is wrong with it.
-func (w *witness) check(image *memFS) error {
+func (w *witness) check(image *simdisk.Disk) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.images++
-	q, err := Open("", Limits{}, Options{files: image, segmentSize: testSegment})
+	q, err := Open("", Limits{}, Options{Files: image, SegmentSize: testSegment})
 	if err != nil {
 		return fmt.Errorf("does not open: %w", err)
 	}
@@ -175,17 +177,17 @@ func (l *workload) drop() {
 // crashWorkload runs one seed and returns how many images it checked.
 func crashWorkload(t *testing.T, seed uint64) int {
 	r := rand.New(rand.NewPCG(seed, 1))
-	disk := newMemFS()
-	disk.noAllocate = seed%2 == 0
+	disk := simdisk.New()
+	disk.NoAllocate = seed%2 == 0
 	w := &witness{byName: map[string]*evidence{}, failures: seed%3 == 0}
 	chaos := rand.New(rand.NewPCG(seed, 2)) // the committer's, which the workload's must not depend on
 	failed := false
-	disk.after = func(op string) {
+	disk.Notify(func(op string) {
 		for range 4 {
 			if failed {
 				return
 			}
-			image := disk.crash(chaos)
+			image := disk.Cut(chaos)
 			if err := w.check(image); err != nil {
 				failed = true
 				t.Errorf("seed %d, after %s, image %d: %v", seed, op, w.images, err)
@@ -193,17 +195,17 @@ func crashWorkload(t *testing.T, seed uint64) int {
 				second(t, seed, chaos, w, image)
 			}
 		}
-	}
+	})
 	if w.failures {
 		luck := rand.New(rand.NewPCG(seed, 3)) // guarded by the file system's lock
-		disk.failing = func(string, string) error {
+		disk.Fail(func(string, string) error {
 			if luck.IntN(25) == 0 {
 				return []error{syscall.EIO, syscall.ENOSPC}[luck.IntN(2)]
 			}
 			return nil
-		}
+		})
 	}
-	q, err := Open("", Limits{}, Options{files: disk, segmentSize: testSegment})
+	q, err := Open("", Limits{}, Options{Files: disk, SegmentSize: testSegment})
 	if err != nil {
 		return w.images // EIO at the first call
 	}
@@ -225,14 +227,14 @@ func crashWorkload(t *testing.T, seed uint64) int {
 
 // second opens an image for good, lets it do its repairs, and cuts the power
 // again: after each of these changes too nothing may be missing.
-func second(t *testing.T, seed uint64, r *rand.Rand, w *witness, image *memFS) {
-	image.after = func(op string) {
-		again := image.crash(r)
+func second(t *testing.T, seed uint64, r *rand.Rand, w *witness, image *simdisk.Disk) {
+	image.Notify(func(op string) {
+		again := image.Cut(r)
 		if err := w.check(again); err != nil && !t.Failed() {
 			t.Errorf("seed %d, after %s of the second start: %v", seed, op, err)
 		}
-	}
-	q, err := Open("", Limits{}, Options{files: image, segmentSize: testSegment})
+	})
+	q, err := Open("", Limits{}, Options{Files: image, SegmentSize: testSegment})
 	if err != nil {
 		t.Errorf("seed %d, second start: %v", seed, err)
 		return
@@ -242,7 +244,7 @@ func second(t *testing.T, seed uint64, r *rand.Rand, w *witness, image *memFS) {
 		t.Errorf("seed %d, second start: %v", seed, err)
 	}
 	q.flushSettled()
-	image.after = nil
+	image.Notify(nil)
 	if err := q.Close(); err != nil {
 		t.Errorf("seed %d, second start: %v", seed, err)
 	}

@@ -9,13 +9,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 // smallStore is a queue of a few messages in three segments, stopped. It returns
 // the files and the payloads in order.
-func smallStore(t testing.TB) (*memFS, []string) {
+func smallStore(t testing.TB) (*simdisk.Disk, []string) {
 	t.Helper()
-	disk := newMemFS()
+	disk := simdisk.New()
 	q := openOn(t, disk, Limits{})
 	var want []string
 	for i := range 12 {
@@ -34,19 +36,19 @@ func smallStore(t testing.TB) (*memFS, []string) {
 	return disk, want[2:]
 }
 
-func openOn(t testing.TB, disk *memFS, l Limits) running {
+func openOn(t testing.TB, disk *simdisk.Disk, l Limits) running {
 	t.Helper()
-	return open(t, "", l, Options{files: disk, segmentSize: testSegment})
+	return open(t, "", l, Options{Files: disk, SegmentSize: testSegment})
 }
 
 // survivors opens damaged files and returns the payloads that are there.
-func survivors(t *testing.T, disk *memFS) []string {
+func survivors(t *testing.T, disk *simdisk.Disk) []string {
 	t.Helper()
 	var q *Queue
 	for try := range 3 { // a loaded machine may stall one of a hundred thousand, not three in a row
 		begin := time.Now()
 		var err error
-		if q, err = Open("", Limits{}, Options{files: disk, segmentSize: testSegment}); err != nil {
+		if q, err = Open("", Limits{}, Options{Files: disk, SegmentSize: testSegment}); err != nil {
 			t.Fatal(err)
 		}
 		d := time.Since(begin)
@@ -86,16 +88,16 @@ func missing(got, want []string) (n int, ok bool) {
 func TestEverySingleBitFlip(t *testing.T) {
 	disk, want := smallStore(t)
 	flips := 0
-	for name, f := range disk.now {
+	for _, name := range disk.Names() {
 		if !strings.HasSuffix(name, suffix) {
 			continue
 		}
-		for i := range f.data {
+		for i := range disk.Bytes(name) {
 			if i >= sector && i < headSize && i%61 != 0 && (i < firstSettled*sector || i >= (firstSettled+1)*sector) {
 				continue // of sectors that are all zeros and of the copy of the header, a sample
 			}
 			for bit := range 8 {
-				c := disk.damaged(name, func(b []byte) []byte { b[i] ^= 1 << bit; return b })
+				c := disk.Damaged(name, func(b []byte) []byte { b[i] ^= 1 << bit; return b })
 				flips++
 				got := survivors(t, c)
 				if n, ok := missing(got, want); !ok || n > 1 {
@@ -110,15 +112,15 @@ func TestEverySingleBitFlip(t *testing.T) {
 // A file that lost its end loses the messages that were there, no others.
 func TestEveryTruncation(t *testing.T) {
 	disk, want := smallStore(t)
-	for name, f := range disk.now {
+	for _, name := range disk.Names() {
 		if !strings.HasSuffix(name, suffix) {
 			continue
 		}
-		whole := disk.damaged(name, func([]byte) []byte { return nil })
-		delete(whole.now, name)
+		whole := disk.Damaged(name, func([]byte) []byte { return nil })
+		_ = whole.Remove(name)
 		others := survivors(t, whole)
-		for size := range f.data {
-			got := survivors(t, disk.damaged(name, func(b []byte) []byte { return b[:size] }))
+		for size := range disk.Bytes(name) {
+			got := survivors(t, disk.Damaged(name, func(b []byte) []byte { return b[:size] }))
 			if _, ok := missing(got, want); !ok || len(got) < len(others) {
 				t.Fatalf("%s cut to %d: %q", name, size, got)
 			}
@@ -130,7 +132,7 @@ func TestEveryTruncation(t *testing.T) {
 // look at it.
 func TestDamageIsTold(t *testing.T) {
 	disk, want := smallStore(t)
-	names, _ := disk.list(".")
+	names, _ := disk.List(".")
 	first := ""
 	for _, name := range names {
 		if strings.HasSuffix(name, suffix) && (first == "" || name < first) {
@@ -138,7 +140,7 @@ func TestDamageIsTold(t *testing.T) {
 		}
 	}
 	// The fifth and last record of the first segment: only the next segment knows of it.
-	disk.now[first].data[headSize+4*padded(recordHead+6+302)+100] ^= 1
+	disk.Bytes(first)[headSize+4*padded(recordHead+6+302)+100] ^= 1
 	q := openOn(t, disk, Limits{})
 	notes := q.Notes()
 	if len(notes) != 1 || notes[0].Kind != NoteDamage || !strings.Contains(notes[0].Text, first) {
@@ -147,7 +149,7 @@ func TestDamageIsTold(t *testing.T) {
 	if s := q.Disk(); s.Damaged != 1 || s.Quarantined != 1 {
 		t.Errorf("disk: %+v", s)
 	}
-	if disk.now[quarantineDir+"/"+first] == nil {
+	if disk.Bytes(quarantineDir+"/"+first) == nil {
 		t.Error("no copy in quarantine")
 	}
 	if got := len(strings.Fields(drain(t, q.Queue))); got != len(want)-1 {
@@ -157,13 +159,11 @@ func TestDamageIsTold(t *testing.T) {
 
 // A record that goes bad while the daemon runs is dropped when its turn comes.
 func TestDamageFoundByTake(t *testing.T) {
-	disk := newMemFS()
+	disk := simdisk.New()
 	q := openOn(t, disk, Limits{})
 	bad := put(t, q.Queue, "bad")
 	put(t, q.Queue, "good")
-	disk.mu.Lock()
-	disk.now[segmentName(1)].data[headSize+recordHead] ^= 1
-	disk.mu.Unlock()
+	disk.Bytes(segmentName(1))[headSize+recordHead] ^= 1
 	if got := drain(t, q.Queue); got != "good" {
 		t.Errorf("%q went out", got)
 	}
@@ -176,22 +176,22 @@ func TestDamageFoundByTake(t *testing.T) {
 // A newer format is not touched.
 func TestNewerVersionIsRefused(t *testing.T) {
 	disk, _ := smallStore(t)
-	for name, f := range disk.now {
+	for _, name := range disk.Names() {
 		if strings.HasSuffix(name, suffix) {
 			for _, at := range []int{0, headerCopy} {
-				b := f.data[at:][:sector]
+				b := disk.Bytes(name)[at:][:sector]
 				le.PutUint32(b[8:], formatVersion+1)
 				le.PutUint32(b[12:], 0)
 				le.PutUint32(b[12:], crc32.Checksum(b, castagnoli))
 			}
 		}
 	}
-	before := len(disk.now)
-	_, err := Open("", Limits{}, Options{files: disk, segmentSize: testSegment})
+	before := len(disk.Names())
+	_, err := Open("", Limits{}, Options{Files: disk, SegmentSize: testSegment})
 	if !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), hintVersion) {
 		t.Errorf("open: %v", err)
 	}
-	if len(disk.now) != before {
+	if len(disk.Names()) != before {
 		t.Error("files were changed")
 	}
 }
@@ -210,8 +210,8 @@ func TestEveryCallFailsOnce(t *testing.T) {
 
 // failOnce fails the nth call and returns how many there were.
 func failOnce(t *testing.T, errno syscall.Errno, nth int) (calls int) {
-	disk := newMemFS()
-	disk.failing = func(op, name string) error {
+	disk := simdisk.New()
+	disk.Fail(func(op, name string) error {
 		if op == "read" || op == "open" {
 			return nil // these are tried again much later
 		}
@@ -219,8 +219,8 @@ func failOnce(t *testing.T, errno syscall.Errno, nth int) (calls int) {
 			return errno
 		}
 		return nil
-	}
-	q, err := Open("", Limits{}, Options{files: disk, segmentSize: testSegment})
+	})
+	q, err := Open("", Limits{}, Options{Files: disk, SegmentSize: testSegment})
 	if err != nil {
 		return calls
 	}
@@ -252,7 +252,7 @@ func failOnce(t *testing.T, errno syscall.Errno, nth int) (calls int) {
 	}
 	_ = q.awaitFlush()
 	r.stop()
-	disk.failing = nil
+	disk.Fail(nil)
 	q2 := openOn(t, disk, Limits{})
 	got := strings.Fields(drain(t, q2.Queue))
 	for len(got) > len(want) && got[0] != want[0] {

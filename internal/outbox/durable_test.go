@@ -12,13 +12,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 // A commit window gathers what comes within it into one flush.
 func TestCommitWindowSharesAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newMemFS()
-		q := open(t, "", Limits{}, Options{files: disk, CommitWindow: 50 * time.Millisecond})
+		disk := simdisk.New()
+		q := open(t, "", Limits{}, Options{Files: disk, CommitWindow: 50 * time.Millisecond})
 		put(t, q.Queue, "makes the segment")
 		before, begin := q.Disk().Flushes, time.Now()
 		var all sync.WaitGroup
@@ -38,16 +40,16 @@ func TestCommitWindowSharesAFlush(t *testing.T) {
 // Done waits for nobody as long as few settlements are outstanding; a power cut
 // then repeats at most MaxRepeats messages.
 func TestRepeatsAreBounded(t *testing.T) {
-	disk := newMemFS()
+	disk := simdisk.New()
 	slow := make(chan struct{})
 	var hold atomic.Bool
-	disk.failing = func(op, _ string) error {
+	disk.Fail(func(op, _ string) error {
 		if op == "sync" && hold.Load() {
 			<-slow
 		}
 		return nil
-	}
-	q := open(t, "", Limits{}, Options{files: disk})
+	})
+	q := open(t, "", Limits{}, Options{Files: disk})
 	for i := range 100 {
 		put(t, q.Queue, fmt.Sprint("t", i))
 	}
@@ -81,20 +83,18 @@ func TestRepeatsAreBounded(t *testing.T) {
 // A message whose Append was given up is not sent, even if its commit was under
 // way.
 func TestGivenUpAppendIsNotKept(t *testing.T) {
-	disk := newMemFS()
+	disk := simdisk.New()
 	release := make(chan struct{})
 	entered := make(chan struct{}, 10)
 	var hold atomic.Bool
-	q := open(t, "", Limits{}, Options{files: disk})
+	q := open(t, "", Limits{}, Options{Files: disk})
 	put(t, q.Queue, "before")
-	disk.mu.Lock()
-	disk.after = func(op string) {
+	disk.Notify(func(op string) {
 		if op == "write" && hold.Load() {
 			entered <- struct{}{}
 			<-release
 		}
-	}
-	disk.mu.Unlock()
+	})
 	hold.Store(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-entered; hold.Store(false); cancel() }()
@@ -116,19 +116,17 @@ func TestGivenUpAppendIsNotKept(t *testing.T) {
 // when it works again messages are taken without anybody's help.
 func TestFailingDiskRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newMemFS()
+		disk := simdisk.New()
 		q := openOn(t, disk, Limits{})
 		for i := range 40 {
 			put(t, q.Queue, fmt.Sprint("t", i), func(m *Message) { m.Payload = make([]byte, 200) })
 		}
-		disk.mu.Lock()
-		disk.failing = func(op, _ string) error {
+		disk.Fail(func(op, _ string) error {
 			if op == "read" || op == "open" {
 				return nil
 			}
 			return syscall.EIO
-		}
-		disk.mu.Unlock()
+		})
 		for range 3 {
 			if _, err := q.Append(t.Context(), Message{Topic: "refused", QoS: 1}); !errors.Is(err, ErrDisk) || !errors.Is(err, syscall.EIO) {
 				t.Fatalf("append: %v", err)
@@ -142,9 +140,7 @@ func TestFailingDiskRecovers(t *testing.T) {
 		if s := q.Disk(); !s.Failing {
 			t.Error("not said to fail")
 		}
-		disk.mu.Lock()
-		disk.failing = nil
-		disk.mu.Unlock()
+		disk.Fail(nil)
 		time.Sleep(2 * retryEvery)
 		if s := q.Disk(); s.Failing {
 			t.Error("said to fail")
@@ -174,9 +170,9 @@ func TestShareOfTheFileSystem(t *testing.T) {
 		{"half is the outbox's", 20 * testSegment, 0, 10},
 		{"a twentieth stays free", 20 * testSegment, 15 * testSegment, 4},
 	} {
-		disk := newMemFS()
-		disk.size = c.size
-		disk.now["other"] = &memFile{data: make([]byte, c.other)}
+		disk := simdisk.New()
+		disk.Capacity = c.size
+		disk.Put("other", make([]byte, c.other))
 		q := openOn(t, disk, Limits{})
 		var err error
 		for err == nil {
@@ -282,7 +278,7 @@ func TestTimeToLiveOverARestart(t *testing.T) {
 			t.Errorf("%s: %v left, want %v", c.name, got, c.want)
 		}
 	}
-	disk := newMemFS()
+	disk := simdisk.New()
 	q := openOn(t, disk, Limits{})
 	put(t, q.Queue, "short", ttl(time.Second))
 	m := put(t, q.Queue, "long", ttl(time.Hour))
@@ -322,8 +318,8 @@ func TestClockStep(t *testing.T) {
 // After Run has ended Append refuses, and what is settled later is still written
 // by Close.
 func TestStopping(t *testing.T) {
-	disk := newMemFS()
-	q, err := Open("", Limits{}, Options{files: disk})
+	disk := simdisk.New()
+	q, err := Open("", Limits{}, Options{Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}

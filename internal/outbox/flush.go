@@ -79,7 +79,7 @@ func (q *Queue) do(j flushJob) error {
 		}
 		return err
 	}
-	f, err := l.files.open(j.seg.name)
+	f, err := l.files.Open(j.seg.name)
 	if err != nil {
 		return err
 	}
@@ -139,11 +139,11 @@ func (q *Queue) abandonActive(seg *segment) {
 // used again, or removed.
 func (l *segmentLog) retire(seg *segment) error {
 	if l.hasSpare || seg.damaged || seg.size != l.segmentSize || seg.cut {
-		if err := l.files.remove(seg.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := l.files.Remove(seg.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	} else {
-		if err := l.files.rename(seg.name, spareName); err != nil {
+		if err := l.files.Rename(seg.name, spareName); err != nil {
 			return err
 		}
 		l.hasSpare = true
@@ -158,7 +158,7 @@ func (q *Queue) syncRemoved() error {
 	if !l.removed {
 		return nil
 	}
-	if err := l.files.syncDir("."); err != nil {
+	if err := l.files.SyncDir("."); err != nil {
 		return err
 	}
 	l.removed = false

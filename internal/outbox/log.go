@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"sync/atomic"
 	"time"
+
+	"airbridged/internal/outbox/files"
 )
 
 // MaxRepeats is how many messages at most are sent again after a kill or a power
@@ -37,13 +39,13 @@ type Options struct {
 	// It must not wait nor call the queue.
 	Flushed func(d time.Duration)
 
-	files       fileSystem // nil: the real one
-	segmentSize int64      // 0: segmentSize
+	Files       files.FileSystem // nil: the directory itself; tests put a simulated disk here
+	SegmentSize int64            // bytes of a segment; 0: 512 KiB. Tests make them small, to have many
 }
 
 // segmentLog is the part of a queue that is on disk.
 type segmentLog struct {
-	files       fileSystem
+	files       files.FileSystem
 	segmentSize int64
 	window      time.Duration
 	flushed     func(time.Duration)
@@ -74,7 +76,7 @@ type segmentLog struct {
 	notes        notes
 
 	// The committer's own.
-	file             file // of active
+	file             files.File // of active
 	hasSpare         bool
 	removed          bool // files were removed or renamed, and the directory not synced
 	removedUnflushed int  // settlements that this makes durable
@@ -306,7 +308,7 @@ func (l *segmentLog) read(where place) (body, error) {
 }
 
 func (l *segmentLog) readAt(where place, b []byte) error {
-	f, err := l.files.open(where.segment.name)
+	f, err := l.files.Open(where.segment.name)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 var modelSeed = flag.Uint64("model.seed", 0, "run only this seed of TestModel")
@@ -368,7 +370,7 @@ func modelSchedule(t *testing.T, seed uint64, durable bool) {
 	}
 	s := &schedule{t: t, r: r, q: New(l), durable: durable, m: &model{l: l, final: map[string]*modelMessage{}, dropped: map[string]uint64{}}}
 	if durable {
-		s.q = openOn(t, newMemFS(), l).Queue
+		s.q = openOn(t, simdisk.New(), l).Queue
 	}
 	for _, reason := range Reasons() {
 		s.m.dropped[reason] = 0

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"airbridged/internal/outbox/files"
 )
 
 // Open returns the queue that a directory holds; it makes the directory, mode
@@ -14,23 +16,23 @@ import (
 //
 // Errors: ErrBusy, ErrVersion, or what the file system says.
 func Open(dir string, l Limits, o Options) (*Queue, error) {
-	if o.files == nil {
-		if err := os.MkdirAll(dir, dirMode); err != nil {
+	if o.Files == nil {
+		if err := os.MkdirAll(dir, files.DirMode); err != nil {
 			return nil, &Error{Op: "open", Err: err, Hint: "outbox.dir must be a directory that the daemon may write to"}
 		}
-		o.files = disk{dir}
+		o.Files = files.Dir(dir)
 	}
-	release, err := o.files.lock()
+	release, err := o.Files.Lock()
 	if err != nil {
 		e := &Error{Op: "open", Err: err}
-		if errors.Is(err, ErrBusy) {
-			e.Hint = hintBusy
+		if errors.Is(err, files.ErrLocked) {
+			e.Err, e.Hint = fmt.Errorf("%w: %w", ErrBusy, err), hintBusy
 		}
 		return nil, e
 	}
 	q := New(l)
 	q.log = &segmentLog{
-		files: o.files, segmentSize: orDefault(o.segmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, release: release,
+		files: o.Files, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, release: release,
 		work: make(chan struct{}, 1), hurry: make(chan struct{}, 1), segments: map[uint32]*segment{}, flushDone: make(chan struct{}),
 		notes: notes{drops: map[string]int{}, more: make(chan struct{}, 1)},
 	}
@@ -52,7 +54,7 @@ type loader struct {
 // load fills the index. Nobody else has the queue yet.
 func (q *Queue) load() error {
 	ld := &loader{q: q, l: q.log, now: time.Now()}
-	names, err := ld.l.files.list(".")
+	names, err := ld.l.files.List(".")
 	if err != nil {
 		return &Error{Op: "open", Err: err}
 	}
@@ -88,13 +90,13 @@ func (ld *loader) look(name string) (*segment, error) {
 	l := ld.l
 	switch name {
 	case freshName:
-		_ = l.files.remove(name) // it was never finished
+		_ = l.files.Remove(name) // it was never finished
 		return nil, nil
 	case spareName:
 		if size, err := l.sizeOf(name); err == nil && size == l.segmentSize {
 			l.hasSpare = true
 		} else {
-			_ = l.files.remove(name)
+			_ = l.files.Remove(name)
 		}
 		return nil, nil
 	}
@@ -118,7 +120,7 @@ func (ld *loader) look(name string) (*segment, error) {
 	}
 	switch {
 	case ok && h.number != number:
-		_ = l.files.remove(name) // another segment's file under its last name
+		_ = l.files.Remove(name) // another segment's file under its last name
 		return nil, nil
 	case !ok && newer != 0:
 		return nil, &Error{Op: "open", Err: fmt.Errorf("%w: %s has version %d, this program knows %d", ErrVersion, name, newer, formatVersion), Hint: hintVersion}
@@ -135,21 +137,21 @@ func (ld *loader) look(name string) (*segment, error) {
 }
 
 func (l *segmentLog) sizeOf(name string) (int64, error) {
-	f, err := l.files.open(name)
+	f, err := l.files.Open(name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	return f.size()
+	return f.Size()
 }
 
 func (l *segmentLog) readHead(name string) (head []byte, size int64, err error) {
-	f, err := l.files.open(name)
+	f, err := l.files.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer f.Close()
-	if size, err = f.size(); err != nil {
+	if size, err = f.Size(); err != nil {
 		return nil, 0, err
 	}
 	head = make([]byte, headSize)
@@ -189,7 +191,7 @@ func (ld *loader) content(seg *segment) ([]byte, error) {
 	if int64(cap(ld.buf)) < seg.size {
 		ld.buf = make([]byte, seg.size)
 	}
-	f, err := ld.l.files.open(seg.name)
+	f, err := ld.l.files.Open(seg.name)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +245,7 @@ func (ld *loader) damage(seg *segment, records int, what string) {
 	l.disk.Damaged += uint64(records)
 	if !seg.damaged {
 		seg.damaged = true
-		err := l.quarantine(func(to string) error { return l.files.link(seg.name, to) }, seg.name)
+		err := l.quarantine(func(to string) error { return l.files.Link(seg.name, to) }, seg.name)
 		if err != nil {
 			what += fmt.Sprintf("; no copy of it is in %s: %v", quarantineDir, err)
 		}
@@ -256,7 +258,7 @@ func (ld *loader) damage(seg *segment, records int, what string) {
 func (ld *loader) setAside(name, why string) {
 	l := ld.l
 	l.disk.Quarantined++
-	err := l.quarantine(func(to string) error { return l.files.rename(name, to) }, name)
+	err := l.quarantine(func(to string) error { return l.files.Rename(name, to) }, name)
 	l.note(NoteDamage, fmt.Sprintf("segment %s: %s; moved to %s", name, why, quarantineDir))
 	if err != nil {
 		l.note(NoteDiskFailing, fmt.Sprintf("segment %s could not be moved: %v", name, err))

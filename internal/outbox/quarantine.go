@@ -16,7 +16,7 @@ const (
 
 // quarantine puts a file there by bring, unless it is there already.
 func (l *segmentLog) quarantine(bring func(to string) error, name string) error {
-	if err := l.files.mkdir(quarantineDir); err != nil {
+	if err := l.files.Mkdir(quarantineDir); err != nil {
 		return err
 	}
 	to := quarantineDir + "/" + name
@@ -25,18 +25,18 @@ func (l *segmentLog) quarantine(bring func(to string) error, name string) error 
 	} else if err != nil {
 		return err
 	}
-	names, err := l.files.list(quarantineDir)
+	names, err := l.files.List(quarantineDir)
 	if err != nil {
 		return err
 	}
 	slices.Sort(names)
 	for len(names) > maxQuarantined {
 		if names[0] != name {
-			if err := l.files.remove(quarantineDir + "/" + names[0]); err != nil {
+			if err := l.files.Remove(quarantineDir + "/" + names[0]); err != nil {
 				return err
 			}
 		}
 		names = names[1:]
 	}
-	return errors.Join(l.files.syncDir(quarantineDir), l.files.syncDir("."))
+	return errors.Join(l.files.SyncDir(quarantineDir), l.files.SyncDir("."))
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"airbridged/internal/outbox/files"
 )
 
 const (
@@ -95,11 +97,11 @@ func (q *Queue) probe() {
 
 // makeSegment makes a segment file durable under its name. written is up to
 // where its blocks were written.
-func (l *segmentLog) makeSegment(h header, size, used int64) (f file, written int64, err error) {
+func (l *segmentLog) makeSegment(h header, size, used int64) (f files.File, written int64, err error) {
 	from, make := freshName, l.fresh
 	if l.hasSpare && size == l.segmentSize {
 		if l.removed { // the spare must have lost its old name before it is written
-			if err := l.files.syncDir("."); err != nil {
+			if err := l.files.SyncDir("."); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -110,16 +112,16 @@ func (l *segmentLog) makeSegment(h header, size, used int64) (f file, written in
 	f, written, err = make(h, size)
 	name := from
 	if err == nil {
-		if err = l.files.rename(from, segmentName(h.number)); err == nil {
+		if err = l.files.Rename(from, segmentName(h.number)); err == nil {
 			name = segmentName(h.number)
-			err = l.files.syncDir(".")
+			err = l.files.SyncDir(".")
 		}
 	}
 	if err != nil {
 		if f != nil {
 			_ = f.Close()
 		}
-		_ = l.files.remove(name) // else the next try or start does
+		_ = l.files.Remove(name) // else the next try or start does
 		return nil, 0, err
 	}
 	return f, written, nil
@@ -127,7 +129,7 @@ func (l *segmentLog) makeSegment(h header, size, used int64) (f file, written in
 
 // checkSpace refuses to take more of the file system than is the outbox's.
 func (l *segmentLog) checkSpace(size, used int64) error {
-	free, total, err := l.files.space()
+	free, total, err := l.files.Space()
 	if err != nil {
 		return err
 	}
@@ -150,20 +152,20 @@ func segmentHead(h header) []byte {
 
 // reuse makes the spare file a new segment. The old records in it do not check
 // under the new nonce.
-func (l *segmentLog) reuse(h header, size int64) (f file, written int64, err error) {
-	if f, err = l.files.open(spareName); err != nil {
+func (l *segmentLog) reuse(h header, size int64) (f files.File, written int64, err error) {
+	if f, err = l.files.Open(spareName); err != nil {
 		return nil, 0, err
 	}
 	return f, size, l.write(f, []chunkOf{{0, segmentHead(h)}})
 }
 
 // fresh makes a new file of zeros.
-func (l *segmentLog) fresh(h header, size int64) (f file, written int64, err error) {
-	if f, err = l.files.create(freshName); err != nil {
+func (l *segmentLog) fresh(h header, size int64) (f files.File, written int64, err error) {
+	if f, err = l.files.Create(freshName); err != nil {
 		return nil, 0, err
 	}
 	chunks, written := []chunkOf{{0, segmentHead(h)}}, int64(headSize)
-	switch err = f.allocate(size); {
+	switch err = f.Allocate(size); {
 	case errors.Is(err, errors.ErrUnsupported):
 		for ; written < size; written += zeroAhead {
 			chunks = append(chunks, zeros(written, size))

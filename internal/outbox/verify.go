@@ -3,6 +3,8 @@ package outbox
 import (
 	"fmt"
 	"os"
+
+	"airbridged/internal/outbox/files"
 )
 
 // Report is what Verify found.
@@ -27,7 +29,7 @@ func Verify(dir string, each func(Message) error) (Report, error) {
 	} else if !st.IsDir() {
 		return Report{}, &Error{Op: "verify", Err: fmt.Errorf("%w: %s is no directory", ErrInvalid, dir)}
 	}
-	q, err := Open(dir, Limits{}, Options{files: readOnly{disk{dir}}})
+	q, err := Open(dir, Limits{}, Options{Files: readOnly{files.Dir(dir)}})
 	if err != nil {
 		return Report{}, err
 	}
@@ -53,10 +55,10 @@ func Verify(dir string, each func(Message) error) (Report, error) {
 }
 
 // readOnly is a directory in which every change succeeds and does nothing.
-type readOnly struct{ disk }
+type readOnly struct{ files.Dir }
 
-func (readOnly) rename(string, string) error { return nil }
-func (readOnly) link(string, string) error   { return nil }
-func (readOnly) remove(string) error         { return nil }
-func (readOnly) mkdir(string) error          { return nil }
-func (readOnly) syncDir(string) error        { return nil }
+func (readOnly) Rename(string, string) error { return nil }
+func (readOnly) Link(string, string) error   { return nil }
+func (readOnly) Remove(string) error         { return nil }
+func (readOnly) Mkdir(string) error          { return nil }
+func (readOnly) SyncDir(string) error        { return nil }

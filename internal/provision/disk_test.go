@@ -67,7 +67,7 @@ func (d *disk) Read(name string) ([]byte, error) {
 	return slices.Clone(n.data), nil
 }
 
-func (d *disk) Create(name string) (file, error) {
+func (d *disk) Create(name string) (File, error) {
 	if err := d.call(); err != nil {
 		return nil, err
 	}

@@ -9,19 +9,19 @@ import (
 	"syscall"
 )
 
-// directory is the store's directory. Names have no slash. Tests put one in
-// its place that fails and loses power on demand.
-type directory interface {
+// Directory is what the store needs of its directory. Names have no slash. Tests
+// put one in the place of the real one that fails and loses power on demand.
+type Directory interface {
 	Read(name string) ([]byte, error)
-	Create(name string) (file, error) // a new file of mode 0600; one of that name goes first
+	Create(name string) (File, error) // a new file of mode 0600; one of that name goes first
 	Flush(name string) error          // the content of a file that is there already survives a power cut
 	Rename(from, to string) error
 	Remove(name string) error
 	Sync() error // what was created, renamed and removed before survives a power cut
 }
 
-// file is a file that is being written.
-type file interface {
+// File is a file that is being written.
+type File interface {
 	io.WriteCloser
 	Sync() error
 }
@@ -43,7 +43,7 @@ func (d onDisk) Read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
-func (d onDisk) Create(name string) (file, error) {
+func (d onDisk) Create(name string) (File, error) {
 	if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ const (
 // time.
 type Store struct {
 	path    string
-	dir     directory
+	dir     Directory
 	notes   []string
 	written atomic.Uint64
 }
@@ -102,7 +102,13 @@ func Open(dir string) (*Store, error) {
 	if err := prepare(dir); err != nil {
 		return nil, &StoreError{opOpen, dir, err}
 	}
-	s := &Store{path: dir, dir: onDisk(dir)}
+	return OpenIn(onDisk(dir), dir), nil
+}
+
+// OpenIn is Open in a directory that is there and is the store's own; path is what
+// it is called in errors and notes.
+func OpenIn(dir Directory, path string) *Store {
+	s := &Store{path: path, dir: dir}
 	for _, name := range []string{credentialsFile, previousFile, damagedFile, tokenFile, connectsFile, probeFile, probeFile2} {
 		// Credentials that were written whole but not put into place may be
 		// the only ones: DeviceSecret looks at them.
@@ -110,7 +116,7 @@ func Open(dir string) (*Store, error) {
 			_ = s.dir.Remove(name + unfinished)
 		}
 	}
-	return s, nil
+	return s
 }
 
 func prepare(dir string) error {

@@ -40,7 +40,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "client",
+	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "client",
 }
 
 const (
@@ -48,8 +48,9 @@ const (
 	sys       = "golang.org/x/sys/unix"
 	pty       = "github.com/creack/pty"
 	systemd   = "github.com/coreos/go-systemd/v22/daemon"
-	simulator = "internal/airsim"      // only cmd/airsim and tests
-	helper    = "internal/ipc/ipctest" // only tests
+	simulator = "internal/airsim"         // only cmd/airsim and tests
+	helper    = "internal/ipc/ipctest"    // only tests
+	simdisk   = "internal/outbox/simdisk" // only tests
 	sync      = "golang.org/x/sync/errgroup"
 	prom      = "github.com/prometheus/client_golang/prometheus"
 )
@@ -63,6 +64,7 @@ var may = map[string][]string{
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
 	"internal/outbox":    {zap, sys},
+	simdisk:              nil,
 	"internal/metrics":   {zap, prom},
 	"internal/provision": {zap, sys, "internal/secret"},
 	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/typo"},
@@ -73,9 +75,9 @@ var may = map[string][]string{
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
 	"internal/new":       nil, // a directory without a rule
 	"client":             nil,
-	"cmd/airbridged":     append(without(internals, simulator, helper), zap, sys, sync, systemd, prom),
-	"cmd/airbridgectl":   append(without(internals, simulator, helper), zap, sys, sync, systemd, prom),
-	"cmd/airsim":         append(without(internals, helper), zap, sys, pty),
+	"cmd/airbridged":     append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom),
+	"cmd/airbridgectl":   append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom),
+	"cmd/airsim":         append(without(internals, helper, simdisk), zap, sys, pty),
 }
 
 // finding is one line that depguard prints, or that it ought to print.

@@ -1,0 +1,477 @@
+// Package simdisk is a disk in memory, for tests only: a directory that knows what
+// of it is on stable storage, so that it can make every image that a power cut may
+// leave.
+//
+// Data since the last sync of a file is there or not, sector by sector, in any
+// order; of a sector written several times any version may be there. Names since
+// the last sync of a directory likewise. A call can be made to fail, to take
+// (virtual) time, or to be the last one of the process that makes it.
+package simdisk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"airbridged/internal/outbox/files"
+)
+
+// ErrDead is what every call gets that a killed process still makes.
+var ErrDead = errors.New("the process is dead")
+
+// sector is what a power cut leaves whole or not at all, in bytes.
+const sector = 512
+
+// Disk is one directory, with subdirectories. Set the exported fields before it
+// is used. It is safe for concurrent use.
+type Disk struct {
+	// Latency, if not nil, says how long a change takes: it is slept before the
+	// change happens, with no lock held.
+	Latency    func(op string) time.Duration
+	Capacity   int64 // bytes of the file system; 0: 1 TiB, and never full
+	NoAllocate bool  // as on file systems without fallocate
+
+	mu      sync.Mutex
+	dead    bool
+	fail    func(op, name string) error
+	notify  func(op string)
+	now     map[string]*content // what the program sees
+	durable map[string]*content // what a power cut leaves
+	changes []nameChange        // since the directory was synced, by age
+}
+
+type nameChange struct {
+	dir, name string
+	file      *content // nil: removed
+	also      string   // renamed from
+}
+
+// content is what is in a file and how it came about since the last sync.
+type content struct {
+	data    []byte
+	synced  []byte
+	pending []dataChange
+}
+
+// dataChange is one sector's worth of a write, or a new size.
+type dataChange struct {
+	offset int64
+	data   []byte // nil: truncated to offset
+}
+
+// New returns an empty disk.
+func New() *Disk { return &Disk{now: map[string]*content{}, durable: map[string]*content{}} }
+
+// Fail has decide say which calls fail from now on; nil: none. It is called with
+// the disk's lock held.
+func (d *Disk) Fail(decide func(op, name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = decide
+}
+
+// Notify has tell called after every change from now on, with no lock held.
+func (d *Disk) Notify(tell func(op string)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notify = tell
+}
+
+func dirOf(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		return name[:i]
+	}
+	return "."
+}
+
+// change runs a changing call: it takes its time, and happens unless it is to fail
+// or the process was killed meanwhile.
+func (d *Disk) change(op, name string, do func() error) error {
+	if d.Latency != nil {
+		time.Sleep(d.Latency(op))
+	}
+	var notify func(string)
+	err := d.locked(op, name, func() error {
+		notify = d.notify
+		return do()
+	})
+	if err == nil && notify != nil {
+		notify(op)
+	}
+	return err
+}
+
+// locked runs a call that takes no time.
+func (d *Disk) locked(op, name string, do func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := error(nil)
+	switch {
+	case d.dead:
+		err = ErrDead
+	case d.fail != nil:
+		err = d.fail(op, name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", op, name, err)
+	}
+	return do()
+}
+
+// Survivor ends the process that uses the disk, in the middle of whatever it
+// does: all its further calls fail and change nothing. It returns the disk for the
+// next process, which finds all that was written, synced or not, as after a
+// SIGKILL. The exported fields are not taken over.
+func (d *Disk) Survivor() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = true
+	s := &Disk{now: d.now, durable: d.durable, changes: d.changes, Capacity: d.Capacity, NoAllocate: d.NoAllocate}
+	d.now, d.durable, d.changes = nil, nil, nil
+	return s
+}
+
+func (d *Disk) Create(name string) (files.File, error) {
+	f := &content{}
+	return &handle{d, name, f}, d.change("create", name, func() error {
+		d.now[name] = f
+		d.changes = append(d.changes, nameChange{dirOf(name), name, f, ""})
+		return nil
+	})
+}
+
+func (d *Disk) Open(name string) (f files.File, err error) {
+	err = d.locked("open", name, func() error {
+		c := d.now[name]
+		if c == nil {
+			return fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+		}
+		f = &handle{d, name, c}
+		return nil
+	})
+	return f, err
+}
+
+func (d *Disk) Rename(from, to string) error {
+	return d.change("rename", from, func() error {
+		f := d.now[from]
+		if f == nil {
+			return fmt.Errorf("rename %s: %w", from, fs.ErrNotExist)
+		}
+		delete(d.now, from)
+		d.now[to] = f
+		d.changes = append(d.changes, nameChange{dirOf(to), to, f, from})
+		return nil
+	})
+}
+
+func (d *Disk) Link(from, to string) error {
+	return d.change("link", from, func() error {
+		if d.now[to] != nil {
+			return fmt.Errorf("link %s: %w", to, fs.ErrExist)
+		}
+		f := d.now[from]
+		d.now[to] = f
+		d.changes = append(d.changes, nameChange{dirOf(to), to, f, ""})
+		return nil
+	})
+}
+
+func (d *Disk) Remove(name string) error {
+	return d.change("remove", name, func() error {
+		if d.now[name] == nil {
+			return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+		}
+		delete(d.now, name)
+		d.changes = append(d.changes, nameChange{dirOf(name), name, nil, ""})
+		return nil
+	})
+}
+
+func (d *Disk) List(dir string) (names []string, err error) {
+	err = d.locked("list", dir, func() error {
+		for name := range d.now {
+			if dirOf(name) == dir {
+				names = append(names, name[strings.LastIndexByte(name, '/')+1:])
+			}
+		}
+		slices.Sort(names)
+		return nil
+	})
+	return names, err
+}
+
+func (d *Disk) Mkdir(dir string) error { return d.change("mkdir", dir, func() error { return nil }) }
+
+func (d *Disk) SyncDir(dir string) error {
+	return d.change("syncdir", dir, func() error {
+		var left []nameChange
+		for _, c := range d.changes {
+			if c.dir == dir {
+				c.apply(d.durable)
+			} else {
+				left = append(left, c)
+			}
+		}
+		d.changes = left
+		return nil
+	})
+}
+
+func (c nameChange) apply(names map[string]*content) {
+	if c.file == nil {
+		delete(names, c.name)
+		return
+	}
+	if c.also != "" && names[c.also] == c.file {
+		delete(names, c.also)
+	}
+	names[c.name] = c.file
+}
+
+// Space is 1 TiB without a Capacity, all of it free.
+func (d *Disk) Space() (free, total int64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.Capacity == 0 {
+		return 1 << 40, 1 << 40, nil
+	}
+	return d.Capacity - d.used(), d.Capacity, nil
+}
+
+func (d *Disk) used() (n int64) {
+	seen := map[*content]bool{}
+	for _, f := range d.now {
+		if !seen[f] {
+			n += int64(len(f.data))
+			seen[f] = true
+		}
+	}
+	return n
+}
+
+func (d *Disk) Lock() (func() error, error) { return func() error { return nil }, nil }
+
+type handle struct {
+	d    *Disk
+	name string
+	f    *content
+}
+
+func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
+	err = h.d.locked("read", h.name, func() error {
+		if off < int64(len(h.f.data)) {
+			n = copy(p, h.f.data[off:])
+		}
+		if n < len(p) {
+			return io.EOF
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (h *handle) WriteAt(p []byte, off int64) (int, error) {
+	err := h.d.change("write", h.name, func() error {
+		c := dataChange{off, slices.Clone(p)}
+		h.f.pending = append(h.f.pending, c)
+		h.f.data = c.apply(h.f.data)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (c dataChange) apply(b []byte) []byte {
+	if c.data == nil {
+		if int64(len(b)) > c.offset {
+			return b[:c.offset]
+		}
+		return append(b, make([]byte, c.offset-int64(len(b)))...)
+	}
+	if end := c.offset + int64(len(c.data)); int64(len(b)) < end {
+		b = append(b, make([]byte, end-int64(len(b)))...)
+	}
+	copy(b[c.offset:], c.data)
+	return b
+}
+
+func (h *handle) Truncate(size int64) error {
+	return h.d.change("truncate", h.name, func() error {
+		c := dataChange{size, nil}
+		h.f.pending = append(h.f.pending, c)
+		h.f.data = c.apply(h.f.data)
+		return nil
+	})
+}
+
+func (h *handle) Allocate(size int64) error {
+	if h.d.NoAllocate {
+		return errors.ErrUnsupported
+	}
+	return h.Truncate(size)
+}
+
+func (h *handle) Sync() error {
+	err := h.d.change("sync", h.name, func() error {
+		for _, c := range h.f.pending {
+			h.f.synced = c.apply(h.f.synced)
+		}
+		h.f.pending = nil
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrDead) {
+		h.d.mu.Lock()
+		defer h.d.mu.Unlock()
+		h.f.forget()
+	}
+	return err
+}
+
+// forget is what Linux does when a sync fails: the pages count as clean from now
+// on, written or not, and the next sync reports success.
+func (c *content) forget() {
+	for i, change := range split(c.pending) {
+		if i%2 == 0 {
+			c.synced = change.apply(c.synced)
+		}
+	}
+	c.pending = nil
+}
+
+func (h *handle) Close() error { return nil }
+
+func (h *handle) Size() (int64, error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	return int64(len(h.f.data)), nil
+}
+
+// Cut returns what a power cut now may leave: one image of many.
+func (d *Disk) Cut(r *rand.Rand) *Disk { return d.image(r, style(r.IntN(4))) }
+
+// Certain returns the image of a power cut now in which nothing arrived that need
+// not have.
+func (d *Disk) Certain() *Disk { return d.image(nil, nothing) }
+
+// style is how much of what was not synced a power cut leaves.
+type style int
+
+const (
+	nothing style = iota
+	everything
+	// and from here on, a mixture
+)
+
+// arrives decides on one change.
+func (s style) arrives(r *rand.Rand) bool { return s == everything || s > everything && r.IntN(2) == 0 }
+
+func (d *Disk) image(r *rand.Rand, s style) *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := maps.Clone(d.durable)
+	for _, c := range d.changes {
+		if s.arrives(r) {
+			c.apply(names)
+		}
+	}
+	image := New()
+	image.Capacity, image.NoAllocate = d.Capacity, d.NoAllocate
+	copies := map[*content]*content{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		f := names[name]
+		if copies[f] == nil {
+			copies[f] = f.image(r, s)
+		}
+		image.now[name], image.durable[name] = copies[f], copies[f]
+	}
+	return image
+}
+
+// image applies a legal part of the pending changes. The versions of a sector
+// keep their order, so that one is the last; different sectors do not.
+func (c *content) image(r *rand.Rand, s style) *content {
+	b := slices.Clone(c.synced)
+	pending := split(c.pending)
+	total, seen := map[int64]int{}, map[int64]int{}
+	for _, change := range pending {
+		total[change.offset/sector]++
+	}
+	upTo := map[int64]int{} // by sector: how many of its changes arrived
+	for _, at := range slices.Sorted(maps.Keys(total)) {
+		switch s {
+		case nothing:
+		case everything:
+			upTo[at] = total[at]
+		default:
+			upTo[at] = r.IntN(total[at] + 1)
+		}
+	}
+	for _, change := range pending {
+		at := change.offset / sector
+		if seen[at]++; seen[at] <= upTo[at] {
+			b = change.apply(b)
+		}
+	}
+	return &content{data: b, synced: slices.Clone(b)}
+}
+
+// split cuts writes at the ends of sectors.
+func split(changes []dataChange) (parts []dataChange) {
+	for _, c := range changes {
+		if c.data == nil {
+			parts = append(parts, c)
+			continue
+		}
+		for at := 0; at < len(c.data); {
+			end := min(len(c.data), at+sector-int((c.offset+int64(at))%sector))
+			parts = append(parts, dataChange{c.offset + int64(at), c.data[at:end]})
+			at = end
+		}
+	}
+	return parts
+}
+
+// Names returns the names of all files, sorted.
+func (d *Disk) Names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.now))
+}
+
+// Bytes returns what is in a file, itself, so that writing to it damages the file;
+// nil if there is none.
+func (d *Disk) Bytes(name string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.now[name]; f != nil {
+		return f.data
+	}
+	return nil
+}
+
+// Put makes a durable file, in the place of one of that name.
+func (d *Disk) Put(name string, data []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := &content{data: data, synced: slices.Clone(data)}
+	d.now[name], d.durable[name] = f, f
+}
+
+// Damaged returns the files with one of them changed; the others are shared, so
+// only for those who write into no file.
+func (d *Disk) Damaged(name string, change func(b []byte) []byte) *Disk {
+	c := New()
+	c.now = maps.Clone(d.now)
+	c.Put(name, change(slices.Clone(d.now[name].data)))
+	return c
+}
