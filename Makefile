@@ -4,6 +4,7 @@ VERSION  := 0.1.0-dev
 COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 FUZZTIME ?= 5s
 CRASHTIME ?= 24h
+TIME     ?= 1h
 RACE     ?= -race
 
 GO       ?= go
@@ -23,7 +24,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate crash bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -88,6 +89,10 @@ simulate: ## the promises against random faults in virtual time: SEEDS=n of them
 crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
 	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'
 	@CRASH_TIME='$(CRASHTIME)' $(GO) test -count=1 -timeout 0 -v -run '^TestCrashForever$$' ./internal/outbox
+
+soak: ## daemon and simulator under faults for TIME (1h), by SEED=n; what grew, was lost or falsely acknowledged; plot in SOAKDIR (bin/soak)
+	@echo '== soak: go test -run TestSoak, TIME=$(TIME)'
+	@SOAK_TIME='$(TIME)' SOAK_SEED='$(SEED)' SOAK_DIR='$(abspath $(or $(SOAKDIR),bin/soak))' $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/e2e
 
 bench: ## benchmarks: engine, parsers, and the programs end to end, with their sizes for amd64 and armv7
 	@echo '== bench: go test -bench .'

@@ -76,7 +76,7 @@ func New(version, commit string) *Metrics {
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
 	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
 	m.registry.MustRegister(
-		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(), storage{"/proc/self/io"},
+		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(), newGoroutines(), storage{"/proc/self/io"},
 		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.urcs, m.resyncs,
 		m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
 	)

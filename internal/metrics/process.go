@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 
@@ -8,9 +9,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
+// newGoroutines is the one series of the usual forty about the Go runtime that
+// tells a leak which the process's own do not show.
+func newGoroutines() prometheus.Collector {
+	return prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "go_goroutines", Help: "Number of goroutines that currently exist."},
+		func() float64 { return float64(runtime.NumGoroutine()) },
+	)
+}
+
 // processSeries are four of the usual nine about the process: what tells a leak
-// of memory or descriptors, a busy loop and a restart. Their names are those of
-// every Prometheus client, hence without our prefix.
+// of memory or descriptors, a busy loop and a restart. Their names, like that of
+// newGoroutines, are those of every Prometheus client, hence without our prefix.
 var processSeries = []string{
 	"process_cpu_seconds_total", "process_open_fds", "process_resident_memory_bytes", "process_start_time_seconds",
 }

@@ -106,7 +106,7 @@ func intruder(device string) (holder, bool) {
 	})
 }
 
-// hasOpen reads links only: nothing behind them is touched or waited for.
+// hasOpen reads links: nothing behind them but the device itself is touched.
 func hasOpen(pid int, device string) bool {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	d, err := os.Open(dir)
@@ -116,11 +116,31 @@ func hasOpen(pid int, device string) bool {
 	defer d.Close()
 	names, _ := d.Readdirnames(-1)
 	for _, name := range names {
-		if target, err := os.Readlink(dir + "/" + name); err == nil && target == device {
+		link := dir + "/" + name
+		if target, err := os.Readlink(link); err == nil && target == device && sameDevice(link, device) {
 			return true
 		}
 	}
 	return false
+}
+
+// firstPTS and lastPTS are the majors of the slave ends of pseudo-terminals
+// (Linux, Documentation/admin-guide/devices.txt).
+const firstPTS, lastPTS = 136, 143
+
+// sameDevice says whether two paths of one name are one device. In a container
+// they need not be: its /dev/pts/0 has the number of ours, and is another
+// terminal on another devpts. What cannot be looked at counts as the same.
+func sameDevice(link, device string) bool {
+	var theirs, ours unix.Stat_t
+	if unix.Stat(link, &theirs) != nil || unix.Stat(device, &ours) != nil {
+		return true
+	}
+	if theirs.Rdev != ours.Rdev {
+		return false
+	}
+	major := unix.Major(ours.Rdev)
+	return major < firstPTS || major > lastPTS || theirs.Dev == ours.Dev
 }
 
 func commandOf(pid int) string {
