@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,8 @@ func helper(role, path string) {
 		if f, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0); err == nil {
 			err = unix.IoctlSetInt(int(f.Fd()), unix.TIOCEXCL, 0)
 		}
+	case "container":
+		err = openNamesake(path)
 	}
 	switch {
 	case err == nil:
@@ -56,6 +59,33 @@ func helper(role, path string) {
 		fmt.Println("failed:", err)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// openNamesake is a container: with a devpts of its own, in which a program has
+// opened the terminal of that path, and nothing else.
+func openNamesake(path string) error {
+	runtime.LockOSThread() // what follows is for this thread and its children
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666"); err != nil {
+		return err
+	}
+	for {
+		_, slave, err := pty.Open()
+		if err != nil {
+			return err
+		}
+		if slave.Name() == path {
+			program := exec.Command("sleep", "60")
+			program.Stdin = slave
+			program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+			return program.Start()
+		}
+	}
 }
 
 // otherProcess runs the helper and returns its first line and its pid. It is

@@ -102,6 +102,19 @@ func TestP28ForeignProgramIsRefused(t *testing.T) {
 	}
 }
 
+// Seen: a container started, whose login prompt was on its own /dev/pts/0, and
+// the daemon on our /dev/pts/0 found that in /proc and refused its port for good.
+func TestTerminalOfAContainerIsAnother(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a devpts, and see another process's descriptors")
+	}
+	_, path := newPTY(t)
+	if line, _, _ := otherProcess(t, "container", path, 0); line != "open" {
+		t.Skipf("no container here: %s", line)
+	}
+	open(t, path)
+}
+
 // On a pseudo-terminal the kernel keeps the exclusive flag after the last close
 // (seen with socat: busy for ever). Close must take it away, and the service
 // user must be able to change the speed of its own exclusive port.
