@@ -45,6 +45,9 @@ type Cloud struct {
 	Host            string `json:"host"`
 	Auth            string `json:"auth"` // "https" or "direct"
 	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+	// PaceSeconds is the least time between two messages while the cloud is known
+	// to drop faster ones; nil: they go as fast as they are acknowledged.
+	PaceSeconds *float64 `json:"pace_seconds"`
 }
 
 // Outbox describes the queue of messages on their way up.

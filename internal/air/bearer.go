@@ -40,7 +40,7 @@ func simError(err error) error {
 
 // Signal returns the signal strength in dBm, nil when the module does not know.
 func (m *Modem) Signal(ctx context.Context) (dbm *int, err error) {
-	line, err := m.ask(ctx, "AT+CSQ", m.o.Timeouts.Command, named("+CSQ"))
+	line, err := m.ask(ctx, "AT+CSQ", m.quick(), named("+CSQ"))
 	if err != nil {
 		return nil, err
 	}

@@ -199,7 +199,7 @@ func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventK
 // Link asks the module for the state of its MQTT link: CLOSED can get lost, and
 // Air724 before V838 never sent it.
 func (m *Modem) Link(ctx context.Context) (LinkState, error) {
-	line, err := m.ask(ctx, "AT+MQTTSTATU", m.o.Timeouts.Command, named("+MQTTSTATU"))
+	line, err := m.ask(ctx, "AT+MQTTSTATU", m.quick(), named("+MQTTSTATU"))
 	if err != nil {
 		return LinkOffline, err
 	}

@@ -47,6 +47,9 @@ type StatusCloud struct {
 	Host            string `json:"host"`
 	Auth            string `json:"auth"`
 	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+	// PaceSeconds is the least time between two publishes while the cloud is known
+	// to drop faster ones; null: they follow each other as they are acknowledged.
+	PaceSeconds *float64 `json:"pace_seconds"`
 }
 
 // StatusOutbox describes the queue up.

@@ -17,7 +17,7 @@ func TestStatusJSON(t *testing.T) {
 	since := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	wantGolden(t, "status-unknown.json", bus.Status{State: "probing", Since: since})
 
-	signal, registered, age := -71, false, int64(120)
+	signal, registered, age, gap := -71, false, int64(120), 0.6
 	next, oldest, acked := since.Add(90*time.Second), since.Add(-time.Hour), since.Add(-time.Minute)
 	wantGolden(t, "status-known.json", bus.Status{
 		State: "recovering", Cause: "connack-refused", Hint: "check the device secret", Since: since, Attempt: 3, NextAttemptAt: &next,
@@ -26,7 +26,7 @@ func TestStatusJSON(t *testing.T) {
 			Model: bus.Known("Air780EP"), Firmware: bus.Known("AirM2M_780EP_V1004_LTE_AT"), IMEI: bus.Known("862991419835241"),
 			ICCID: bus.Known("89860121801097564807"), Operator: bus.Known("CHINA MOBILE"), SignalDBm: &signal, Registered: &registered,
 		},
-		Cloud:    bus.StatusCloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age},
+		Cloud:    bus.StatusCloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age, PaceSeconds: &gap},
 		Outbox:   bus.StatusOutbox{Messages: 2, Bytes: 256, OldestAt: &oldest, Inflight: 1},
 		Counters: bus.StatusCounters{Acked: 1, Sent: 2, Unknown: 3, Connects: 4, Downlink: 5, LastAckedAt: &acked},
 		Version:  "1.2.3", UptimeSeconds: 86400,

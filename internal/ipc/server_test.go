@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 		expect(t, "empty", body, `{"state":"online","cause":"","hint":"","since":"2026-11-22T08:00:00Z","attempt":0,"next_attempt_at":null,`+
 			`"identity":{"product_key":"a1b2c3","device_name":null},`+
 			`"modem":{"model":null,"firmware":null,"imei":null,"iccid":null,"operator":null,"signal_dbm":-71,"registered":null},`+
-			`"cloud":{"host":"","auth":"https","token_age_seconds":null},`+
+			`"cloud":{"host":"","auth":"https","token_age_seconds":null,"pace_seconds":null},`+
 			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0},`+
 			`"counters":{"acked":0,"sent":0,"unknown":0,"connects":0,"downlink":0,"last_acked_at":null},`+
 			`"version":"1.2.3","uptime_seconds":90}`+"\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -82,7 +83,7 @@ func (s *Session) dial(ctx context.Context) error {
 	modem := s.line.modem
 	s.health.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
-	if errors.Is(err, air.ErrConnectFailed) && s.climb > 0 && s.climbed == ConnectFailed {
+	if errors.Is(err, air.ErrConnectFailed) && s.climbs[ConnectFailed] > 0 {
 		s.Log.Debug("connect failed again: opening the socket bearer first")
 		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
 			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
@@ -121,6 +122,9 @@ func (s *Session) subscribe(ctx context.Context) error {
 	for _, f := range s.Hub.Wanted() {
 		if s.Hub.IsGranted(f.Topic) || s.line.refused[f.Topic] {
 			continue
+		}
+		if !strings.HasPrefix(f.Topic, "/broadcast/"+s.identity.ProductKey+"/") {
+			s.tellForeign(f.Topic, "subscribed to")
 		}
 		s.health.expect(s.Cloud.Timeouts.SubAck)
 		if err := s.line.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {

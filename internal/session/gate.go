@@ -46,18 +46,3 @@ func (g *connectGate) pass(now time.Time) error {
 	g.recent = append(g.recent, now)
 	return g.store.SaveConnects(g.recent)
 }
-
-// resetBudget bounds hard resets in any hour.
-type resetBudget struct {
-	perHour int
-	done    []time.Time
-}
-
-func (b *resetBudget) left(now time.Time) int {
-	for len(b.done) > 0 && now.Sub(b.done[0]) >= time.Hour {
-		b.done = b.done[1:]
-	}
-	return b.perHour - len(b.done)
-}
-
-func (b *resetBudget) spend(now time.Time) { b.done = append(b.done, now) }

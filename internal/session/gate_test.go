@@ -50,20 +50,3 @@ func TestConnectGateHoldsOverRestartsAndClockSteps(t *testing.T) {
 		}
 	})
 }
-
-func TestResetBudgetCountsAnyHour(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := resetBudget{perHour: 2}
-		b.spend(time.Now())
-		time.Sleep(30 * time.Minute)
-		b.spend(time.Now())
-		if n := b.left(time.Now()); n != 0 {
-			t.Fatalf("%d resets left after two, want none", n)
-		}
-		time.Sleep(30 * time.Minute)
-		if n := b.left(time.Now()); n != 1 {
-			t.Fatalf("%d resets left an hour after the first, want one", n)
-		}
-	})
-}

@@ -43,11 +43,13 @@ const briskMax = 5 * time.Second
 // History is what next needs to know of the past.
 type History struct {
 	Attempt    int  // failures since the session was last online for stable_after, this one included
-	Climb      int  // failures since then that went up the same ladder, this one included
+	Climb      int  // failures of this cause since then or since the last reset, this one included
 	Worked     bool // the session has been online since the daemon started
 	FreshToken bool // the token in use was fetched for this very attempt, or there is none to fetch
 	Attached   bool // the bearer was up when it failed
 	ResetsLeft int  // hard resets left in this hour
+
+	Dark time.Duration // since the session was last online, or the daemon started
 }
 
 // Decision is what to do after a failure.
@@ -70,6 +72,7 @@ var ladders = map[Cause][]Rung{
 	SubAckTimeout: {SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
 	PubAckTimeout: {SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
 	Closed:        {SessionRung, SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},
+	Throttled:     {SessionRung},
 	Rebooted:      {ReopenRung},
 	PortMissing:   {ReopenRung},
 	PortBusy:      {ReopenRung},
@@ -90,6 +93,11 @@ func next(from State, c Cause, h History) Decision {
 	return d
 }
 
+// exitAfter is how long a module must have been out of reach before a new
+// process is tried for it: long enough that a gateway whose module is dead does
+// not lose its local connections more than a few times a day.
+const exitAfter = 6 * time.Hour
+
 // rung looks the ladder up, and holds back what a wrong configuration would
 // look like: until the session has worked once, a bearer or a connection that
 // fails is more likely a typing error than a wedge, and a reset would not help.
@@ -103,16 +111,19 @@ func rung(c Cause, h History) Rung {
 		return r
 	}
 	switch {
-	case c == NoAnswer || c == OutOfSync:
-		// A module that does not talk is not a matter of configuration.
-	case !h.Worked:
+	case !c.mute() && !h.Worked:
 		return RadioRung
+	case h.ResetsLeft > 0:
+		return ResetRung
+	case c.mute() && h.Dark >= exitAfter:
+		return ExitRung
 	}
-	if h.ResetsLeft <= 0 {
-		return ReopenRung
-	}
-	return r
+	return ReopenRung
 }
+
+// mute says whether a cause means that the module does not talk, which is never a
+// matter of configuration.
+func (c Cause) mute() bool { return c == NoAnswer || c == OutOfSync }
 
 func pace(c Cause, h History) Pace {
 	switch c {

@@ -23,6 +23,7 @@ func TestNextIsThisTable(t *testing.T) {
 	never := func(n int) History { h := climb(n); h.Worked = false; return h }
 	cached := func(h History) History { h.FreshToken = false; return h }
 	spent := func(n int) History { h := climb(n); h.ResetsLeft = 0; return h }
+	dark := func(h History) History { h.Dark = exitAfter; return h }
 	for _, s := range []step{
 		// A lost session: three new sessions, then the bearer, the radio, the module.
 		{Online, Closed, climb(1), SessionRung, Connecting, BackOff},
@@ -40,6 +41,11 @@ func TestNextIsThisTable(t *testing.T) {
 		{Online, Rebooted, climb(1), ReopenRung, Probing, AtOnce},
 		{Attaching, Rebooted, climb(2), ReopenRung, Probing, BackOff},
 
+		// What the cloud drops because it comes too fast is no matter of the module: a
+		// new session, and slower.
+		{Online, Throttled, climb(1), SessionRung, Connecting, BackOff},
+		{Online, Throttled, climb(50), SessionRung, Connecting, BackOff},
+
 		// Out of step: resync, and if that does not help, reset and reopen.
 		{Online, OutOfSync, climb(1), ResyncRung, Connecting, AtOnce},
 		{Attaching, OutOfSync, climb(1), ResyncRung, Attaching, AtOnce},
@@ -51,6 +57,15 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, NoAnswer, never(1), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, never(4), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, never(5), ResetRung, Probing, Brisk},
+		// Resets that did not help are given time, and then a new process is tried; not
+		// for a module that talks, because that would change nothing.
+		{Probing, NoAnswer, spent(5), ReopenRung, Probing, Brisk},
+		{Probing, NoAnswer, dark(spent(5)), ExitRung, Probing, Brisk},
+		{Probing, NoAnswer, dark(spent(4)), ReopenRung, Probing, Brisk},
+		{Probing, NoAnswer, dark(never(5)), ResetRung, Probing, Brisk},
+		{Probing, OutOfSync, dark(spent(3)), ExitRung, Probing, BackOff},
+		{Attaching, NotRegistered, dark(spent(3)), ReopenRung, Probing, BackOff},
+		{Probing, PortMissing, dark(spent(50)), ReopenRung, Probing, Brisk},
 		{Probing, PortMissing, never(50), ReopenRung, Probing, Brisk},
 		{Probing, PortBusy, never(50), ReopenRung, Probing, Brisk},
 
@@ -105,6 +120,9 @@ func TestNextIsTotal(t *testing.T) {
 					}
 					if d.Rung == ResetRung && h.ResetsLeft == 0 {
 						t.Fatalf("next(%s, %s, %+v) spends a reset it does not have", from, c, h)
+					}
+					if d.Rung == ExitRung && c != WriteBlocked {
+						t.Fatalf("next(%s, %s, %+v) gives up within %v", from, c, h, exitAfter)
 					}
 				}
 			}

@@ -27,6 +27,8 @@ const refusals = 3
 // *Failure, or the context's cause when the daemon is asked to stop.
 func (s *Session) online(ctx context.Context) (State, error) {
 	s.worked, s.lastAcked = true, time.Time{}
+	s.throttle.session()
+	defer func() { s.darkSince = time.Now() }()
 	poll := time.NewTicker(s.Recovery.StatusPoll)
 	defer poll.Stop()
 	stable := time.NewTimer(s.Recovery.StableAfter)
@@ -54,23 +56,33 @@ func (s *Session) online(ctx context.Context) (State, error) {
 			continue
 		default:
 		}
-		if m, ok := s.Queue.Take(); ok {
-			if err := s.publish(ctx, m); err != nil {
-				return Online, err
+		rest := s.throttle.left(time.Now())
+		if rest <= 0 {
+			if m, ok := s.Queue.Take(); ok {
+				if err := s.publish(ctx, m); err != nil {
+					return Online, err
+				}
+				continue
 			}
-			continue
 		}
 		s.lastAcked = time.Time{} // nothing to send: no turnaround to measure
-		if err := s.idle(ctx, poll.C, stable.C); err != nil {
+		if err := s.idle(ctx, rest, poll.C, stable.C); err != nil {
 			return Online, err
 		}
 	}
 }
 
-// idle sleeps until there is something to do.
-func (s *Session) idle(ctx context.Context, poll, stable <-chan time.Time) error {
+// idle sleeps until there is something to do; rest is how long nothing may be
+// sent, 0 when something may.
+func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-chan time.Time) error {
+	var rested <-chan time.Time
+	ready := s.Queue.Ready()
+	if rest > 0 {
+		rested, ready = time.After(rest), nil
+	}
 	select {
-	case <-s.Queue.Ready():
+	case <-ready:
+	case <-rested:
 	case <-s.line.modem.Events():
 	case <-s.line.dead:
 	case <-s.Hub.Changed():
@@ -87,7 +99,13 @@ func (s *Session) idle(ctx context.Context, poll, stable <-chan time.Time) error
 // settled forgets the failures of the past once the session has been online
 // for stable_after.
 func (s *Session) settled() {
-	s.attempt, s.climb, s.climbed, s.shorts = 0, 0, None, 0
+	if s.attempt > 2 {
+		s.Log.Info("stable again", zap.Int("attempts", s.attempt), zap.Int("folded", s.folding.unfold(time.Now())))
+	}
+	s.attempt, s.shorts = 0, 0
+	clear(s.climbs)
+	s.resets.settled()
+	s.folding.settled()
 	s.Board.Update(func(st *bus.Status) { st.Attempt = 0 })
 }
 
@@ -135,8 +153,8 @@ func (s *Session) closed(text string) error {
 	if s.kicked.Swap(false) {
 		return &Failure{Cause: Kicked, Err: err}
 	}
-	if time.Since(s.onlineAt) < shortSession {
-		s.shorts++
+	if s.shorts++; time.Since(s.onlineAt) >= shortSession {
+		s.shorts = 0
 	}
 	if s.shorts >= 3 {
 		return &Failure{Cause: Kicked, Err: fmt.Errorf("%w right after the login, %d times in a row", err, s.shorts)}
@@ -151,6 +169,7 @@ func (s *Session) poll(ctx context.Context) error {
 		return gone
 	}
 	s.readSignal(ctx)
+	s.easePace()
 	s.Recorder.CloudBytes("keepalive", keepaliveBytes(s.Recovery.StatusPoll, s.Cloud.Keepalive))
 	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
 		s.showToken(token)
@@ -162,6 +181,8 @@ func (s *Session) poll(ctx context.Context) error {
 // is always given back to the queue: done, or released.
 func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	s.health.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
+	s.tellForeign(m.Topic, "published to")
+	s.throttle.begin(time.Now())
 	s.Recorder.InFlight(1)
 	defer s.Recorder.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
@@ -182,7 +203,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	case errors.Is(err, air.ErrNotSent):
 		return s.notSent(ctx, m, err)
 	}
-	return s.unknown(m, err)
+	return s.unknown(ctx, m, err)
 }
 
 // delivered books a message that is acknowledged, or, for QoS 0, handed over.
@@ -191,7 +212,7 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 	if m.QoS == 0 {
 		state = outbox.Sent
 	} else {
-		s.lastAcked = r.AckedAt
+		s.lastAcked, s.throttle.acked = r.AckedAt, true
 	}
 	if err := s.Queue.Done(m.ID, state, ""); err != nil {
 		return storeFailure(err)
@@ -235,14 +256,14 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 // unknown is the dangerous case: the message may or may not have reached the
 // cloud. It goes back to the head of the queue, and the session is torn down
 // before anything is published again.
-func (s *Session) unknown(m outbox.Message, err error) error {
+func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) error {
 	s.release(m)
 	s.Recorder.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
 	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
 	if why := s.lost(); why != nil {
 		return why // the event that ended the wait says more exactly what happened
 	}
-	return s.unanswered(PubAckTimeout, err)
+	return s.unacknowledged(ctx, err)
 }
 
 func (s *Session) release(m outbox.Message) {

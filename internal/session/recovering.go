@@ -17,7 +17,7 @@ import (
 func (s *Session) recover(ctx context.Context, from State, err error) (State, error) {
 	f := s.asFailure(from, err)
 	s.count(f.Cause)
-	d := next(from, f.Cause, s.history())
+	d := next(from, f.Cause, s.history(f.Cause))
 	pause := wait(d.Pace, s.attempt, s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
 	s.enter(from, Recovering, f, pause)
 	if s.line != nil {
@@ -54,24 +54,28 @@ var byState = map[State]Cause{
 	Online:         Closed,
 }
 
-// count keeps the history: attempts in a row, and how often the same ladder was
-// climbed. A different cause begins its own ladder at the bottom.
+// count keeps the history: attempts in a row, and how often each ladder was
+// climbed. Causes that take turns, such as a session that is closed now and not
+// answered then, each go on where they were: a ladder begins anew only when the
+// session was stable, or the module was reset.
 func (s *Session) count(c Cause) {
 	s.attempt++
-	if s.climbed != c {
-		s.climbed, s.climb = c, 0
+	s.climbs[c]++
+	if c != Closed && c != Kicked {
+		s.shorts = 0
 	}
-	s.climb++
 }
 
-func (s *Session) history() History {
+func (s *Session) history(c Cause) History {
+	now := time.Now()
 	return History{
 		Attempt:    s.attempt,
-		Climb:      s.climb,
+		Climb:      s.climbs[c],
 		Worked:     s.worked,
 		FreshToken: s.fresh || !s.Cloud.HTTPSAuth,
 		Attached:   s.attached,
-		ResetsLeft: s.resets.left(time.Now()),
+		ResetsLeft: s.resets.left(now, c.mute()),
+		Dark:       now.Sub(s.darkSince),
 	}
 }
 
@@ -167,7 +171,10 @@ func (s *Session) inStep(ctx context.Context) error {
 // reset restarts the module: by AT+RESET if it still listens, and by the hard
 // way if it does not.
 func (s *Session) reset(ctx context.Context) error {
-	s.resets.spend(time.Now())
+	if err := s.resets.spend(time.Now()); err != nil {
+		s.Log.Warn("a reset could not be recorded; a restart may exceed hard_resets_per_hour", zap.Error(err))
+	}
+	clear(s.climbs) // what comes is as good as another module
 	s.attached = false
 	s.warn("module-reset", "resetting the module")
 	var err error

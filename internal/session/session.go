@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -136,10 +135,12 @@ type Session struct {
 	token     provision.Token // only while the token could not be cached on disk
 	since     atengine.Mark   // events of the module up to here are dealt with
 	shorts    int             // sessions in a row that the cloud closed right after CONNACK
-	attempt   int
-	climb     int
-	climbed   Cause // whose ladder climb counts on
+	attempt   int             // failures in a row since the session was stable
+	climbs    map[Cause]int   // the same by cause, since the module was last reset
+	darkSince time.Time       // when the session was last online, or Run began
 	onlineAt  time.Time
+	throttle  throttle
+	folding   folding
 	refusedID string // the message that the module refused last, and how often
 	refused   int
 	deafUntil time.Time // nothing may be written before: see deaf.go
@@ -167,7 +168,8 @@ func New(o Options) *Session {
 		Options: o,
 		random:  rand.New(rand.NewPCG(seed, seed>>1|1)),
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
-		resets:  resetBudget{perHour: o.Recovery.HardResetsPerHour},
+		resets:  readResets(o.StateDir, o.Recovery.HardResetsPerHour, time.Now()),
+		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
 
@@ -190,6 +192,7 @@ func (s *Session) Run(ctx context.Context) error {
 		}
 	})
 	s.Recorder.State(string(Probing))
+	s.darkSince = time.Now()
 	state := Probing
 	for {
 		following, err := s.step(ctx, state)
@@ -272,20 +275,12 @@ func (s *Session) enter(from, to State, f *Failure, pause time.Duration) {
 		level = zap.WarnLevel
 		fields = append(fields, zap.String("cause", string(cause)), zap.Duration("wait", pause.Round(time.Millisecond)), zap.String("hint", hint), zap.Error(f.Err))
 	}
-	if s.folded(to) {
+	if !s.folding.shows(s.attempt, to, cause, now) {
 		level = zap.DebugLevel
+	} else if n := s.folding.unfold(now); n > 0 {
+		fields = append(fields, zap.Int("folded", n))
 	}
 	s.Log.Log(level, "state", fields...)
-}
-
-// folded says whether a change of state is one of many in a long outage, whose
-// log lines nobody needs: after the third attempt only every attempt that is a
-// power of two is told, with its number, and the way up only when it leads there.
-func (s *Session) folded(to State) bool {
-	if s.attempt <= 3 || to == Online || to == Stopping {
-		return false
-	}
-	return to != Recovering || bits.OnesCount(uint(s.attempt)) != 1
 }
 
 // warn tells of something that does not stop the session.

@@ -280,7 +280,7 @@ func TestWedgesOfAnOnlineSession(t *testing.T) {
 		{"bearer lost, CGEV", "pdp-deact cgev", 35 * time.Second, session.BearerFailed},
 		{"P41 kicked by a twin", "kick", time.Second, session.Kicked},
 		{"SIM pulled", "sim removed", 35 * time.Second, session.SIMMissing},
-		{"silence", "silence 20s", 60 * time.Second, session.OutOfSync},
+		{"silence", "silence 40s", 35 * time.Second, session.OutOfSync},
 		{"outage of the cloud", "outage on", time.Second, session.Closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -295,6 +295,7 @@ func TestWedgesOfAnOnlineSession(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer sub.Close()
+				time.Sleep(time.Second) // the subscription is made, and its SUBACK is in
 				w.order(c.order)
 				w.reaches(c.within, session.Recovering, c.cause)
 				switch c.name {

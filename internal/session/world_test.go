@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -280,6 +281,17 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// lines are what an operator sees at the default level: info and above.
+func (l *logBuffer) lines() []string {
+	var shown []string
+	for line := range strings.Lines(l.String()) {
+		if !strings.Contains(line, `"level":"debug"`) {
+			shown = append(shown, strings.TrimSpace(line))
+		}
+	}
+	return shown
+}
+
 // meter is a recorder that remembers what tests ask for.
 type meter struct {
 	mu        sync.Mutex
@@ -310,6 +322,13 @@ func (m *meter) Recovery(rung, _ string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rungs = append(m.rungs, rung)
+}
+
+// climbed are the rungs of recovery so far.
+func (m *meter) climbed() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.rungs)
 }
 
 // golden compares a text with a file under testdata; UPDATE=1 writes it.

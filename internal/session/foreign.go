@@ -1,0 +1,34 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A device may use the topics that carry its own names. What it publishes to
+// any other, the cloud acknowledges and drops, and the module prints a SUBACK for
+// a refused filter as for a granted one (user reports; Aliyun IoT console,
+// "No authorization"). Nothing comes back that could be noticed, so it is noticed
+// by the topic, and told once for each.
+
+// foreignMost bounds the topics that are remembered as told; beyond it nothing
+// more is told, because by then the operator knows.
+const foreignMost = 32
+
+// own says whether a topic or filter carries the device's names, one level after
+// the other, as all topics of a device do (/KEY/NAME/..., /sys/KEY/NAME/...).
+func (s *Session) own(topic string) bool {
+	names := "/" + s.identity.ProductKey + "/" + s.identity.DeviceName + "/"
+	return strings.Contains(topic+"/", names)
+}
+
+// tellForeign warns of a topic that is not the device's.
+func (s *Session) tellForeign(topic, what string) {
+	key := "topic " + topic
+	if s.own(topic) || s.told[key] || len(s.told) >= foreignMost {
+		return
+	}
+	s.told[key] = true
+	s.warn("topic-foreign", fmt.Sprintf("%s %s: it does not carry this device's names, so the cloud most likely drops it without a word; "+
+		"it should contain /%s/%s/", what, topic, s.identity.ProductKey, s.identity.DeviceName))
+}

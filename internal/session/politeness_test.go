@@ -1,0 +1,211 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"airbridged/internal/airsim"
+	"airbridged/internal/outbox"
+	"airbridged/internal/session"
+)
+
+// A week's backlog goes out on a fast network, faster than the cloud's quota.
+// What is too much it drops without a word. A daemon that only reconnects gets
+// the same again, session after session; one that slows down delivers it all.
+func TestThrottledDeviceSlowsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Latency, o.RTT = false, 20*time.Millisecond }})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("throttle 5")
+		before := w.cloud.Counters().Connects
+		var ids []string
+		for n := range 600 {
+			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
+		}
+		w.reaches(time.Minute, session.Recovering, session.Throttled)
+		for _, id := range ids {
+			if m := w.settled(id); m.State != outbox.Acked {
+				t.Fatalf("message %s ended as %s", id, m.State)
+			}
+		}
+		if n := w.cloud.Counters().Connects - before; n > 6 {
+			t.Errorf("%d sessions for a backlog of 600, want the pace found within 6", n)
+		}
+		for _, rung := range w.meter.climbed() {
+			if rung != "session" {
+				t.Errorf("climbed the %s rung for a device that is throttled", rung)
+			}
+		}
+		st := w.board.Status()
+		if st.Cloud.PaceSeconds == nil || *st.Cloud.PaceSeconds < 0.2 {
+			t.Errorf("the status shows pace %v, want at least 0.2 s", st.Cloud.PaceSeconds)
+		}
+		if st.Counters.Unknown == 0 || int(st.Counters.Unknown) > 6 {
+			t.Errorf("%d messages of unknown outcome", st.Counters.Unknown)
+		}
+
+		// The quota is gone, and after some hours so is the pace.
+		w.order("throttle 0")
+		time.Sleep(12 * time.Hour)
+		if st := w.board.Status(); st.Cloud.PaceSeconds != nil {
+			t.Errorf("still one message in %v s, 12 hours after the quota was lifted", *st.Cloud.PaceSeconds)
+		}
+	})
+}
+
+// The cloud takes logins and subscriptions and acknowledges no message, for a
+// day. One reset is worth trying; after that it is the cloud's doing, and the
+// device must neither reset on nor hurry.
+func TestCloudThatAcknowledgesNothingIsNotHammered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("puback never count=all")
+		id := w.append(update, 1, "kept")
+		time.Sleep(24 * time.Hour)
+		if n := w.resets(); n < 1 || n > 2 {
+			t.Errorf("%d resets on a day without PUBACK, want one or two", n)
+		}
+		if n := w.cloud.Counters().Connects; n > 24*30 {
+			t.Errorf("%d connects on a day without PUBACK", n)
+		}
+		w.order("clear")
+		if m := w.settled(id); m.State != outbox.Acked {
+			t.Errorf("the message ended as %s", m.State)
+		}
+	})
+}
+
+// Two faults that take turns: each began its ladder at the bottom whenever the
+// other had struck, and nothing was ever reset.
+func TestAlternatingCausesStillClimb(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		for n := 0; w.resets() == 0; n++ {
+			if n == 20 {
+				t.Fatalf("no reset after %d failures by turns; rungs: %v", n, w.meter.climbed())
+			}
+			w.reaches(time.Hour, session.Online, "")
+			if n%2 == 0 {
+				time.Sleep(20 * time.Second)
+				w.order("closed")
+				w.reaches(time.Minute, session.Recovering, session.Closed)
+				continue
+			}
+			w.order("puback never count=1")
+			w.append(update, 1, "again")
+			w.reaches(time.Minute, session.Recovering, session.PubAckTimeout)
+		}
+	})
+}
+
+// Nobody reads a log that says the same 700 times. In a long outage a daemon
+// writes fewer than 10 lines an hour, whatever it is that is wrong.
+func TestLongOutageIsQuietInTheLog(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, order string }{
+		{"cloud away", "outage on"},
+		{"no SIM", "sim removed"},
+		{"no network", "service lost"},
+		{"dead module", "hang"},
+		{"unplugged", "unplug 24h"},
+		{"device disabled", "disable"},
+		{"no data left on the SIM", "bearer fail count=all"},
+		{"no PUBACK at all", "puback never count=all"},
+		{"reboots all day", "every 20s reboot"},
+		{"a twin", "every 30s kick"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{})
+				defer w.end()
+				w.begin()
+				w.reaches(5*time.Minute, session.Online, "")
+				w.append(update, 1, "waits")
+				time.Sleep(2 * time.Minute)
+				w.order(c.order)
+				if c.name == "no data left on the SIM" {
+					w.order("pdp-deact plain")
+				}
+				for hour := range 5 { // after 6 a dead module ends the process
+					before := w.log.lines()
+					time.Sleep(time.Hour)
+					if lines := w.log.lines()[len(before):]; len(lines) >= 10 {
+						t.Errorf("%d lines in hour %d:\n%s", len(lines), hour+1, strings.Join(lines, "\n"))
+					}
+				}
+				if w.log.lines()[0] == "" || len(w.log.lines()) < 5 {
+					t.Error("the log says nothing at all")
+				}
+			})
+		})
+	}
+}
+
+// The cloud acknowledges a message to a topic that is not the device's, and drops
+// it. The program believes it delivered; only the topic gives it away.
+func TestForeignTopicIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		for range 3 {
+			if m := w.publish("/b1KCi45LcCP/somebody-else/update", 1, "lost"); m.State != outbox.Acked {
+				t.Errorf("the message ended as %s", m.State)
+			}
+		}
+		w.publish(update, 1, "fine")
+		w.publish("/sys/b1KCi45LcCP/"+airsim.GuideDeviceName+"/thing/event/property/post", 1, "fine")
+		if n := w.cloud.Counters().Forbidden; n != 3 {
+			t.Fatalf("the cloud dropped %d messages, want 3", n)
+		}
+		var told []string
+		for _, line := range w.log.lines() {
+			if strings.Contains(line, "topic-foreign") {
+				told = append(told, line)
+			}
+		}
+		if len(told) != 1 || !strings.Contains(told[0], "somebody-else") {
+			t.Errorf("told %d times, want once:\n%s", len(told), strings.Join(told, "\n"))
+		}
+	})
+}
+
+// A module that no reset brings back leaves one thing that was not tried: a new
+// process. It comes after hours, so that the local programs keep their
+// connections meanwhile.
+func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(5*time.Minute, session.Online, "")
+		w.order("hang")
+		begun := time.Now()
+		err := <-w.done
+		w.stop = nil
+		if !errors.Is(err, session.ErrExit) {
+			t.Fatalf("the session ended with %v, want ErrExit", err)
+		}
+		if d := time.Since(begun); d < 6*time.Hour || d > 8*time.Hour {
+			t.Errorf("it ended after %v, want 6 hours and a bit", d)
+		}
+	})
+}
