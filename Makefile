@@ -13,6 +13,8 @@ LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PROGRAMS := airbridged airbridgectl airsim
 CHECKED  := $(shell find . -name '*.sh' -not -path './bin/*') .ci/run
 
+include deploy/systemd/systemd.mk
+
 NEED_CC   = if [ -n '$(RACE)' ] && ! command -v "$$($(GO) env CC)" >/dev/null; then \
 	    echo 'the race detector needs a C compiler: apt-get install gcc libc6-dev, or add RACE= to go without'; exit 1; fi
 
@@ -28,7 +30,7 @@ SHELL := /bin/bash
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
 
 build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit
 	@mkdir -p bin
@@ -40,7 +42,7 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint unit fuzz e2e ## everything that CI checks
+test: fmt vet lint units unit fuzz e2e ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)

@@ -1,0 +1,25 @@
+# Where the files of this directory go. Included by the Makefile; DESTDIR, PREFIX
+# and UNITDIR are those of "make install".
+
+DESTDIR  ?=
+PREFIX   ?= /usr/local
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+LIBDIR    = $(DESTDIR)$(PREFIX)/lib
+EXAMPLES  = $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/systemd
+
+.PHONY: install-systemd units
+
+install-systemd: ## units, udev rule, user, directories and kernel modules into DESTDIR, under PREFIX
+	@install -d $(DESTDIR)$(UNITDIR)
+	@for unit in deploy/systemd/*.service deploy/systemd/*.socket; do \
+	    sed 's,/usr/bin/,$(PREFIX)/bin/,' "$$unit" >"$(DESTDIR)$(UNITDIR)/$${unit##*/}"; \
+	    chmod 644 "$(DESTDIR)$(UNITDIR)/$${unit##*/}"; \
+	done
+	@install -D -m 644 -t $(LIBDIR)/udev/rules.d deploy/systemd/90-airbridged.rules
+	@install -D -m 644 deploy/systemd/airbridged.sysusers $(LIBDIR)/sysusers.d/airbridged.conf
+	@install -D -m 644 deploy/systemd/airbridged.tmpfiles $(LIBDIR)/tmpfiles.d/airbridged.conf
+	@install -D -m 644 deploy/systemd/airbridged.modules-load $(LIBDIR)/modules-load.d/airbridged.conf
+	@install -D -m 644 -t $(EXAMPLES) deploy/systemd/examples/*.conf
+
+units: ## deploy/systemd by the tools that own its formats, where they are installed
+	@scripts/units.sh
