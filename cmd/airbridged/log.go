@@ -25,7 +25,7 @@ func newLogger(c config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level
+	return zap.New(newFoldingCore(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))), level
 }
 
 // logLevel knows the words that the configuration has checked.
