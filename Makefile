@@ -26,7 +26,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit fuzz e2e simulate crash soak bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool fuzz e2e simulate crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -42,7 +42,7 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint units unit fuzz e2e ## everything that CI checks
+test: fmt vet lint units unit promtool fuzz e2e ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)
@@ -75,6 +75,12 @@ unit: ## every test but the end-to-end ones, under the race detector, in random 
 	@echo '== unit: go test $(RACE) -shuffle=on'
 	@$(NEED_CC)
 	@$(GO) test $(RACE) -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v /internal/e2e)
+
+promtool: ## the alert rules and the tests of every alert, by Prometheus' own tool, where it is installed
+	@if ! command -v promtool >/dev/null; then echo '== promtool: not installed (Debian 12: apt-get install prometheus; later: promtool), skipped'; else \
+	    echo '== promtool: check rules, test rules'; \
+	    promtool check rules deploy/prometheus/airbridged.rules.yml; \
+	    promtool test rules deploy/prometheus/airbridged.rules_test.yml; fi
 
 fuzz: ## every fuzz target for FUZZTIME (5s), at most FUZZTOTAL (240) seconds together
 	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh

@@ -60,7 +60,7 @@ func lookup(name string) string {
 	return "/usr/sbin/" + name
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
