@@ -20,7 +20,7 @@ const (
 // foldingCore keeps lines that repeat out of the log: of each kind the first, the
 // second, the fourth, the 16th, the 64th and so on are written, and one an hour.
 // The next one that is written says in "folded" how many were not. A kind is what
-// the field "code" says, or else the message. Changes of state are not touched,
+// the field "code" says, or else the message with its detail. Changes of state are not touched,
 // because the session folds them by rules of its own; neither is the debug level.
 type foldingCore struct {
 	zapcore.Core
@@ -56,12 +56,16 @@ func (c foldingCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 }
 
 func kindOf(e zapcore.Entry, fields []zapcore.Field) string {
+	kind := e.Message
 	for _, f := range fields {
-		if f.Key == "code" && f.Type == zapcore.StringType {
+		switch f.Key {
+		case "code":
 			return f.String
+		case "detail":
+			kind += "\x00" + f.String
 		}
 	}
-	return e.Message
+	return kind
 }
 
 type foldedKinds struct {
