@@ -288,3 +288,19 @@ func ExampleClient_Events() {
 	// "" -> "probing", cause ""
 	// "probing" -> "recovering", cause "sim-missing"
 }
+
+// Trace shows what went between daemon and module, redacted.
+func ExampleClient_Trace() {
+	flight := bus.NewFlight()
+	flight.Add(bus.Sent, []byte("AT+CSQ"), 6)
+	d := ipctest.Start(func(o *ipc.Options) { o.Flight = flight })
+	defer d.Stop()
+	c := client.New(d.Socket)
+	defer c.Close()
+
+	traffic, err := c.Trace(context.Background())
+	for _, t := range traffic {
+		fmt.Println(t.Seq, t.Dir, t.Text, err)
+	}
+	// Output: 1 tx AT+CSQ <nil>
+}

@@ -21,7 +21,7 @@ type command struct {
 var commands []command
 
 func init() {
-	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, versionCommand}
+	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, traceCommand, versionCommand}
 }
 
 func find(list []command, name string) (command, bool) {

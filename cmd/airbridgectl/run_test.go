@@ -45,11 +45,13 @@ func TestUsageErrors(t *testing.T) {
 	t.Setenv(client.SocketVariable, "/nonexistent/socket")
 	for _, c := range []struct{ args, says string }{
 		{"", "no command"},
-		{"frobnicate", `no command "frobnicate"; there are status, pub, sub, events, outbox, version and help`},
+		{"frobnicate", `no command "frobnicate"; there are status, pub, sub, events, outbox, trace, version and help`},
 		{"--frob status", "not defined"},
 		{"status now", "takes no arguments"},
 		{"status --frob", "airbridgectl status --help"},
 		{"events now", "takes no arguments"},
+		{"trace a b", "one file"},
+		{"trace -f a", "does not go with it"},
 		{"version now", "takes no arguments"},
 		{"outbox frobnicate", "there are list, drop, export and verify"},
 		{"outbox verify", "takes one directory"},

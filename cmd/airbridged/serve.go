@@ -37,7 +37,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	if err != nil {
 		return err
 	}
-	hub, board, meter := bus.NewHub(), bus.NewBoard(), metrics.New(version, commit)
+	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit)
 	// The socket first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
 	listener, err := ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group)
@@ -51,9 +51,9 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	}
 	defer runOutbox(queue, log)()
 	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
-	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, carrier, meter, log))
+	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, meter, log))
 	server := ipc.New(ipc.Options{
-		Outbox: queue, Hub: hub, Board: board, Carry: carrier.Check, Metrics: meter.Handler(),
+		Outbox: queue, Hub: hub, Board: board, Flight: flight, Carry: carrier.Check, Metrics: meter.Handler(),
 		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
 	})
 	observe(meter, cfg.Outbox, queue, hub, server, store, supervisor.Healthy)
@@ -77,7 +77,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 }
 
 // sessionOptions translates the configuration.
-func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
+func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
 	carrier *session.Carrier, meter *metrics.Metrics, log *zap.Logger,
 ) session.Options {
 	t := cfg.Cloud.Timeouts
@@ -109,6 +109,7 @@ func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Que
 		Expand:    config.Expand,
 		Hub:       hub,
 		Board:     board,
+		Flight:    flight,
 		Carrier:   carrier,
 		Recorder:  meter,
 		Log:       log,

@@ -65,6 +65,10 @@ type Options struct {
 	// arrives, with a payload of its own. It must not wait and must not call the
 	// Modem.
 	Downlink func(topic string, payload []byte)
+	// Trace is given all traffic, redacted; bytes is its size on the line. It is
+	// called by the reader's goroutine and by the caller of the Modem, must not wait
+	// and must not keep text. nil: nobody wants it.
+	Trace    func(dir TraceDir, text []byte, bytes int)
 	Recorder Recorder // may be nil
 	Log      *zap.Logger
 }
@@ -102,6 +106,10 @@ func New(port io.ReadWriter, o Options) *Modem {
 	if m.log == nil {
 		m.log = zap.NewNop()
 	}
+	var trace atengine.Tracer
+	if o.Trace != nil {
+		trace = &tracer{sink: o.Trace}
+	}
 	m.hexIn.Store(true) // an earlier run may have left the module in that mode
 	m.eng = atengine.New(port, atengine.Options{
 		Framers: []atengine.Framer{
@@ -113,6 +121,7 @@ func New(port io.ReadWriter, o Options) *Modem {
 		Reboot:   IsReboot,
 		Loose:    loose,
 		Recorder: m.rec,
+		Tracer:   trace,
 		Log:      m.log,
 	})
 	return m

@@ -26,7 +26,10 @@ type Command struct {
 	Prompt string                 // "": none; ">" or a word: Data is sent only after it was seen
 	Data   []byte                 // raw, exactly as it is; no CR is added
 
-	DataPhase time.Duration // how long the module may stay deaf if the data phase goes wrong; 0: DefaultDataPhase
+	// DataPhase is how long the module may stay deaf if the data phase goes wrong;
+	// 0: DefaultDataPhase behind a Prompt, and none without. Set without one, it
+	// stands for a data phase that the command may have opened unasked.
+	DataPhase time.Duration
 	Timeout   time.Duration // to the final result; 0: DefaultTimeout
 }
 

@@ -52,6 +52,9 @@ func (e *Engine) Do(ctx context.Context, c Command) (Reply, error) {
 	took := time.Since(start)
 	result := outcome(err)
 	e.o.Recorder.Command(label(verb), result, took)
+	if !answered(err) {
+		e.o.Tracer.Unanswered(c.Line, result)
+	}
 	e.o.Log.Debug("command", zap.String("verb", verb), zap.String("result", result), zap.Duration("took", took))
 	if err != nil {
 		var refused *Error
@@ -102,6 +105,7 @@ func (e *Engine) exchange(ctx context.Context, r *running) error {
 			if !e.startData(r) {
 				return r.err // asked and refused in one breath: the data would be commands
 			}
+			e.o.Tracer.Data(len(r.command.Data))
 			if err := e.write(r.command.Data); err != nil {
 				return e.giveUp(r, err)
 			}
@@ -127,6 +131,7 @@ func (e *Engine) exchange(ctx context.Context, r *running) error {
 // send writes the command. It is armed between its body and its CR: the module
 // cannot answer before the CR, so whatever was read until then is not an answer.
 func (e *Engine) send(r *running) error {
+	e.o.Tracer.Command(r.command.Line)
 	if err := e.write([]byte(r.command.Line)); err != nil {
 		return err
 	}
@@ -186,6 +191,8 @@ func (e *Engine) giveUp(r *running, err error) error {
 	e.poisonLocked(err)
 	if r.command.Prompt != "" {
 		e.late = r.command
+	}
+	if r.command.Prompt != "" || r.command.DataPhase > 0 {
 		e.deafLocked(r.command.dataPhase())
 	}
 	r.end(err)
@@ -268,7 +275,7 @@ func (e *Engine) finish(r *running, line []byte) bool {
 		r.end(nil)
 	default:
 		e.running = nil
-		r.end(&Error{Code: code, Err: ErrRefused})
+		r.end(&Error{Code: code, Final: string(line), Err: ErrRefused})
 	}
 	return true
 }
@@ -302,6 +309,9 @@ func (e *Engine) latePrompt(t Token) bool {
 	e.late = nil
 	return true
 }
+
+// answered says whether a command got its final result, good or bad.
+func answered(err error) bool { return err == nil || errors.Is(err, ErrRefused) }
 
 // outcome is the metric label of what became of a command.
 func outcome(err error) string {

@@ -23,6 +23,18 @@ type Recorder interface {
 	Resync(result string)
 }
 
+// Tracer is shown all that goes over the line, in order and as it is, secrets
+// included: what it keeps of that is its own to redact. Token is called by the
+// goroutine of Run, the others by that of Do and Resync, so two at a time. None
+// may wait, call the engine or keep what it was shown.
+type Tracer interface {
+	Command(line string)            // is about to be written, without its CR
+	Data(n int)                     // so many bytes of payload are about to be written, behind a prompt
+	Token(t Token)                  // was read
+	Unanswered(line, result string) // a command got no answer; result as in Recorder.Command
+	Resync(result string)           // ended; result as in Recorder.Resync
+}
+
 // Options is what an engine is told about the dialect.
 type Options struct {
 	MaxLine int      // bytes; 0: MaxLine
@@ -41,6 +53,7 @@ type Options struct {
 	Loose [][]byte
 
 	Recorder Recorder
+	Tracer   Tracer
 	Log      *zap.Logger
 }
 
@@ -86,6 +99,9 @@ func New(port io.ReadWriter, o Options) *Engine {
 	}
 	if o.Recorder == nil {
 		o.Recorder = nobody{}
+	}
+	if o.Tracer == nil {
+		o.Tracer = notTraced{}
 	}
 	e := &Engine{port: port, o: o, dead: make(chan struct{}), begun: time.Now(), pulse: make(chan struct{}, 1)}
 	e.urcs = urcLog{changed: make(chan struct{}, 1), gone: e.dead}
@@ -216,6 +232,7 @@ func (e *Engine) loose(partial []byte) bool {
 
 // token gives a token to the running command, or to the URC hook.
 func (e *Engine) token(t Token) {
+	e.o.Tracer.Token(t)
 	if t.Kind == Line && e.o.Reboot != nil && e.o.Reboot(t.Bytes) {
 		e.fail(ErrRebooted)
 	} else if e.answer(t) {
@@ -326,9 +343,17 @@ func (e *Engine) LostBlocks() uint64 { return e.lost.Load() }
 // SetBaud tells the speed of the line, in bit/s, for the deadline of blocks.
 func (e *Engine) SetBaud(baud int) { e.baud.Store(int64(baud)) }
 
-// nobody measures nothing.
+// nobody measures nothing and keeps nothing.
 type nobody struct{}
 
 func (nobody) Command(string, string, time.Duration) {}
 func (nobody) Bytes(string, int)                     {}
 func (nobody) Resync(string)                         {}
+func (nobody) Data(int)                              {}
+func (nobody) Token(Token)                           {}
+func (nobody) Unanswered(string, string)             {}
+
+// notTraced is nobody as a Tracer: both have a Command.
+type notTraced struct{ nobody }
+
+func (notTraced) Command(string) {}

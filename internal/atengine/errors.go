@@ -32,9 +32,10 @@ const PlainError = -1
 // Error is what became of a command that did not end with success. It names
 // the verb and never the arguments, which may be secret.
 type Error struct {
-	Verb string // for instance AT+MCONNECT
-	Code int    // the number of +CME ERROR or +CMS ERROR; PlainError for ERROR; 0 when Err says it all
-	Err  error  // ErrRefused, or what kept the answer away
+	Verb  string // for instance AT+MCONNECT
+	Code  int    // the number of +CME ERROR or +CMS ERROR; PlainError for ERROR; 0 when Err says it all
+	Final string // the line that refused, for who asked; not in the error's text
+	Err   error  // ErrRefused, or what kept the answer away
 }
 
 func (e *Error) Error() string {

@@ -31,6 +31,7 @@ func (e *Engine) Resync(ctx context.Context) error {
 		result = "failed"
 	}
 	e.o.Recorder.Resync(result)
+	e.o.Tracer.Resync(result)
 	e.o.Log.Debug("resync", zap.String("result", result), zap.Error(err))
 	return err
 }

@@ -55,7 +55,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 				w.until("recovering", "")
 			}
 			w.until("online", "")
-			for _, path := range []string{"/v1/status", "/healthz", "/metrics", "/v1/messages/none", "/v1/publish"} {
+			for _, path := range []string{"/v1/status", "/v1/trace", "/healthz", "/metrics", "/v1/messages/none", "/v1/publish"} {
 				resp, err := api.Get("http://airbridged" + path)
 				if err != nil {
 					t.Fatal(err)

@@ -9,6 +9,7 @@
 //	GET    /v1/subscribe?topic=F   a stream of downlink messages
 //	GET    /v1/status              the daemon's status
 //	GET    /v1/events              a stream of state changes and warnings
+//	GET    /v1/trace               the last AT traffic, redacted; follow
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //
@@ -48,6 +49,18 @@
 // an id that is not known as "unknown-message" (404). A filter must be given:
 // everything is topic=%23. What was dropped has the state "dropped" and is
 // counted under the reason "removed".
+//
+// # The trace
+//
+// GET /v1/trace is the flight recorder as NDJSON, oldest first; with follow=1 it
+// goes on as a stream:
+//
+//	{"type":"traffic","seq":7,"at":"2026-11-22T08:00:00.1Z","elapsed_seconds":12.3,"dir":"tx","text":"AT+MPUB=[38 bytes],1,0,[12 bytes]","bytes":66}
+//
+// dir is tx (to the module), rx (from it) or note (a change of state and the
+// like). elapsed_seconds counts from the daemon's start and does not follow the
+// wall clock. A gap stands where a stream's reader was so slow that traffic was
+// overwritten.
 //
 // # Streams
 //

@@ -28,6 +28,7 @@ func (s *serving) routes() *http.ServeMux {
 		"GET /v1/subscribe":      s.subscribe,
 		"GET /v1/status":         s.status,
 		"GET /v1/events":         s.events,
+		"GET /v1/trace":          s.trace,
 		"GET /healthz":           s.healthz,
 		"GET /metrics":           s.metrics,
 	} {
@@ -42,7 +43,7 @@ func (s *serving) routes() *http.ServeMux {
 
 // existing is the hint of a 404.
 const existing = "there are POST /v1/publish, GET /v1/messages/{id}, GET and DELETE /v1/outbox, DELETE /v1/outbox/{id}, " +
-	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /healthz and GET /metrics"
+	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /v1/trace, GET /healthz and GET /metrics"
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {

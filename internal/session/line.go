@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"io"
+	"strconv"
 
 	"go.uber.org/zap"
 
@@ -38,6 +39,7 @@ func (s *Session) openLine(ctx context.Context, baud int) error {
 		Timeouts:   s.Cloud.Timeouts,
 		MaxPayload: s.Modem.MaxPayload,
 		Downlink:   s.downlink,
+		Trace:      s.traffic,
 		Recorder:   s.Recorder,
 		Log:        s.Log.Named("modem"),
 	})
@@ -48,6 +50,7 @@ func (s *Session) openLine(ctx context.Context, baud int) error {
 		l.err = modem.Run(runCtx)
 	}()
 	s.line = l
+	s.Flight.Note("port open at " + strconv.Itoa(baud) + " bit/s")
 	return nil
 }
 
@@ -64,4 +67,5 @@ func (s *Session) dropLine() {
 		s.Log.Debug("closing the port", zap.Error(err))
 	}
 	<-l.dead
+	s.Flight.Note("port closed")
 }

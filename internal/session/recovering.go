@@ -82,6 +82,7 @@ func (s *Session) history(c Cause) History {
 // climbRung tears down what the rung stands for. A module that does not answer
 // the tear-down is resynced, and failing that it is probed from the start.
 func (s *Session) climbRung(ctx context.Context, d Decision, f *Failure) (State, error) {
+	s.dump(d.Rung, f.Cause)
 	s.health.expect(s.Cloud.Timeouts.Bearer)
 	err := s.do(ctx, d.Rung)
 	result := "ok"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,7 +108,8 @@ type Options struct {
 	Hub       *bus.Hub
 	Board     *bus.Board
 	Carrier   *Carrier
-	StateDir  string // for what has to outlive the process and is no secret
+	Flight    *bus.Flight // takes the AT traffic, redacted; nil: a recorder that nobody reads
+	StateDir  string      // for what has to outlive the process and is no secret
 	Recorder  Recorder
 	Log       *zap.Logger
 	Seed      uint64 // of the jitter; 0 draws one
@@ -144,6 +146,7 @@ type Session struct {
 	refusedID string // the message that the module refused last, and how often
 	refused   int
 	deafUntil time.Time // nothing may be written before: see deaf.go
+	dumps     dumps
 	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	// Shared with the modem's reader and with whoever asks for health.
@@ -160,6 +163,9 @@ func New(o Options) *Session {
 	if o.Random == nil {
 		o.Random = provision.Random
 	}
+	if o.Flight == nil {
+		o.Flight = bus.NewFlight()
+	}
 	seed := o.Seed
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -172,6 +178,7 @@ func New(o Options) *Session {
 		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
+		dumps:   dumps{dir: filepath.Join(o.StateDir, dumpDir)},
 
 		deafUntil: readDeaf(o.StateDir, time.Now()),
 	}
@@ -250,6 +257,7 @@ func (s *Session) enter(from, to State, f *Failure, pause time.Duration) {
 		cause, hint = f.Cause, f.hint()
 	}
 	now := time.Now()
+	s.noteState(from, to, cause)
 	s.Recorder.State(string(to))
 	s.Recorder.Transition(string(from), string(to), string(cause))
 	s.Board.Update(func(st *bus.Status) {

@@ -40,6 +40,7 @@ type world struct {
 	queue   *outbox.Queue
 	hub     *bus.Hub
 	board   *bus.Board
+	flight  *bus.Flight
 	store   *provision.Store
 	dir     string
 	log     *logBuffer
@@ -82,7 +83,7 @@ func newWorld(t testing.TB, s setup) *world {
 		t.Fatal(err)
 	}
 	w.queue = outbox.New(outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000})
-	w.hub, w.board = bus.NewHub(), bus.NewBoard()
+	w.hub, w.board, w.flight = bus.NewHub(), bus.NewBoard(), bus.NewFlight()
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), w.log, zap.DebugLevel)
 	log := zap.New(core)
 	defaults := config.Default()
@@ -96,7 +97,7 @@ func newWorld(t testing.TB, s setup) *world {
 		Modem:    session.Modem{Baud: 115200, APN: "CMIOT"},
 		Recovery: session.Recovery(defaults.Recovery),
 		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
-		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board,
+		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board, Flight: w.flight,
 		Expand: config.Expand, StateDir: filepath.Join(w.dir, "state"),
 		Carrier:  session.NewCarrier(filepath.Join(w.dir, "state"), 0, log),
 		Recorder: w.meter, Log: log, Seed: 1,
@@ -126,6 +127,7 @@ func (w *world) end() {
 	if w.stop != nil {
 		w.halt()
 	}
+	w.noSecrets()
 	w.stopModule()
 	if err := <-w.moduleDone; err != nil && w.Context().Err() == nil {
 		w.Errorf("module: %v", err)
