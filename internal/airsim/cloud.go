@@ -60,6 +60,9 @@ type CloudOptions struct {
 	StrictRegistration bool
 	// Seed decides all that is random.
 	Seed uint64
+	// Observe, if not nil, is told at once what the cloud does. The locks of the
+	// cloud and of a module are held: it must neither wait nor call them.
+	Observe func(Happening)
 }
 
 // GuideOptions is the account of the vendor quick guide, any device admitted,
@@ -252,6 +255,7 @@ func (c *Cloud) keep(r Received) {
 		c.messages = slices.Clone(c.messages[n:])
 	}
 	c.messages = append(c.messages, r)
+	c.happened(Happening{Kind: CloudReceived, Message: r})
 	for w := range c.watchers {
 		select {
 		case w.c <- r:

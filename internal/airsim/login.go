@@ -42,10 +42,12 @@ func (c *Cloud) login(l *link, in login) (accepted bool) {
 	}
 	if rc != rcAccepted {
 		c.counters.Refused++
+		c.happened(Happening{Kind: CloudRefused})
 		c.release(l)
 		return false
 	}
 	c.counters.Connects++
+	c.happened(Happening{Kind: CloudConnected})
 	if old := c.live(d); old != nil {
 		c.kick(old)
 	}

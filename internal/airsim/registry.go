@@ -145,6 +145,7 @@ func (c *Cloud) tryRegister(form url.Values) answer {
 		return refusedWith(6289)
 	}
 	d.given = true
+	c.happened(Happening{Kind: CloudRegistered, Secret: d.secret})
 	return answer{Code: 200, Data: struct {
 		DeviceName   string `json:"deviceName"`
 		DeviceSecret string `json:"deviceSecret"`
@@ -188,6 +189,7 @@ func (c *Cloud) tryAuthenticate(form url.Values) answer {
 		return refusedWith(401)
 	}
 	id, t := c.issue(d, client)
+	c.happened(Happening{Kind: CloudIssued, Secret: t.secret})
 	data := struct {
 		IotID     string `json:"iotId"`
 		IotToken  string `json:"iotToken"`
