@@ -68,9 +68,13 @@ type Options struct {
 	// Trace is given all traffic, redacted; bytes is its size on the line. It is
 	// called by the reader's goroutine and by the caller of the Modem, must not wait
 	// and must not keep text. nil: nobody wants it.
-	Trace    func(dir TraceDir, text []byte, bytes int)
-	Recorder Recorder // may be nil
-	Log      *zap.Logger
+	Trace func(dir TraceDir, text []byte, bytes int)
+	// DataPhase, if not nil, is called before every publish that is sent in a data
+	// phase: from then on until it has ended the module may take for payload
+	// whatever is written, by another process too.
+	DataPhase func()
+	Recorder  Recorder // may be nil
+	Log       *zap.Logger
 }
 
 // loose are the lines that some firmware prints without a line end (EC618 before

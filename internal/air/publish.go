@@ -27,6 +27,9 @@ func (m *Modem) Publish(ctx context.Context, topic string, qos byte, payload []b
 	if err != nil {
 		return Receipt{}, err
 	}
+	if c.Prompt != "" && m.o.DataPhase != nil {
+		m.o.DataPhase()
+	}
 	r := Receipt{WireBytes: len(c.Line) + len("\r") + len(c.Data)}
 	reply, err := m.eng.Do(ctx, c)
 	r.WrittenAt = reply.WrittenAt

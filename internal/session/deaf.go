@@ -16,29 +16,53 @@ import (
 // payload: an AT of the next attempt would be published to the cloud. The engine
 // waits that out before it resyncs. This file carries the wait over to the next
 // engine, when the port is opened anew, and to the next process, by a file in
-// the state directory.
+// the state directory. A process that is killed in a data phase has no moment to
+// write it, so it is written before the phase begins.
 
 // deafFile is that file. unheard is added because nobody listens meanwhile: a
 // prompt that comes late begins the module's data phase only then. deafMost bounds
-// what is believed of the file, whatever the clock did.
+// what is believed of the file, whatever the clock did. deafAhead is how far ahead
+// a data phase is booked, so that a program that sends one after the other costs
+// one small write in 20 s, and none that has to reach the storage.
 const (
-	deafFile = "line.json"
-	unheard  = atengine.DefaultDataPhase
-	deafMost = atengine.DefaultDataPhase + unheard
+	deafFile  = "line.json"
+	unheard   = atengine.DefaultDataPhase
+	deafMost  = atengine.DefaultDataPhase + unheard
+	deafAhead = deafMost + 20*time.Second
 )
 
 type deafRecord struct {
 	Until time.Time `json:"deaf_until"`
 }
 
-// stayDeaf records that nothing may be written for d, and then some, now that the
-// port is closed.
-func (s *Session) stayDeaf(d time.Duration) {
-	if d <= 0 {
-		return
+// bookDataPhase records, before a data phase begins, that one may be open should
+// this process not live to see its end. A request to the cloud is not booked: what
+// is written into its data is never sent.
+func (s *Session) bookDataPhase() {
+	if now := time.Now(); s.deafTold.Before(now.Add(deafMost)) {
+		s.tellDeaf(now.Add(deafAhead))
 	}
-	s.deafUntil = time.Now().Add(d + unheard)
-	if err := writeFile(filepath.Join(s.StateDir, deafFile), deafRecord{s.deafUntil.Round(0)}); err != nil {
+}
+
+// stayDeaf records that nothing may be written for d, and then some, now that the
+// port is closed; or, for d = 0, that the module listens.
+func (s *Session) stayDeaf(d time.Duration) {
+	now := time.Now()
+	switch {
+	case d > 0:
+		s.deafUntil = now.Add(d + unheard)
+		s.tellDeaf(s.deafUntil)
+	case !s.deafTold.IsZero() && now.After(s.deafUntil):
+		s.deafTold = time.Time{}
+		if err := os.Remove(filepath.Join(s.StateDir, deafFile)); err != nil {
+			s.Log.Debug("the record of a data phase could not be removed", zap.Error(err))
+		}
+	}
+}
+
+func (s *Session) tellDeaf(until time.Time) {
+	s.deafTold = until
+	if err := writeFile(filepath.Join(s.StateDir, deafFile), deafRecord{until.Round(0)}); err != nil {
 		s.Log.Warn("an open data phase could not be recorded; a restart within 40 s may publish a stray AT", zap.Error(err))
 	}
 }

@@ -40,6 +40,7 @@ func (s *Session) openLine(ctx context.Context, baud int) error {
 		MaxPayload: s.Modem.MaxPayload,
 		Downlink:   s.downlink,
 		Trace:      s.traffic,
+		DataPhase:  s.bookDataPhase,
 		Recorder:   s.Recorder,
 		Log:        s.Log.Named("modem"),
 	})

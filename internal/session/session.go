@@ -147,6 +147,7 @@ type Session struct {
 	refused   int
 	deafUntil time.Time // nothing may be written before: see deaf.go
 	dumps     dumps
+	deafTold  time.Time // up to when the file says so, for a process that follows
 	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	// Shared with the modem's reader and with whoever asks for health.

@@ -1,0 +1,55 @@
+package session_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"airbridged/internal/session"
+)
+
+// A daemon was killed between the command and the payload of an MPUBEX: the module
+// took the ATs of the next process for the payload, and the cloud got a message
+// "AT\rAT\rAT". The next process waits until no data phase can be open any more;
+// one that was stopped in good order leaves nothing to wait for.
+func TestKilledInADataPhase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(2*time.Minute, session.Online, "")
+		w.publish(update, 1, `back\slash`) // only a data phase carries it
+		record := filepath.Join(w.dir, "state", "line.json")
+		left, err := os.ReadFile(record)
+		if err != nil {
+			t.Fatalf("a data phase is not booked: %v", err)
+		}
+		w.halt()
+		if _, err := os.Stat(record); !os.IsNotExist(err) {
+			t.Errorf("a stop in good order leaves %s: %v", record, err)
+		}
+		if d := w.firstWord(); d > 5*time.Second {
+			t.Errorf("after a stop in good order the module hears nothing for %v", d)
+		}
+		w.halt()
+		if err := os.WriteFile(record, left, 0o600); err != nil { // as a kill would have left it
+			t.Fatal(err)
+		}
+		if d := w.firstWord(); d < 20*time.Second || d > time.Minute {
+			t.Errorf("after a kill the module hears the first command after %v", d)
+		}
+	})
+}
+
+// firstWord starts the session and returns how long the module hears nothing.
+func (w *world) firstWord() time.Duration {
+	w.Helper()
+	begun, before := time.Now(), len(w.commands())
+	w.begin()
+	for time.Since(begun) < 2*time.Minute && len(w.commands()) == before {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
