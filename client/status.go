@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -73,4 +74,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 	return s, err
+}
+
+// StatusJSON asks for the status as the daemon writes it: one JSON object, in
+// which a newer daemon may say more than [Status] knows.
+func (c *Client) StatusJSON(ctx context.Context) (json.RawMessage, error) {
+	var raw json.RawMessage
+	err := c.do(ctx, http.MethodGet, "/v1/status", nil, &raw)
+	return raw, err
 }

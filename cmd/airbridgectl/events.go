@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -12,64 +14,132 @@ var eventsCommand = command{
 	name:    "events",
 	summary: "show state changes and warnings as they come",
 	help: `Prints the present state, and then every change of it and every warning, one a
-line.
+line, with local time. When the daemon stops, that is exit 69.
 
 flags:
-  -f   follow (always so)
+  -f         go on when the daemon stops or is restarted: wait until it is back,
+             and say both on stderr
+  -n COUNT   end after so many; -n 1 prints the present state and ends
 
 examples:
-  airbridgectl events
+  airbridgectl events -f
+  airbridgectl events -n 1
   airbridgectl events --json | jq -c 'select(.type == "warning")'
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
-		fs.Bool("f", true, "")
-		return showEvents
+		var follow bool
+		var most int
+		fs.BoolVar(&follow, "f", false, "")
+		fs.IntVar(&most, "n", 0, "")
+		return func(e *env, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usageError{"events takes no arguments"}
+			case most < 0:
+				return usageError{"-n takes a number from 1 on"}
+			}
+			return showEvents(e, follow, most)
+		}
 	},
 }
 
-func showEvents(e *env, args []string) error {
-	if len(args) > 0 {
-		return usageError{"events takes no arguments"}
-	}
+// showEvents prints until most events came; 0 is no end. With follow it outlives
+// the daemon; nobody there at the beginning is an error all the same.
+func showEvents(e *env, follow bool, most int) error {
+	p := &eventPrinter{env: e, most: most}
 	stream, err := e.client.Events(e.ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = stream.Close() }()
 	for {
-		event, err := stream.Next()
-		if err != nil {
+		err := p.print(stream)
+		_ = stream.Close()
+		if err == nil || !follow || e.ctx.Err() != nil || e.stdout.err != nil {
 			return err
 		}
-		if e.json {
-			_, err = fmt.Fprintf(e.stdout, "%s\n", stream.Line())
-		} else {
-			_, err = fmt.Fprintln(e.stdout, eventText(event))
-		}
-		if err != nil {
+		e.note("%v; waiting for it to come back", wentAway(err))
+		if stream, err = awaitEvents(e); err != nil {
 			return err
+		}
+		e.note("airbridged is back")
+	}
+}
+
+// wentAway says why a stream ended, in words that fit behind each other.
+func wentAway(err error) string {
+	if errors.Is(err, client.ErrStopped) || errors.Is(err, client.ErrStalled) {
+		return err.Error()
+	}
+	return "airbridged went away"
+}
+
+// awaitEvents tries until somebody answers again. It is not there, or not yet
+// for this user, while it starts.
+func awaitEvents(e *env) (*client.Stream[client.Event], error) {
+	for {
+		select {
+		case <-time.After(sampleTime):
+		case <-e.ctx.Done():
+			return nil, context.Cause(e.ctx)
+		}
+		if stream, err := e.client.Events(e.ctx); err == nil {
+			return stream, nil
 		}
 	}
 }
 
+// eventPrinter prints the events of one stream after the other.
+type eventPrinter struct {
+	*env
+	most, seen int
+	last       client.Event
+}
+
+// print prints a stream to its end, which is an error, or until most events came.
+func (p *eventPrinter) print(stream *client.Stream[client.Event]) error {
+	for first := true; p.most == 0 || p.seen < p.most; first = false {
+		event, err := stream.Next()
+		if err != nil {
+			return err
+		}
+		// A stream begins with the present state. After a break of the connection
+		// alone, that was printed.
+		if first && event == p.last {
+			continue
+		}
+		p.last = event
+		p.seen++
+		if p.json {
+			_, err = fmt.Fprintf(p.stdout, "%s\n", stream.Line())
+		} else {
+			_, err = fmt.Fprintln(p.stdout, p.eventText(event))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // eventText is one line for a person.
-func eventText(v client.Event) string {
-	at := v.At.Local().Format(time.RFC3339)
+func (e *env) eventText(v client.Event) string {
+	at := v.At.Local().Format(time.DateTime) + " "
 	if v.Type == "warning" {
-		return fmt.Sprintf("%s warning %s: %s", at, orUnknown(v.Code), printable(v.Detail))
+		return at + e.styled(minor, "warning "+orUnknown(v.Code)) + ": " + printable(v.Detail)
 	}
-	s := at + " " + orUnknown(v.To)
+	s := at
 	if v.From != "" {
-		s = at + " " + printable(v.From) + " -> " + orUnknown(v.To)
+		s += printable(v.From) + " -> "
 	}
+	s += e.styled(stateStyle(v.To), orUnknown(v.To))
 	if v.Cause != "" {
 		s += ", cause " + printable(v.Cause)
 	}
 	if v.Attempt > 0 {
-		s += fmt.Sprintf(", attempt %d", v.Attempt)
+		s += ", " + count(v.Attempt, "failure") + " in a row"
 	}
 	if v.WaitSeconds > 0 {
-		s += fmt.Sprintf(", next try in %s", span(time.Duration(v.WaitSeconds*float64(time.Second))))
+		s += ", next try in " + span(time.Duration(v.WaitSeconds*float64(time.Second)))
 	}
 	return s
 }

@@ -50,7 +50,7 @@ func commandNames() string {
 	return strings.Join(names, ", ")
 }
 
-const programHelp = `usage: airbridgectl [--socket PATH] [--json] COMMAND [ARGUMENTS]
+const programHelp = `usage: airbridgectl [--socket PATH] [--json] [--color WHEN] COMMAND [ARGUMENTS]
 
 The command line of airbridged. Data goes to stdout, messages to stderr.
 
@@ -60,12 +60,15 @@ flags of every command, before or after its name:
   --socket PATH   the daemon's socket (default $AIRBRIDGE_SOCKET,
                   then /run/airbridged/airbridged.sock)
   --json          one JSON object per line
+  --color WHEN    auto (on a terminal, unless $NO_COLOR is set), always, never
   --help          help of the program or of a command
 
 examples:
   airbridgectl status
   airbridgectl pub /a1b2c3/gw-1/update '{"temperature":21.5}'
   airbridgectl sub /a1b2c3/gw-1/get
+
+airbridgectl help COMMAND explains a command.
 
 exit status: 0 done, 1 refused, 64 wrong usage, 69 daemon not reachable,
 75 try again later, 77 not permitted, 130 interrupted
@@ -83,7 +86,7 @@ func help(e *env, args []string) error {
 	}
 	c, ok := find(commands, args[0])
 	if !ok {
-		return usageError{fmt.Sprintf("there is no command %q; there are %s", args[0], commandNames())}
+		return noCommand(args[0])
 	}
 	if len(args) > 1 {
 		if sub, ok := find(c.subs, c.name+" "+args[1]); ok {

@@ -13,11 +13,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"airbridged/client"
 	"airbridged/internal/outbox"
+	"airbridged/internal/typo"
 )
 
 // Exit statuses; those from 64 on are sysexits.h's.
@@ -47,13 +49,15 @@ func (t told) Unwrap() error { return t.error }
 
 // env is what a command works with.
 type env struct {
-	ctx    context.Context
-	stdin  io.Reader
-	stdout *output
-	stderr io.Writer
-	socket string
-	json   bool
-	client *client.Client
+	ctx     context.Context
+	stdin   io.Reader
+	stdout  *output
+	stderr  io.Writer
+	socket  string
+	json    bool
+	color   colorWhen
+	colored bool // what color comes to
+	client  *client.Client
 }
 
 // note tells a person something that is no data.
@@ -86,7 +90,7 @@ func (o *output) Write(p []byte) (int, error) {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	e := &env{ctx: ctx, stdin: stdin, stdout: &output{w: stdout}, stderr: stderr}
+	e := &env{ctx: ctx, stdin: stdin, stdout: &output{w: stdout}, stderr: stderr, color: "auto"}
 	err := dispatch(e, args)
 	if err == nil && e.stdout.err != nil {
 		err = fmt.Errorf("standard output: %w", e.stdout.err)
@@ -105,7 +109,7 @@ func dispatch(e *env, args []string) error {
 	global.BoolVar(&showHelp, "h", false, "")
 	global.BoolVar(&showVersion, "version", false, "")
 	if err := global.Parse(args); err != nil {
-		return usageError{err.Error() + "; flags of a command come after its name"}
+		return usageError{meant(global, err) + "; flags of a command come after its name"}
 	}
 	rest := global.Args()
 	switch {
@@ -122,7 +126,44 @@ func dispatch(e *env, args []string) error {
 	if c, ok := find(commands, rest[0]); ok {
 		return c.start(e, rest[1:])
 	}
-	return usageError{fmt.Sprintf("there is no command %q; there are %s and help", rest[0], commandNames())}
+	return noCommand(rest[0])
+}
+
+// noCommand is a command that does not exist, with the one that was meant if
+// that can be told.
+func noCommand(name string) error {
+	names := []string{"help"}
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	if near := typo.Nearest(name, names); near != "" {
+		return usageError{fmt.Sprintf("there is no command %q; did you mean %s?", name, near)}
+	}
+	return usageError{fmt.Sprintf("there is no command %q; there are %s and help", name, commandNames())}
+}
+
+// meant is an error of parsing flags, with the flag that was meant if that can
+// be told.
+func meant(fs *flag.FlagSet, err error) string {
+	_, name, unknown := strings.Cut(err.Error(), "not defined: -")
+	if !unknown {
+		return err.Error()
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	near := typo.Nearest(strings.TrimLeft(name, "-"), names)
+	if near == "" {
+		return err.Error()
+	}
+	return err.Error() + "; did you mean " + dashed(near) + "?"
+}
+
+// dashed is a flag as it is written in the help.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // start parses a command's own flags and runs it.
@@ -140,8 +181,9 @@ func (c command) start(e *env, args []string) error {
 		return help(e, strings.Fields(c.name))
 	}
 	if err != nil {
-		return usageError{fmt.Sprintf("%s: %v; see airbridgectl %s --help; -- goes before an argument that begins with -", c.name, err, c.name)}
+		return usageError{fmt.Sprintf("%s: %s; see airbridgectl %s --help; -- goes before an argument that begins with -", c.name, meant(fs, err), c.name)}
 	}
+	e.colored = e.color.on(e.stdout)
 	e.client = client.New(e.socket)
 	defer e.client.Close()
 	return work(e, positional)
@@ -158,12 +200,15 @@ func (c command) sub(fs *flag.FlagSet, args []string) (sub command, rest []strin
 		return command{}, nil, nil
 	}
 	fs.Visit(func(f *flag.Flag) {
-		if f.Name != "socket" && f.Name != "json" {
+		if !slices.Contains(everywhere, f.Name) {
 			err = usageError{fmt.Sprintf("-%s is no flag of %s; see airbridgectl %s --help", f.Name, sub.name, sub.name)}
 		}
 	})
 	return sub, fs.Args()[1:], err
 }
+
+// everywhere are the flags of every command.
+var everywhere = []string{"socket", "json", "color"}
 
 // flags returns a set with the flags that stand before a command and after it.
 func flags(name string, e *env) *flag.FlagSet {
@@ -172,6 +217,7 @@ func flags(name string, e *env) *flag.FlagSet {
 	fs.Usage = func() {}
 	fs.StringVar(&e.socket, "socket", e.socket, "")
 	fs.BoolVar(&e.json, "json", e.json, "")
+	fs.Var(&e.color, "color", "")
 	return fs
 }
 

@@ -121,7 +121,7 @@ const outboxRow = "%-24s %7s %6s %-8s %8s %-8s %s\n"
 
 func writeRow(out io.Writer, m client.OutboxMessage, now time.Time) {
 	age := max(now.Sub(m.AcceptedAt), 0) // a clock that was set says less than nothing
-	fmt.Fprintf(out, outboxRow, printable(m.ID), span(age), fmt.Sprint(m.Bytes), orUnknown(string(m.Priority)),
+	fmt.Fprintf(out, outboxRow, printable(m.ID), brief(age), fmt.Sprint(m.Bytes), orUnknown(string(m.Priority)),
 		fmt.Sprint(m.Attempts), orUnknown(string(m.State)), printable(m.Topic))
 }
 
@@ -135,14 +135,6 @@ func writeNDJSON(out *bufio.Writer, messages []client.OutboxMessage) error {
 		}
 	}
 	return out.Flush()
-}
-
-// count is a number and what it is of, as in "1 message".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 var outboxDropCommand = command{
@@ -201,7 +193,10 @@ func dropTopic(e *env, filter string) error {
 func dropIDs(e *env, ids []string) error {
 	n := 0
 	var refused error
-	for _, id := range ids {
+	progress := e.ongoing()
+	defer progress.done()
+	for i, id := range ids {
+		progress.tell("%d of %d", i, len(ids))
 		err := dropID(e, id)
 		if err == nil {
 			n++
@@ -213,11 +208,13 @@ func dropIDs(e *env, ids []string) error {
 			}
 			return err
 		}
+		progress.done()
 		report(e, err)
 		if refused == nil {
 			refused = told{err}
 		}
 	}
+	progress.done()
 	if err := printDropped(e, n); err != nil {
 		return err
 	}
@@ -260,7 +257,7 @@ examples:
 			case len(args) > 1:
 				return usageError{"outbox export takes one file"}
 			case len(args) == 0 || args[0] == "-":
-				_, err := exportTo(e, e.stdout)
+				_, err := exportTo(e, e.stdout, &ongoing{})
 				return err
 			}
 			return exportFile(e, args[0])
@@ -277,7 +274,9 @@ func exportFile(e *env, name string) error {
 	if err != nil {
 		return err
 	}
-	n, err := exportTo(e, file)
+	progress := e.ongoing()
+	n, err := exportTo(e, file, progress)
+	progress.done()
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("%s is not complete: %w", name, err)
 	}
@@ -285,10 +284,11 @@ func exportFile(e *env, name string) error {
 	return nil
 }
 
-func exportTo(e *env, w io.Writer) (n int, err error) {
+func exportTo(e *env, w io.Writer, progress *ongoing) (n int, err error) {
 	out := bufio.NewWriter(w)
 	err = eachPage(e, 0, func(page client.OutboxPage) error {
 		n += len(page.Messages)
+		progress.tell("%d of %s", n, count(page.Total, "message"))
 		return writeNDJSON(out, page.Messages)
 	})
 	return n, err

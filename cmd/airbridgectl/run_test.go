@@ -45,7 +45,17 @@ func TestUsageErrors(t *testing.T) {
 	t.Setenv(client.SocketVariable, "/nonexistent/socket")
 	for _, c := range []struct{ args, says string }{
 		{"", "no command"},
-		{"frobnicate", `no command "frobnicate"; there are status, pub, sub, events, outbox, trace, version and help`},
+		{"frobnicate", `no command "frobnicate"; there are ` + commandNames() + " and help"},
+		{"stauts", `no command "stauts"; did you mean status?`},
+		{"help evnets", `did you mean events?`},
+		{"hlep", `did you mean help?`},
+		{"status --wacth", "-wacth; did you mean --watch?"},
+		{"status --check --watch", "does not go with it"},
+		{"--jsno status", "did you mean --json?"},
+		{"status --colour always", "did you mean --color?"},
+		{"pub --pritority high /a x", "did you mean --priority?"},
+		{"status --color sometimes", "auto, always or never"},
+		{"events -n -1", "from 1 on"},
 		{"--frob status", "not defined"},
 		{"status now", "takes no arguments"},
 		{"status --frob", "airbridgectl status --help"},
@@ -321,7 +331,7 @@ func TestSub(t *testing.T) {
 }
 
 func TestStreamEndsWithTheDaemon(t *testing.T) {
-	for _, args := range [][]string{{"sub", "/a"}, {"events", "-f"}} {
+	for _, args := range [][]string{{"sub", "/a"}, {"events"}} {
 		d := start(t, nil)
 		var errs bytes.Buffer
 		begun := &onWrite{do: func() { go d.Stop() }}
@@ -367,13 +377,13 @@ func TestEventText(t *testing.T) {
 	time.Local = time.UTC
 	defer func() { time.Local = local }()
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	for want, e := range map[string]client.Event{
-		`2026-11-22T08:00:00Z online`: {Type: "state", At: at, To: "online"},
-		`2026-11-22T08:00:00Z online -> recovering, cause closed, attempt 2, next try in 1m4s`: {Type: "state", At: at, From: "online", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 64},
-		`2026-11-22T08:00:00Z warning gap: 3 events were missed`:                               {Type: "warning", At: at, Code: "gap", Detail: "3 events were missed"},
-		`2026-11-22T08:00:00Z warning sim: "\x1b[2J"`:                                          {Type: "warning", At: at, Code: "sim", Detail: "\x1b[2J"},
+	for want, v := range map[string]client.Event{
+		`2026-11-22 08:00:00 online`: {Type: "state", At: at, To: "online"},
+		`2026-11-22 08:00:00 online -> recovering, cause closed, 2 failures in a row, next try in 1 min 4 s`: {Type: "state", At: at, From: "online", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 64},
+		`2026-11-22 08:00:00 warning gap: 3 events were missed`:                                              {Type: "warning", At: at, Code: "gap", Detail: "3 events were missed"},
+		`2026-11-22 08:00:00 warning sim: "\x1b[2J"`:                                                         {Type: "warning", At: at, Code: "sim", Detail: "\x1b[2J"},
 	} {
-		if got := eventText(e); got != want {
+		if got := (&env{}).eventText(v); got != want {
 			t.Errorf("\n got %s\nwant %s", got, want)
 		}
 	}

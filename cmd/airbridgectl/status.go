@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"strconv"
+	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"airbridged/client"
 )
@@ -18,158 +19,234 @@ const askTime = 10 * time.Second
 var statusCommand = command{
 	name:    "status",
 	summary: "how the daemon, the module and the queue are",
-	help: `Shows what the daemon is doing, why, and what to do about it. What is not known
-is shown as "unknown", with --json as null.
+	help: `Shows what the daemon is doing, since when, why, and what to do about it; then
+device, module, network, cloud and queue. What is not known is shown as
+"unknown", with --json as null. The exit status is 0 whenever the daemon
+answered, whatever it said, and 69 when it did not.
+
+flags:
+  --check   exit 1 unless the state is online, for scripts
+  --watch   keep showing it, until q or Ctrl-C: on a terminal one page that is
+            brought up to date as things change, through a restart of the
+            daemon too; else, and with --json, a line for each change
 
 examples:
   airbridgectl status
+  airbridgectl status --watch
+  airbridgectl status --check >/dev/null || echo "not online"
   airbridgectl status --json | jq -r .state
 `,
-	setup: func(*flag.FlagSet) func(*env, []string) error { return showStatus },
+	setup: func(fs *flag.FlagSet) func(*env, []string) error {
+		var check, watching bool
+		fs.BoolVar(&check, "check", false, "")
+		fs.BoolVar(&watching, "watch", false, "")
+		return func(e *env, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usageError{"status takes no arguments"}
+			case check && watching:
+				return usageError{"--check looks once, so --watch does not go with it"}
+			case watching:
+				return watchStatus(e)
+			}
+			return showStatus(e, check)
+		}
+	},
 }
 
-func showStatus(e *env, args []string) error {
-	if len(args) > 0 {
-		return usageError{"status takes no arguments"}
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, askTime)
-	defer cancel()
-	s, err := e.client.Status(ctx)
+// errNotOnline is how --check shows in the exit status. The page has told why.
+var errNotOnline = errors.New("not online")
+
+func showStatus(e *env, check bool) error {
+	raw, s, err := askStatus(e.ctx, e.client)
 	if err != nil {
 		return err
 	}
 	if e.json {
-		return e.printJSON(s)
+		_, err = fmt.Fprintf(e.stdout, "%s\n", raw)
+	} else {
+		_, err = io.WriteString(e.stdout, strings.Join(e.statusPage(s, time.Now(), e.width()), "\n")+"\n")
 	}
-	for _, row := range statusRows(s, time.Now()) {
-		if _, err := fmt.Fprintf(e.stdout, "%-10s %s\n", row[0], row[1]); err != nil {
-			return err
-		}
+	if err == nil && check && s.State != "online" {
+		err = told{errNotOnline}
 	}
-	return nil
+	return err
 }
 
-// statusRows are the lines of the status, most wanted first.
-func statusRows(s client.Status, now time.Time) [][2]string {
-	var rows [][2]string
-	add := func(name, format string, args ...any) {
-		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
+// askStatus asks once; raw is the daemon's own words, also those that this
+// program does not know.
+func askStatus(ctx context.Context, c *client.Client) (raw json.RawMessage, s client.Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	if raw, err = c.StatusJSON(ctx); err != nil {
+		return nil, s, err
 	}
-	add("state", "%s since %s", orUnknown(s.State), when(&s.Since, now))
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, s, fmt.Errorf("answer of airbridged: %w", err)
+	}
+	return raw, s, nil
+}
+
+// row is a line of the page: a name, and what there is to say, of which the
+// first part may stand out.
+type row struct {
+	name  string
+	style style
+	lead  string
+	rest  string
+}
+
+// nameWidth is the column of the values.
+const nameWidth = 11
+
+// statusPage is the whole page, in lines of at most width columns.
+func (e *env) statusPage(s client.Status, now time.Time, width int) []string {
+	var page []string
+	for _, r := range statusRows(s, now) {
+		page = append(page, e.lines(r, width)...)
+	}
+	return page
+}
+
+// lines lays out a row: long values go on below their beginning.
+func (e *env) lines(r row, width int) []string {
+	lines := wrap(r.lead+r.rest, width-nameWidth)
+	for i, line := range lines {
+		name := ""
+		if i == 0 {
+			name = r.name
+			if after, whole := strings.CutPrefix(line, r.lead); whole {
+				line = e.styled(r.style, r.lead) + after
+			}
+		}
+		lines[i] = fmt.Sprintf("%-*s%s", nameWidth, name, line)
+	}
+	return lines
+}
+
+// stateWords says what the daemon does in each state.
+var stateWords = map[string]string{
+	"probing":        "looking for the module on the serial port",
+	"attaching":      "bringing up SIM, network and data connection",
+	"registering":    "fetching this device's secret from the cloud, once in its life",
+	"authenticating": "logging in for a token",
+	"connecting":     "opening the connection to the cloud (MQTT)",
+	"online":         "messages go up and come down",
+	"recovering":     "something failed; a new try comes by itself",
+	"stopping":       "the daemon was asked to stop",
+}
+
+// statusRows are the rows of the page, most wanted first.
+func statusRows(s client.Status, now time.Time) []row {
+	state := row{name: "state", style: stateStyle(s.State), lead: orUnknown(s.State)}
+	if words := stateWords[s.State]; words != "" {
+		state.rest = ": " + words
+	}
+	rows := []row{state, {name: "since", rest: ago(&s.Since, now)}}
 	if s.Cause != "" {
-		add("cause", "%s", printable(s.Cause))
+		rows = append(rows, row{name: "why", style: bad, lead: printable(s.Cause)})
 	}
 	if s.Hint != "" {
-		add("hint", "%s", printable(s.Hint))
+		rows = append(rows, row{name: "what to do", rest: printable(s.Hint)})
 	}
-	if s.NextAttemptAt != nil {
-		add("next try", "number %d at %s", s.Attempt+1, when(s.NextAttemptAt, now))
+	if words := triesWords(s, now); words != "" {
+		rows = append(rows, row{name: "next try", rest: words})
 	}
-	add("device", "%s of product %s", text(s.Identity.DeviceName), orUnknown(s.Identity.ProductKey))
 	m := s.Modem
-	add("modem", "%s, firmware %s, IMEI %s", text(m.Model), text(m.Firmware), text(m.IMEI))
-	add("network", "%s, operator %s, SIM %s", registered(m.Registered), text(m.Operator), text(m.ICCID))
-	add("signal", "%s", signalWords(m.SignalDBm))
-	cloud := orUnknown(s.Cloud.Host) + ", auth " + orUnknown(s.Cloud.Auth)
-	if age := s.Cloud.TokenAgeSeconds; age != nil {
-		cloud += ", token " + span(time.Duration(*age)*time.Second) + " old"
+	signal, style := signalWords(m.SignalDBm)
+	return append(
+		rows,
+		row{name: "device", rest: text(s.Identity.DeviceName) + " of product " + orUnknown(s.Identity.ProductKey)},
+		row{name: "module", rest: fmt.Sprintf("%s, firmware %s, number (IMEI) %s", text(m.Model), text(m.Firmware), text(m.IMEI))},
+		row{name: "SIM card", rest: text(m.ICCID)},
+		networkRow(m),
+		row{name: "signal", style: style, lead: signal},
+		row{name: "cloud", rest: cloudWords(s.Cloud)},
+		row{name: "queue", rest: queueWords(s.Outbox, now)},
+		row{name: "in flight", rest: inFlightWords(s.Outbox.InFlight)},
+		row{name: "last ack", rest: lastAckWords(s.Counters.LastAckedAt, now)},
+		row{name: "so far", rest: counterWords(s.Counters)},
+		row{name: "daemon", rest: fmt.Sprintf("version %s, up %s", orUnknown(s.Version), span(time.Duration(s.UptimeSeconds)*time.Second))},
+	)
+}
+
+func triesWords(s client.Status, now time.Time) string {
+	failures := ""
+	if s.Attempt > 0 {
+		failures = count(s.Attempt, "failure") + " in a row"
 	}
-	add("cloud", "%s", cloud)
-	add("queue", "%s", queueWords(s.Outbox, now))
-	add("last ack", "%s", when(s.Counters.LastAckedAt, now))
-	add("so far", "%d acknowledged, %d sent with QoS 0, %d received, %d sessions, %d sent again",
-		s.Counters.Acked, s.Counters.Sent, s.Counters.Downlink, s.Counters.Connects, s.Counters.Unknown)
-	add("daemon", "version %s, up %s", orUnknown(s.Version), span(time.Duration(s.UptimeSeconds)*time.Second))
-	return rows
+	if s.NextAttemptAt == nil {
+		if failures != "" && s.State != "online" {
+			return "under way, after " + failures
+		}
+		return ""
+	}
+	words := "now"
+	if left := s.NextAttemptAt.Sub(now); left >= time.Second {
+		words = "in " + span(left) + ", at " + s.NextAttemptAt.Local().Format(time.TimeOnly)
+	}
+	if failures != "" {
+		words += ", after " + failures
+	}
+	return words
+}
+
+func networkRow(m client.Modem) row {
+	r := row{name: "network", rest: ", operator " + text(m.Operator)}
+	switch {
+	case m.Registered == nil:
+		r.lead = "not known whether registered"
+	case *m.Registered:
+		r.style, r.lead = good, "registered"
+	default:
+		r.style, r.lead = bad, "not registered"
+	}
+	return r
+}
+
+func cloudWords(c client.Cloud) string {
+	words := orUnknown(c.Host)
+	switch {
+	case c.Auth == "direct":
+		words += ", login by signature, without a token"
+	case c.TokenAgeSeconds != nil:
+		words += ", login token " + span(time.Duration(*c.TokenAgeSeconds)*time.Second) + " old"
+	default:
+		words += ", no login token yet"
+	}
+	return words
 }
 
 func queueWords(o client.Outbox, now time.Time) string {
 	if o.Messages == 0 {
 		return "empty"
 	}
-	words := fmt.Sprintf("%d messages, %d bytes, %d in flight", o.Messages, o.Bytes, o.InFlight)
+	words := fmt.Sprintf("%s (%s)", count(o.Messages, "message"), size(o.Bytes))
 	if o.OldestAt != nil {
-		words += ", oldest from " + when(o.OldestAt, now)
+		words += ", the oldest from " + ago(o.OldestAt, now)
 	}
 	return words
 }
 
-// signalWords says what a level means. -113 dBm is the least that AT+CSQ can
-// tell (3GPP TS 27.007 section 8.5); the words between are field usage for GSM.
-func signalWords(dbm *int) string {
-	if dbm == nil {
-		return "unknown"
+func inFlightWords(n int) string {
+	if n == 0 {
+		return "none"
 	}
-	word := "none"
-	switch d := *dbm; {
-	case d >= -70:
-		word = "excellent"
-	case d >= -85:
-		word = "good"
-	case d >= -100:
-		word = "fair"
-	case d > -113:
-		word = "weak"
-	}
-	return word + " (" + strconv.Itoa(*dbm) + " dBm)"
+	return count(n, "message") + ", sent and not acknowledged yet"
 }
 
-func registered(v *bool) string {
-	switch {
-	case v == nil:
-		return "unknown whether registered"
-	case *v:
-		return "registered"
+func lastAckWords(at *time.Time, now time.Time) string {
+	if at == nil {
+		return "none since the daemon started"
 	}
-	return "not registered"
+	return ago(at, now)
 }
 
-// when is a moment in local time and how far away it is.
-func when(t *time.Time, now time.Time) string {
-	if t == nil || t.IsZero() {
-		return "unknown"
+func counterWords(c client.StatusCounters) string {
+	words := fmt.Sprintf("%d acknowledged, %d sent without acknowledgement (QoS 0), %d received, %s",
+		c.Acked, c.Sent, c.Downlink, count(int(c.Connects), "connection"))
+	if c.Unknown > 0 {
+		words += fmt.Sprintf(", %d sent again because the outcome was unknown", c.Unknown)
 	}
-	at := t.Local().Format("2006-01-02 15:04:05")
-	if d := now.Sub(*t); d < 0 {
-		return at + " (in " + span(-d) + ")"
-	}
-	return at + " (" + span(now.Sub(*t)) + " ago)"
-}
-
-// span is a duration with its two largest units, as in 3h12m.
-func span(d time.Duration) string {
-	d = d.Round(time.Second)
-	days, hours, minutes, seconds := int(d.Hours())/24, int(d.Hours())%24, int(d.Minutes())%60, int(d.Seconds())%60
-	switch {
-	case days > 0:
-		return fmt.Sprintf("%dd%dh", days, hours)
-	case hours > 0:
-		return fmt.Sprintf("%dh%dm", hours, minutes)
-	case minutes > 0:
-		return fmt.Sprintf("%dm%ds", minutes, seconds)
-	}
-	return fmt.Sprintf("%ds", seconds)
-}
-
-func text(s *string) string {
-	if s == nil {
-		return "unknown"
-	}
-	return orUnknown(*s)
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return printable(s)
-}
-
-// printable keeps what came from the module or the cloud from steering the
-// terminal.
-func printable(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
+	return words
 }

@@ -48,12 +48,17 @@ type verified struct {
 
 func verifyOutbox(e *env, dir string) error {
 	v := verified{Notes: []string{}}
+	progress := e.ongoing()
+	seen := 0
 	report, err := outbox.Verify(dir, func(m outbox.Message) error {
+		seen++
+		progress.tell("%s read", count(seen, "message"))
 		if v.OldestAt == nil {
 			v.OldestAt = &m.AcceptedAt
 		}
 		return nil
 	})
+	progress.done()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
@@ -121,10 +120,9 @@ func (p progress) line() progressLine {
 
 func watchOutbox(e *env) error {
 	show := lines(e)
-	if width := terminalWidth(e.stdout.w); width != nil && !e.json {
-		painted := &paintedLine{out: e.stdout, width: width}
+	if painted := newPaintedLine(e.stdout.w); painted != nil && !e.json {
 		defer painted.end()
-		show = painted.show
+		show = func(p progress) error { return painted.paint(p.words()) }
 	}
 	return watch(e.ctx, func(ctx context.Context) (sample, error) { return askSample(ctx, e.client) }, show)
 }
@@ -174,32 +172,7 @@ func lines(e *env) func(progress) error {
 		case e.json:
 			return e.printJSON(p.line())
 		}
-		_, err := fmt.Fprintf(e.stdout, "%s %s\n", p.at.Local().Format(time.RFC3339), p.words())
+		_, err := fmt.Fprintf(e.stdout, "%s %s\n", p.at.Local().Format(time.DateTime), p.words())
 		return err
-	}
-}
-
-// paintedLine shows the progress on one line of a terminal, over and over.
-type paintedLine struct {
-	out   io.Writer
-	width func() int // columns now
-	open  bool       // the cursor stands behind the line
-}
-
-func (l *paintedLine) show(p progress) error {
-	words := p.words()
-	// A line that wraps could not be painted over.
-	if most := max(l.width()-1, 0); len(words) > most {
-		words = words[:most]
-	}
-	l.open = true
-	_, err := fmt.Fprintf(l.out, "\r%s\x1b[K", words)
-	return err
-}
-
-// end leaves the line as it is.
-func (l *paintedLine) end() {
-	if l.open {
-		fmt.Fprintln(l.out)
 	}
 }

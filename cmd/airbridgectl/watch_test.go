@@ -60,10 +60,10 @@ func TestWatchWritesALineEveryFewSeconds(t *testing.T) {
 		if err := watch(t.Context(), steady(36, 3, 0).ask, lines(e)); err != nil {
 			t.Error(err)
 		}
-		want := `2000-01-01T00:00:00Z 36 messages left
-2000-01-01T00:00:05Z 21 messages left, 3.0 a second, about 7s to go
-2000-01-01T00:00:10Z 6 messages left, 3.0 a second, about 2s to go
-2000-01-01T00:00:12Z the outbox is empty
+		want := `2000-01-01 00:00:00 36 messages left
+2000-01-01 00:00:05 21 messages left, 3.0 a second, about 7 s to go
+2000-01-01 00:00:10 6 messages left, 3.0 a second, about 2 s to go
+2000-01-01 00:00:12 the outbox is empty
 `
 		if out.String() != want {
 			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
@@ -96,7 +96,8 @@ func TestWatchPaintsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		l := &paintedLine{out: &out, width: func() int { return 40 }}
-		if err := watch(t.Context(), steady(2000, 1000, 0).ask, l.show); err != nil {
+		show := func(p progress) error { return l.paint(p.words()) }
+		if err := watch(t.Context(), steady(2000, 1000, 0).ask, show); err != nil {
 			t.Error(err)
 		}
 		l.end()
@@ -137,18 +138,18 @@ func TestProgressInWords(t *testing.T) {
 		{"first look", []look{{0, 1, 0, "online", ""}}, "1 message left"},
 		{"nothing moves", []look{{0, 5, 7, "online", ""}, {9 * time.Second, 5, 7, "online", ""}}, "5 messages left, none goes out"},
 		{"they expire", []look{{0, 9, 7, "online", ""}, {9 * time.Second, 5, 7, "online", ""}}, "5 messages left, none goes out"},
-		{"fast", []look{{0, 5000, 0, "online", ""}, {10 * time.Second, 4800, 200, "online", ""}}, "4800 messages left, 20 a second, about 4m0s to go"},
-		{"slow", []look{{0, 100, 0, "online", ""}, {time.Minute, 97, 3, "online", ""}}, "97 messages left, 3 a minute, about 32m20s to go"},
-		{"half as many come in", []look{{0, 100, 0, "online", ""}, {10 * time.Second, 90, 20, "online", ""}}, "90 messages left, 2.0 a second, about 1m30s to go"},
+		{"fast", []look{{0, 5000, 0, "online", ""}, {10 * time.Second, 4800, 200, "online", ""}}, "4800 messages left, 20 a second, about 4 min 0 s to go"},
+		{"slow", []look{{0, 100, 0, "online", ""}, {time.Minute, 97, 3, "online", ""}}, "97 messages left, 3 a minute, about 32 min 20 s to go"},
+		{"half as many come in", []look{{0, 100, 0, "online", ""}, {10 * time.Second, 90, 20, "online", ""}}, "90 messages left, 2.0 a second, about 1 min 30 s to go"},
 		{"as many come in", []look{{0, 100, 0, "online", ""}, {10 * time.Second, 100, 20, "online", ""}}, "100 messages left, 2.0 a second, but as many come in"},
 		{"more come in", []look{{0, 100, 0, "online", ""}, {10 * time.Second, 150, 20, "online", ""}}, "150 messages left, 2.0 a second, but as many come in"},
 		{"offline", []look{{0, 100, 5, "recovering", "closed"}, {time.Second, 101, 5, "recovering", "closed"}}, "101 messages left; recovering, cause closed"},
 		{"on the way", []look{{0, 100, 5, "attaching", ""}}, "100 messages left; attaching"},
 		{"a weak cause", []look{{0, 100, 5, "\x1b[2J", "\x1b"}}, `100 messages left; "\x1b[2J", cause "\x1b"`},
-		{"online again", []look{{0, 100, 5, "recovering", "closed"}, {time.Hour, 100, 5, "online", ""}, {time.Hour + 2*time.Second, 96, 9, "online", ""}}, "96 messages left, 2.0 a second, about 48s to go"},
+		{"online again", []look{{0, 100, 5, "recovering", "closed"}, {time.Hour, 100, 5, "online", ""}, {time.Hour + 2*time.Second, 96, 9, "online", ""}}, "96 messages left, 2.0 a second, about 48 s to go"},
 		{"daemon restarted", []look{{0, 100, 500, "online", ""}, {time.Second, 90, 0, "online", ""}}, "90 messages left"},
 		{"what is long ago does not count", []look{{0, 100, 0, "online", ""}, {time.Second, 40, 60, "online", ""}, {2 * time.Minute, 40, 60, "online", ""}, {3 * time.Minute, 40, 60, "online", ""}}, "40 messages left, none goes out"},
-		{"for ever", []look{{0, 1 << 40, 0, "online", ""}, {time.Minute, 1<<40 - 1, 1, "online", ""}}, "1099511627775 messages left, 1 a minute, about 36500d0h to go"},
+		{"for ever", []look{{0, 1 << 40, 0, "online", ""}, {time.Minute, 1<<40 - 1, 1, "online", ""}}, "1099511627775 messages left, 1 a minute, about 36500 days 0 h to go"},
 		{"empty", []look{{0, 0, 0, "recovering", "closed"}}, "the outbox is empty"},
 	} {
 		var m meter
@@ -230,7 +231,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	}
 }
 
-func TestWidthOfTerminals(t *testing.T) {
+func TestSizeOfTerminals(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -241,17 +242,20 @@ func TestWidthOfTerminals(t *testing.T) {
 	if err := pty.Setsize(master, &pty.Winsize{Cols: 40, Rows: 20}); err != nil {
 		t.Fatal(err)
 	}
-	width := terminalWidth(slave)
-	if width == nil || width() != 40 {
-		t.Fatal("40 columns were not seen")
+	size := terminalSize(slave)
+	if size == nil {
+		t.Fatal("not seen to be a terminal")
+	}
+	if columns, lines := size(); columns != 40 || lines != 20 {
+		t.Errorf("40 columns and 20 lines are %d and %d", columns, lines)
 	}
 	if err := pty.Setsize(master, &pty.Winsize{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := width(); got != usualWidth {
-		t.Errorf("a terminal that does not know has %d columns", got)
+	if columns, lines := size(); columns != usualWidth || lines != usualHeight {
+		t.Errorf("a terminal that does not know has %d columns and %d lines", columns, lines)
 	}
-	if terminalWidth(&bytes.Buffer{}) != nil {
+	if terminalSize(&bytes.Buffer{}) != nil {
 		t.Error("a buffer is no terminal")
 	}
 	null, err := os.Open(os.DevNull)
@@ -259,7 +263,7 @@ func TestWidthOfTerminals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if terminalWidth(null) != nil {
+	if terminalSize(null) != nil {
 		t.Error("/dev/null is no terminal")
 	}
 }

@@ -40,8 +40,14 @@ type Daemon struct {
 func Start(change func(*ipc.Options)) *Daemon {
 	dir, err := os.MkdirTemp("", "airbridged")
 	check(err)
+	return StartAt(filepath.Join(dir, "airbridged.sock"), change)
+}
+
+// StartAt is Start on a given socket, for a daemon that comes after another one.
+// The socket's directory is its own: Stop removes it.
+func StartAt(socket string, change func(*ipc.Options)) *Daemon {
 	d := &Daemon{
-		Socket: filepath.Join(dir, "airbridged.sock"),
+		Socket: socket,
 		Hub:    bus.NewHub(),
 		Board:  bus.NewBoard(),
 		Queue:  outbox.New(outbox.Limits{Messages: Messages}),
@@ -59,7 +65,7 @@ func Start(change func(*ipc.Options)) *Daemon {
 	d.Stop = sync.OnceFunc(func() {
 		cancel()
 		all.Wait()
-		check(os.RemoveAll(dir))
+		check(os.RemoveAll(filepath.Dir(socket)))
 	})
 	return d
 }
