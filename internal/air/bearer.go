@@ -9,10 +9,15 @@ import (
 	"airbridged/internal/atengine"
 )
 
+// radioQuestion is how long the module may take to tell the state of SIM and
+// network. The manual's 108 s and more are for changing it; a module that restarts
+// under a question is not waited for as long as that.
+func (m *Modem) radioQuestion() time.Duration { return min(30*time.Second, m.o.Timeouts.Bearer) }
+
 // SIM asks for the state of the SIM: nil when it is ready, else [ErrNoSIM],
 // [ErrSIMLocked] or [ErrSIMBusy].
 func (m *Modem) SIM(ctx context.Context) error {
-	line, err := m.ask(ctx, "AT+CPIN?", m.o.Timeouts.Bearer, isPINReply)
+	line, err := m.ask(ctx, "AT+CPIN?", m.radioQuestion(), isPINReply)
 	if err != nil {
 		return simError(err)
 	}
@@ -73,11 +78,19 @@ func (m *Modem) Registered(ctx context.Context) (bool, error) {
 // Attached says whether the module is attached to packet data, which the vendor
 // wants before everything else (quick guide, part 2).
 func (m *Modem) Attached(ctx context.Context) (bool, error) {
-	line, err := m.ask(ctx, "AT+CGATT?", m.o.Timeouts.Bearer, named("+CGATT"))
+	line, err := m.ask(ctx, "AT+CGATT?", m.radioQuestion(), named("+CGATT"))
 	if err != nil {
 		return false, err
 	}
 	return parseAttached(line)
+}
+
+// Attach asks the network for packet data: AT+CGATT=1, which a module that is
+// registered does by itself as a rule, but not always after the network detached
+// it. A refusal means that it is still not to be had.
+func (m *Modem) Attach(ctx context.Context) error {
+	_, err := m.eng.Do(ctx, atengine.Command{Line: "AT+CGATT=1", Timeout: m.o.Timeouts.Bearer})
+	return err
 }
 
 // OpenBearer opens the data bearer (quick guide, part 2) and makes sure of it

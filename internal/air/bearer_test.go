@@ -50,6 +50,7 @@ func TestSignalOperatorAttached(t *testing.T) {
 		on("AT+CSQ", "+CSQ: 29,99", "OK"), on("AT+CSQ", "+CSQ: 99,99", "OK"), on("AT+CSQ", "+CSQ: 2", "OK"), on("AT+CSQ", "OK"),
 		on("AT+COPS?", `+COPS: 0,0,"CHINA MOBILE",7`, "OK"), on("AT+COPS?", "+COPS: 0", "OK"),
 		on("AT+CGATT?", "+CGATT: 0", "OK"), on("AT+CGATT?", "+CGATT: 7", "OK"),
+		on("AT+CGATT=1", "OK"), on("AT+CGATT=1", "+CME ERROR: 30"),
 	), func(b *bench) {
 		if dbm, err := b.Signal(b.ctx); err != nil || dbm == nil || *dbm != -55 {
 			t.Errorf("signal %v, %v", dbm, err)
@@ -73,6 +74,12 @@ func TestSignalOperatorAttached(t *testing.T) {
 		}
 		if _, err := b.Attached(b.ctx); !errors.Is(err, ErrMalformed) {
 			t.Errorf("broken answer: %v", err)
+		}
+		if err := b.Attach(b.ctx); err != nil {
+			t.Errorf("attach: %v", err)
+		}
+		if err := b.Attach(b.ctx); !errors.Is(err, atengine.ErrRefused) {
+			t.Errorf("attach without a network: %v", err)
 		}
 	})
 }

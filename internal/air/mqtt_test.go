@@ -235,3 +235,18 @@ func TestLink(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks for the state of the link every 30 s wants to know within 35 s that
+// the module has fallen silent: 9 s of waiting for an answer that takes
+// milliseconds made that 39.
+func TestSilenceOfAPolledModuleIsKnownSoon(t *testing.T) {
+	play(t, Options{}, script(on("AT+MQTTSTATU")), func(b *bench) {
+		begun := time.Now()
+		if _, err := b.Link(b.ctx); !errors.Is(err, atengine.ErrTimeout) {
+			t.Errorf("got %v, want a time-out", err)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v to know", took)
+		}
+	})
+}

@@ -240,3 +240,13 @@ func unsupported() personality {
 	p.tls, p.mqtt = false, false
 	return p
 }
+
+// BootTime is the longest that a personality takes from power-on until it is
+// attached to the network, with latencies on; 0 for a name that there is not.
+func BootTime(name string) time.Duration {
+	p, err := personalityByName(name)
+	if err != nil {
+		return 0
+	}
+	return p.wait.attach.most
+}

@@ -21,7 +21,7 @@ const (
 
 // attaching goes from the SIM to an open data bearer.
 func (s *Session) attaching(ctx context.Context) (State, error) {
-	s.attached, s.awake = false, false
+	s.attached, s.awake, s.nudged = false, false, false
 	modem := s.line.modem
 	if err := s.until(ctx, simPatience, func() (bool, error) {
 		err := modem.SIM(ctx)
@@ -34,13 +34,14 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 	}
 	s.readICCID(ctx)
 	s.readSignal(ctx)
+	begun := time.Now()
 	if err := s.until(ctx, attachPatience, func() (bool, error) {
 		attached, err := modem.Attached(ctx)
 		if err != nil {
 			return false, err
 		}
 		if !attached {
-			err = s.wakeRadio(ctx, &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")})
+			err = s.nudge(ctx, begun, &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")})
 		}
 		return attached, err
 	}); err != nil {

@@ -90,6 +90,12 @@ func (s *Session) dial(ctx context.Context) error {
 		}
 	}
 	s.Recorder.CloudBytes("handshake", tlsHandshakeBytes)
+	if errors.Is(err, air.ErrConnectFailed) {
+		if attached, asked := modem.Attached(ctx); asked == nil && !attached {
+			s.attached = false
+			return &Failure{Cause: NotRegistered, Err: err}
+		}
+	}
 	if err != nil {
 		return s.unanswered(ConnectFailed, err)
 	}

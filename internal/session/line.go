@@ -20,6 +20,9 @@ type line struct {
 	echoOff  bool          // the module took ATE0, so that an echo means that it restarted
 	loggedIn bool          // MCONNECT was acknowledged and nothing has torn it down since
 
+	registers bool // the module has said that it is registered
+	noService bool // it said that it has no network, and nobody has asked since
+
 	refused map[string]bool // filters that the module does not take in this session
 }
 

@@ -40,6 +40,10 @@ const (
 // a serial device that is not there yet.
 const briskMax = 5 * time.Second
 
+// brownOuts is how many restarts of the module in a row are taken for those of a
+// supply that is coming up. Many more would each cost the cloud a login.
+const brownOuts = 10
+
 // History is what next needs to know of the past.
 type History struct {
 	Attempt    int  // failures since the session was last online for stable_after, this one included
@@ -65,7 +69,7 @@ type Decision struct {
 var ladders = map[Cause][]Rung{
 	NoAnswer:      {ReopenRung, ReopenRung, ReopenRung, ReopenRung, ResetRung},
 	OutOfSync:     {ResyncRung, ResyncRung, ResetRung, ReopenRung},
-	NotRegistered: {RadioRung, RadioRung, ResetRung},
+	NotRegistered: {RadioRung, RadioRung, RadioRung, ResetRung},
 	BearerFailed:  {BearerRung, BearerRung, RadioRung, RadioRung, ResetRung},
 	HTTPFailed:    {NoRung, BearerRung, BearerRung, RadioRung, ResetRung},
 	ConnectFailed: {SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},
@@ -86,9 +90,16 @@ var ladders = map[Cause][]Rung{
 func next(from State, c Cause, h History) Decision {
 	d := Decision{Rung: rung(c, h), Pace: pace(c, h)}
 	d.Resume = resume(from, d.Rung, h)
-	if c == ConnAckRefused && !h.FreshToken {
+	switch {
+	case c == ConnAckRefused && !h.FreshToken:
 		// A cached token may have been withdrawn: fetch one anew and try once.
 		return Decision{Rung: SessionRung, Resume: Authenticating, Pace: AtOnce}
+	case c == NotRegistered && from != Attaching:
+		// The network may take the module back by itself: attaching gives it its time
+		// before the radio is touched.
+		return Decision{Rung: NoRung, Resume: Attaching, Pace: Brisk}
+	case c == NotRegistered && d.Resume == Probing:
+		d.Pace = Brisk // with the port closed nobody can see the network come back
 	}
 	return d
 }
@@ -127,13 +138,25 @@ func (c Cause) mute() bool { return c == NoAnswer || c == OutOfSync }
 
 func pace(c Cause, h History) Pace {
 	switch c {
-	case FirmwareUnsupported, RegistrationDisabled, AlreadyActivated, SignatureRefused, ProductUnknown, RequestRefused, ConnAckRefused, Kicked:
+	case ConnAckRefused:
+		if h.Worked && h.Climb <= 1 {
+			return BackOff // a server that is being moved refuses a good login, too
+		}
+		return Slow
+	case FirmwareUnsupported, RegistrationDisabled, AlreadyActivated, SignatureRefused, ProductUnknown, RequestRefused, Kicked:
 		return Slow
 	case PortMissing, PortBusy, NoAnswer:
 		return Brisk
-	case OutOfSync, Rebooted:
+	case OutOfSync:
 		if h.Attempt <= 1 {
 			return AtOnce
+		}
+	case Rebooted:
+		switch {
+		case h.Attempt <= 1:
+			return AtOnce
+		case h.Climb <= brownOuts:
+			return Brisk
 		}
 	}
 	return BackOff

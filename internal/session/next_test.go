@@ -37,9 +37,17 @@ func TestNextIsThisTable(t *testing.T) {
 		{Online, BearerFailed, climb(1), BearerRung, Attaching, BackOff},
 		{Online, BearerFailed, climb(5), ResetRung, Probing, BackOff},
 
+		// A network that is gone may come back by itself, before the radio is touched.
+		{Online, NotRegistered, climb(1), NoRung, Attaching, Brisk},
+		{Attaching, NotRegistered, climb(2), RadioRung, Attaching, BackOff},
+		{Connecting, NotRegistered, climb(2), NoRung, Attaching, Brisk},
+		{Attaching, NotRegistered, climb(4), ResetRung, Probing, Brisk},
+		{Attaching, NotRegistered, spent(4), ReopenRung, Probing, Brisk},
+
 		// A module that restarted is probed at once; one that keeps restarting is not.
 		{Online, Rebooted, climb(1), ReopenRung, Probing, AtOnce},
-		{Attaching, Rebooted, climb(2), ReopenRung, Probing, BackOff},
+		{Attaching, Rebooted, climb(2), ReopenRung, Probing, Brisk},
+		{Connecting, Rebooted, climb(11), ReopenRung, Probing, BackOff},
 
 		// What the cloud drops because it comes too fast is no matter of the module: a
 		// new session, and slower.
@@ -64,7 +72,7 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, NoAnswer, dark(spent(4)), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, dark(never(5)), ResetRung, Probing, Brisk},
 		{Probing, OutOfSync, dark(spent(3)), ExitRung, Probing, BackOff},
-		{Attaching, NotRegistered, dark(spent(3)), ReopenRung, Probing, BackOff},
+		{Attaching, NotRegistered, dark(spent(4)), ReopenRung, Probing, Brisk},
 		{Probing, PortMissing, dark(spent(50)), ReopenRung, Probing, Brisk},
 		{Probing, PortMissing, never(50), ReopenRung, Probing, Brisk},
 		{Probing, PortBusy, never(50), ReopenRung, Probing, Brisk},
@@ -88,8 +96,13 @@ func TestNextIsThisTable(t *testing.T) {
 		// A refused login with a cached token asks for one new token at once; with a
 		// fresh one only a person can help.
 		{Connecting, ConnAckRefused, cached(climb(1)), SessionRung, Authenticating, AtOnce},
-		{Connecting, ConnAckRefused, climb(1), NoRung, Connecting, Slow},
+		{Connecting, ConnAckRefused, climb(2), NoRung, Connecting, Slow},
 		{Connecting, ConnAckRefused, climb(50), NoRung, Connecting, Slow},
+		{Connecting, ConnAckRefused, never(1), NoRung, Connecting, Slow},
+
+		// Credentials that have worked are tried once more soon: a server that is being
+		// moved refuses good ones, too.
+		{Connecting, ConnAckRefused, climb(1), NoRung, Connecting, BackOff},
 		{Online, Kicked, climb(1), NoRung, Connecting, Slow},
 
 		// A port that takes no more bytes is opened anew; if that does not help, a

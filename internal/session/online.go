@@ -38,6 +38,11 @@ func (s *Session) online(ctx context.Context) (State, error) {
 		if err := s.lost(); err != nil {
 			return Online, err
 		}
+		if s.line.noService {
+			if err := s.checkRegistration(ctx); err != nil {
+				return Online, err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return Online, context.Cause(ctx)
@@ -135,9 +140,9 @@ func (s *Session) lost() error {
 			s.attached = false
 			return &Failure{Cause: SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
 		case air.ServiceLost:
-			s.showRegistered(false)
+			s.line.noService = true
 		case air.ServiceBack:
-			s.showRegistered(true)
+			s.line.noService = false
 		}
 	}
 	if s.line.forgot() {
@@ -163,10 +168,14 @@ func (s *Session) closed(text string) error {
 }
 
 // poll asks the module for the state of the link, because CLOSED can get lost
-// (Air724 before V838 never sent it), and refreshes the signal.
+// (Air724 before V838 never sent it), and of its registration, and refreshes the
+// signal.
 func (s *Session) poll(ctx context.Context) error {
 	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
 		return gone
+	}
+	if err := s.checkRegistration(ctx); err != nil {
+		return err
 	}
 	s.readSignal(ctx)
 	s.easePace()

@@ -28,7 +28,7 @@ func (s *Session) recover(ctx context.Context, from State, err error) (State, er
 	if err != nil {
 		return Recovering, err
 	}
-	if err := s.pause(ctx, pause); err != nil {
+	if err := s.rest(ctx, pause, f.Cause); err != nil {
 		return Recovering, err
 	}
 	s.enter(Recovering, resume, nil, 0)
@@ -166,7 +166,15 @@ func (s *Session) inStep(ctx context.Context) error {
 		return s.line.err
 	default:
 	}
-	return s.line.modem.Resync(ctx)
+	if err := s.line.modem.Resync(ctx); err != nil {
+		return err
+	}
+	// One command more, so that a restart shows by its echo: the first one after it
+	// trains the speed, and is not echoed yet.
+	if _, err := s.line.modem.Signal(ctx); silence(err) {
+		return err
+	}
+	return nil
 }
 
 // reset restarts the module: by AT+RESET if it still listens, and by the hard

@@ -132,6 +132,7 @@ type Session struct {
 	told      map[string]bool // notes of the credential store that were passed on
 	attached  bool
 	awake     bool            // the radio was switched on in this attempt to attach
+	nudged    bool            // and the module was told to attach
 	worked    bool            // online at least once
 	fresh     bool            // the token was fetched for this attempt
 	token     provision.Token // only while the token could not be cached on disk
