@@ -26,7 +26,7 @@ const maxRequest = 256 << 10
 //	GET  /v1/messages     what the cloud received, as NDJSON; then what it
 //	                      receives, unless ?follow=0
 //	GET  /v1/transcript   the dialogue on the line, as NDJSON
-//	GET  /v1/counters     of the module and of the cloud
+//	GET  /v1/counters     of the module and of the cloud, and what passed over the air
 func ServeControl(ctx context.Context, l net.Listener, m *Module) error {
 	api := &controlAPI{m: m}
 	mux := http.NewServeMux()
@@ -177,9 +177,10 @@ func (a *controlAPI) transcript(w http.ResponseWriter, _ *http.Request) {
 
 func (a *controlAPI) counters(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, struct {
-		Module ModuleCounters `json:"module"`
-		Cloud  CloudCounters  `json:"cloud"`
-	}{a.m.Counters(), a.m.cloud.Counters()})
+		Module ModuleCounters   `json:"module"`
+		Cloud  CloudCounters    `json:"cloud"`
+		Air    map[string]OnAir `json:"air"`
+	}{a.m.Counters(), a.m.cloud.Counters(), a.m.OnAir()})
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

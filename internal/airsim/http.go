@@ -159,6 +159,7 @@ func (m *Module) request(number uint64, method int) {
 	r := httpRequest{method: method, url: target, headers: headers, body: m.http.data}
 	m.after(wait-m.o.RTT/2, func() {
 		status, body := m.cloud.serve(r)
+		m.air.httpOnAir(r, status, body, m.now)
 		m.after(m.o.RTT/2, func() { m.httpDone(number, status, body) })
 	})
 }

@@ -62,6 +62,7 @@ type Module struct {
 	mqtt     mqttSession
 	faults   faultState
 	counters ModuleCounters
+	air      airMeter
 }
 
 // New builds a module that will reach the given cloud. It is switched on by Run
@@ -89,6 +90,7 @@ func New(c *Cloud, o Options) (*Module, error) {
 		radio:  radio{simIn: !o.NoSIM, service: true, csq: o.CSQ},
 		saved:  saved{rate: o.fixedRate(p)},
 		faults: newFaultState(),
+		air:    airMeter{},
 	}
 	m.inbox = newInbox(m.poke)
 	return m, nil

@@ -31,6 +31,8 @@ type mqttSession struct {
 	lastUp, lastDown         time.Time
 	link                     *link
 	keepalive                time.Duration
+	flow                     *flow     // the connection's packets; nil: there is none
+	said                     time.Time // when the module last sent an MQTT packet
 	slots                    [4]*slot
 	nextSlot                 int
 }

@@ -2,6 +2,8 @@ package airsim
 
 import (
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // mipstart opens the connection; CONNECT OK comes later. It does not check
@@ -36,6 +38,8 @@ func (m *Module) connect(host string, port int, tls bool) {
 	case "never":
 		return
 	case "fail":
+		m.air.lookUp(host)
+		m.air.refused(AirHandshake)
 		m.after(wait, m.connectFailed)
 		return
 	}
@@ -51,6 +55,7 @@ func (m *Module) connect(host string, port int, tls bool) {
 			m.connectFailed()
 			return
 		}
+		m.air.lookUp(host)
 		l, reached := m.cloud.dial(host, port, m.inbox)
 		if !reached || !m.mqttReady() {
 			m.connectFailed()
@@ -58,6 +63,7 @@ func (m *Module) connect(host string, port int, tls bool) {
 		}
 		m.mqtt.connecting = false
 		m.mqtt.link, m.mqtt.state = l, mqttTCP
+		m.mqtt.flow = m.air.open(AirHandshake, tls, host, m.now)
 		m.sendLine("CONNECT OK")
 		m.closeUnlessLoggedIn(l)
 	})
@@ -93,6 +99,7 @@ func (m *Module) closed() {
 // forgetLink puts the connection away without a word, but for the answer to an
 // MCONNECT that still waits for one.
 func (m *Module) forgetLink() {
+	m.hungUp()
 	m.mqtt.link, m.mqtt.state, m.mqtt.login = nil, mqttOffline, false
 	m.mqtt.connecting = false
 	m.settle(m.misuse())
@@ -157,6 +164,7 @@ func mconnect(m *Module, c command) reply {
 	}
 	m.mqtt.login = true
 	m.mqtt.keepalive = time.Duration(keepalive) * time.Second
+	m.onAir(l, AirHandshake, connectSize(in.clientID, in.user, in.password), m.now.Add(m.o.RTT/2))
 	f := m.faults.take(m, "connack")
 	ordered := f.how == "refuse" || f.how == "close"
 	wait := m.draw(m.p.wait.connack)
@@ -167,6 +175,9 @@ func mconnect(m *Module, c command) reply {
 			m.cloud.refuse(l, "refused by order")
 		default:
 			accepted = m.cloud.login(l, in)
+		}
+		if accepted && m.mqtt.link == l {
+			m.mqtt.flow.answered(AirHandshake, ackSize(packets.Connack), m.now, m.now.Add(m.o.RTT/2))
 		}
 		if f.how != "never" {
 			m.after(m.o.RTT/2+wait/2+f.delay, func() { m.connack(l, accepted, f.how) })
@@ -190,6 +201,7 @@ func (m *Module) connack(l *link, accepted bool, how string) {
 	m.mqtt.login = false
 	if accepted {
 		m.mqtt.state = mqttOnline
+		m.beat(l)
 		m.settle(ok())
 		if m.mqtt.link == l {
 			m.sendLine("CONNACK OK")
@@ -228,7 +240,7 @@ func msub(m *Module, c command) reply {
 	}
 	l, filter := m.mqtt.link, c.args[0].text
 	return reply{final: "OK", then: func() {
-		m.exchange(l, "suback", m.p.wait.suback, "SUBACK", func() bool {
+		m.exchange(l, "suback", subscribeSize(filter), m.p.wait.suback, "SUBACK", func() bool {
 			m.cloud.subscribe(l, filter, byte(qos))
 			return true
 		})
@@ -244,7 +256,7 @@ func munsub(m *Module, c command) reply {
 	}
 	l, filter := m.mqtt.link, c.args[0].text
 	return reply{final: "OK", then: func() {
-		m.exchange(l, "unsuback", m.p.wait.suback, "UNSUBACK", func() bool {
+		m.exchange(l, "unsuback", unsubscribeSize(filter), m.p.wait.suback, "UNSUBACK", func() bool {
 			m.cloud.unsubscribe(l, filter)
 			return true
 		})
@@ -257,23 +269,30 @@ func (m *Module) publish(topic string, qos byte, payload []byte) reply {
 	l := m.mqtt.link
 	return reply{final: "OK", then: func() {
 		if qos == 0 {
+			m.onAir(l, AirPublish, publishSize(topic, 0, payload), m.now.Add(m.o.RTT/2))
 			m.up(0, func() { m.cloud.publish(l, topic, 0, payload) })
 			return
 		}
-		m.exchange(l, "puback", m.p.wait.puback, "PUBACK", func() bool {
+		m.exchange(l, "puback", publishSize(topic, qos, payload), m.p.wait.puback, "PUBACK", func() bool {
 			return m.cloud.publish(l, topic, qos, payload)
 		})
 	}}
 }
 
 // exchange carries one packet to the cloud, whatever happens to the module
-// meanwhile, and the acknowledgement back, if the connection is still there.
-func (m *Module) exchange(l *link, kind string, latency span, text string, reach func() bool) {
+// meanwhile, and the acknowledgement back, if the connection is still there. size
+// is the packet's, in bytes.
+func (m *Module) exchange(l *link, kind string, size int, latency span, text string, reach func() bool) {
 	wait := m.draw(latency)
 	f := m.faults.take(m, kind)
+	packet := exchangeKinds[kind]
+	m.onAir(l, packet.cause, size, m.now.Add(m.o.RTT/2+wait/2))
 	m.up(wait/2, func() {
 		if !reach() || f.how == "never" {
 			return
+		}
+		if m.mqtt.link == l {
+			m.mqtt.flow.answered(packet.cause, ackSize(packet.ack), m.now, m.now.Add(m.o.RTT/2+wait/2))
 		}
 		m.down(wait/2, f.delay, func() {
 			if m.mqtt.link != l {
@@ -323,6 +342,7 @@ func mdisconnect(m *Module, _ command) reply {
 		return m.misuse()
 	}
 	l := m.mqtt.link
+	m.onAir(l, AirHandshake, encoded(packetOf(packets.Disconnect)), m.now.Add(m.o.RTT/2))
 	m.cloud.disconnect(l)
 	m.mqtt.state = mqttTCP
 	m.closeUnlessLoggedIn(l)
@@ -361,6 +381,10 @@ func (m *Module) fromCloud(p packet) {
 	if p.closed {
 		m.closed()
 		return
+	}
+	m.mqtt.flow.answered(AirDownlink, publishSize(p.topic, p.qos, p.payload), p.at, m.now)
+	if p.qos > 0 {
+		m.onAir(p.link, AirDownlink, ackSize(packets.Puback), m.now.Add(m.o.RTT/2))
 	}
 	m.received(p.topic, p.payload)
 }
