@@ -1,9 +1,11 @@
 package air
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -18,49 +20,131 @@ const readTries = 3
 // 4). Any status but 200 is an [*HTTPError]. It always ends with HTTPTERM. Body
 // and answer hold signatures and secrets: neither gets into errors or logs.
 func (m *Modem) Post(ctx context.Context, url, body string) (reply []byte, err error) {
-	para, err := urlLine(url)
-	if err != nil {
-		return nil, err
-	}
-	data, err := httpDataLine(len(body))
-	if err != nil {
-		return nil, err
-	}
-	if err := m.httpInit(ctx); err != nil {
+	if err := m.httpPrepare(ctx, url, body); err != nil {
 		return nil, err
 	}
 	defer m.httpTerm(ctx)
-	for _, line := range []string{para, `AT+HTTPPARA="USER_DEFINED","` + formType + `"`} {
-		if _, err := m.do(ctx, line); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := m.eng.Do(ctx, atengine.Command{
-		Line: data, Prompt: "DOWNLOAD", Data: []byte(body),
-		Timeout: m.o.Timeouts.Command + m.wireTime(len(body)),
-	}); err != nil {
-		return nil, err
-	}
 	if err := m.httpAction(ctx); err != nil {
 		return nil, err
 	}
 	return m.httpRead(ctx)
 }
 
-// Leftover returns the answer of an earlier request that nobody read, because the
-// port or the daemon went away in between: the module keeps it until HTTPTERM,
-// which this sends. It returns nil when there is none. An error is only a module
-// that does not answer.
-func (m *Modem) Leftover(ctx context.Context) ([]byte, error) {
-	body, err := m.httpRead(ctx)
-	if _, no := refusal(err); no || errors.Is(err, ErrMalformed) {
-		body, err = nil, nil
+// PostOnce is Post for an answer that the cloud gives only once. It is read until
+// two readings are the same, because a single bit that flips on the line would
+// spoil it for ever, and handed to keep before the module is told to forget it.
+// After any error but an [*HTTPError] the module may have the answer still, for
+// [Modem.Leftover].
+func (m *Modem) PostOnce(ctx context.Context, url, body string, keep func(reply []byte) error) error {
+	if err := m.httpPrepare(ctx, url, body); err != nil {
+		return err
 	}
+	if err := m.httpAction(ctx); err != nil {
+		var status *HTTPError
+		if errors.As(err, &status) {
+			m.httpTerm(ctx)
+		}
+		return err
+	}
+	return m.httpKeep(ctx, keep)
+}
+
+// leftoverPoll is how often a request that is still under way is looked at, should
+// its +HTTPACTION not be seen.
+const leftoverPoll = 5 * time.Second
+
+// Leftover hands the answer of an earlier PostOnce to keep that nobody read,
+// because the port or the daemon went away in between: the module has it until
+// HTTPTERM, which this sends once it is kept. A request that is under way still,
+// so that HTTPTERM would cut it off, is waited for as long as one may take. found
+// is false when there is no answer. An error is one of keep, or a module that does
+// not answer.
+func (m *Modem) Leftover(ctx context.Context, keep func(reply []byte) error) (found bool, err error) {
+	deadline := time.Now().Add(m.o.Timeouts.HTTP)
+	for {
+		err := m.httpKeep(ctx, keep)
+		_, no := refusal(err)
+		switch {
+		case errors.Is(err, ErrMalformed), no && time.Now().After(deadline):
+			m.httpTerm(ctx)
+			return false, nil
+		case !no:
+			return err == nil, err
+		}
+		// Only a module that has a session refuses to begin one.
+		_, err = m.do(ctx, "AT+HTTPINIT")
+		if _, no := refusal(err); !no {
+			m.httpStuck = true
+			return false, err
+		}
+		_, _, err = m.await(ctx, m.eng.Mark(), leftoverPoll, "+HTTPACTION", []EventKind{HTTPAction}, nil)
+		if err != nil && !errors.Is(err, atengine.ErrTimeout) {
+			return false, err
+		}
+	}
+}
+
+// httpKeep reads the answer surely, has it kept, and only then ends the session.
+func (m *Modem) httpKeep(ctx context.Context, keep func(reply []byte) error) error {
+	reply, err := m.httpReadSurely(ctx)
+	if err != nil {
+		return err
+	}
+	if err := keep(reply); err != nil {
+		return err
+	}
+	m.httpTerm(ctx) // what was read is kept, whatever becomes of the session
+	return nil
+}
+
+// httpReadSurely reads the answer until two readings are the same. A module that
+// refuses to show it again is believed the first time.
+func (m *Modem) httpReadSurely(ctx context.Context) ([]byte, error) {
+	last, err := m.httpRead(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m.httpTerm(ctx) // what was read is kept, whatever becomes of the session
-	return body, nil
+	for range readTries {
+		again, err := m.httpRead(ctx)
+		if _, no := refusal(err); no || err == nil && bytes.Equal(again, last) {
+			return last, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		last = again
+	}
+	return nil, malformed("AT+HTTPREAD: no two readings of the answer are the same")
+}
+
+// httpPrepare does everything up to HTTPACTION. If it fails, nothing was asked.
+func (m *Modem) httpPrepare(ctx context.Context, url, body string) (err error) {
+	para, err := urlLine(url)
+	if err != nil {
+		return err
+	}
+	data, err := httpDataLine(len(body))
+	if err != nil {
+		return err
+	}
+	if err := m.httpInit(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			m.httpTerm(ctx)
+		}
+	}()
+	for _, line := range []string{para, `AT+HTTPPARA="USER_DEFINED","` + formType + `"`} {
+		if _, err := m.do(ctx, line); err != nil {
+			return err
+		}
+	}
+	_, err = m.eng.Do(ctx, atengine.Command{
+		Line: data, Prompt: "DOWNLOAD", Data: []byte(body),
+		Timeout: m.o.Timeouts.Command + m.wireTime(len(body)),
+	})
+	return err
 }
 
 // httpInit opens the module's only HTTP session. One that an earlier run left

@@ -120,7 +120,7 @@ func TestNoiseCarriesNothingIntoTheFlightRecorder(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{module: func(o *airsim.Options) { o.Seed, o.Personality = seed, "2g" }})
 			defer w.end()
-			for _, fault := range []string{"lose 40", "echo-cut CONNECT", "http-lie 30"} {
+			for _, fault := range []string{"corrupt +HTTPREAD", "lose 40", "echo-cut CONNECT", "http-lie 30"} {
 				if _, err := w.module.Do(fault); err != nil {
 					t.Logf("%s: %v", fault, err)
 				}

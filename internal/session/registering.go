@@ -65,16 +65,12 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	// for it.
 	ctx, cancel := withGrace(ctx, registerGrace)
 	defer cancel()
-	issued, err := s.lostSecret(ctx)
-	if err == nil && issued.Empty() {
-		issued, err = s.requestSecret(ctx)
+	found, err := s.lostSecret(ctx)
+	if err == nil && !found {
+		err = s.requestSecret(ctx)
 	}
 	if err != nil {
 		return Registering, err
-	}
-	s.unsaved = issued
-	if _, _, err := s.deviceSecret(); err != nil {
-		return Registering, storeFailure(err)
 	}
 	s.Log.Info("registered: the cloud handed out the device secret, and it is stored")
 	return s.afterAttach()
@@ -82,45 +78,73 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 
 // httpCommands is how many commands one request takes at most, +HTTPACTION apart
 // (vendor guide, part 3; a repeated HTTPINIT and HTTPREAD included).
-const httpCommands = 11
+const httpCommands = 20
 
 // requestSecret asks the cloud. The request is marked on disk until its answer
-// was read, whatever it says, so that one that gets lost on the way is looked for.
-func (s *Session) requestSecret(ctx context.Context) (secret.Text, error) {
-	if err := writeFile(s.asked(), struct{}{}); err != nil {
-		return secret.Text{}, storeFailure(err)
+// was read and kept, so that one that gets lost on the way is looked for. The
+// module is told to forget the answer only after that: a daemon that is killed
+// between the two would have burnt the identity.
+func (s *Session) requestSecret(ctx context.Context) error {
+	if err := writeDurably(s.asked(), []byte("{}\n")); err != nil {
+		return storeFailure(err)
 	}
 	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
-	reply, err := s.post(ctx, s.Cloud.RegisterURL, body)
+	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
+	var refused error
+	err := s.line.modem.PostOnce(ctx, s.Cloud.RegisterURL, body, func(reply []byte) error {
+		s.Recorder.CloudBytes("handshake", len(reply))
+		issued, err := provision.ParseRegister(reply, s.identity)
+		if err != nil {
+			refused = err // there is nothing to keep
+			return nil
+		}
+		return s.keepSecret(issued)
+	})
+	s.Recorder.CloudBytes("handshake", httpBytes(len(s.Cloud.RegisterURL)+len(body)))
 	if err != nil {
-		return secret.Text{}, err
+		return postFailure(s.unanswered(HTTPFailed, err))
 	}
 	s.unmark()
-	issued, err := provision.ParseRegister(reply, s.identity)
-	if err != nil {
-		return secret.Text{}, postFailure(err)
+	if refused != nil {
+		return postFailure(refused)
 	}
-	return issued, nil
+	return nil
 }
 
-// lostSecret looks for the answer to an earlier request that never arrived here:
-// the port went away, the module fell silent, or the daemon was killed. The
-// module keeps it until its HTTP session ends. Empty: there is none.
-func (s *Session) lostSecret(ctx context.Context) (secret.Text, error) {
-	if _, err := os.Stat(s.asked()); err != nil {
-		return secret.Text{}, nil
+// keepSecret stores a DeviceSecret that the cloud handed out. While the disk does
+// not take it, deviceSecret tries again.
+func (s *Session) keepSecret(issued secret.Text) error {
+	s.unsaved = issued
+	if _, _, err := s.deviceSecret(); err != nil {
+		return storeFailure(err)
 	}
-	reply, err := s.line.modem.Leftover(ctx)
+	return nil
+}
+
+// lostSecret looks for the answer to an earlier request that never arrived here,
+// and keeps it: the port went away, the module fell silent, or the daemon was
+// killed. The module has it until its HTTP session ends.
+func (s *Session) lostSecret(ctx context.Context) (found bool, err error) {
+	if _, err := os.Stat(s.asked()); err != nil {
+		return false, nil
+	}
+	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
+	_, err = s.line.modem.Leftover(ctx, func(reply []byte) error {
+		issued, err := provision.ParseRegister(reply, s.identity)
+		if err != nil {
+			return nil // a refusal, or another request's answer
+		}
+		found = true
+		return s.keepSecret(issued)
+	})
 	if err != nil {
-		return secret.Text{}, s.unanswered(HTTPFailed, err)
+		return false, s.unanswered(HTTPFailed, err)
 	}
 	s.unmark()
-	issued, err := provision.ParseRegister(reply, s.identity)
-	if err != nil {
-		return secret.Text{}, nil // nothing, a refusal, or another request's answer
+	if found {
+		s.Log.Info("found the answer to a registration that was cut off")
 	}
-	s.Log.Info("found the answer to a registration that was cut off")
-	return issued, nil
+	return found, nil
 }
 
 // asked is the file that marks a registration whose answer was not read yet.
