@@ -12,6 +12,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
+	"airbridged/internal/provision"
 )
 
 // connecting opens the MQTT session (vendor guide, part 5). It always begins by
@@ -40,7 +41,7 @@ func (s *Session) connecting(ctx context.Context) (State, error) {
 	if err := s.dial(ctx); err != nil {
 		return Connecting, err
 	}
-	if err := s.login(ctx); err != nil {
+	if err := s.login(ctx, login); err != nil {
 		return Connecting, err
 	}
 	s.line.loggedIn, s.line.refused = true, make(map[string]bool)
@@ -72,6 +73,7 @@ func (s *Session) passGate(ctx context.Context) error {
 // MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
 func (s *Session) teardown(ctx context.Context) {
 	s.line.modem.Hangup(ctx)
+	s.costs.hungUp()
 	s.line.loggedIn = false
 	s.Hub.Revoke()
 }
@@ -83,13 +85,14 @@ func (s *Session) dial(ctx context.Context) error {
 	modem := s.line.modem
 	s.health.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
+	s.costs.dialed(s.Cloud.Host, err)
 	if errors.Is(err, air.ErrConnectFailed) && s.climbs[ConnectFailed] > 0 {
 		s.Log.Debug("connect failed again: opening the socket bearer first")
 		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
 			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
+			s.costs.dialed(s.Cloud.Host, err)
 		}
 	}
-	s.Recorder.CloudBytes("handshake", tlsHandshakeBytes)
 	if errors.Is(err, air.ErrConnectFailed) {
 		if attached, asked := modem.Attached(ctx); asked == nil && !attached {
 			s.attached = false
@@ -104,9 +107,10 @@ func (s *Session) dial(ctx context.Context) error {
 
 // login sends MCONNECT at once after CONNECT OK: the server closes a connection
 // that stays silent (vendor guide, field reports of 5 s).
-func (s *Session) login(ctx context.Context) error {
+func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) error {
 	s.health.expect(s.Cloud.Timeouts.ConnAck)
 	err := s.line.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
+	s.costs.login(who)
 	s.Board.Update(func(st *bus.Status) { st.Counters.Connects++ })
 	switch {
 	case err == nil:
@@ -139,7 +143,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 			}
 			continue
 		}
-		s.Recorder.CloudBytes("handshake", mqttBytes(len(f.Topic)))
+		s.costs.subscribed(f.Topic)
 		s.Hub.Grant(f.Topic)
 	}
 	for _, topic := range s.Hub.Unwanted() {
@@ -149,6 +153,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 				return err
 			}
 		}
+		s.costs.subscribed(topic)
 		s.Hub.Withdraw(topic)
 	}
 	return nil

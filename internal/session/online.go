@@ -179,7 +179,7 @@ func (s *Session) poll(ctx context.Context) error {
 	}
 	s.readSignal(ctx)
 	s.easePace()
-	s.Recorder.CloudBytes("keepalive", keepaliveBytes(s.Recovery.StatusPoll, s.Cloud.Keepalive))
+	s.costs.silent()
 	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
 		s.showToken(token)
 	}
@@ -197,14 +197,17 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
 	receipt, err := s.line.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
+	rides := false
 	if !s.lastAcked.IsZero() && !receipt.WrittenAt.IsZero() {
-		s.Recorder.Turnaround(receipt.WrittenAt.Sub(s.lastAcked))
+		turnaround := receipt.WrittenAt.Sub(s.lastAcked)
+		s.Recorder.Turnaround(turnaround)
+		rides = turnaround < ackRides
 	}
 	s.lastAcked = time.Time{}
 	var cannot *air.PayloadError
 	switch {
 	case err == nil:
-		s.Recorder.CloudBytes("payload", mqttBytes(len(m.Topic)+len(m.Payload)))
+		s.costs.published(m, rides)
 		return s.delivered(m, receipt)
 	case errors.As(err, &cannot):
 		s.reject(m, cannot.Error())
@@ -212,6 +215,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	case errors.Is(err, air.ErrNotSent):
 		return s.notSent(ctx, m, err)
 	}
+	s.costs.attempted(m)
 	return s.unknown(ctx, m, err)
 }
 
@@ -300,7 +304,7 @@ func (s *Session) downlink(topic string, payload []byte) {
 	if topic == kickNotice && strings.Contains(string(payload), "kick") {
 		s.kicked.Store(true)
 	}
-	s.Recorder.CloudBytes("downlink", mqttBytes(len(topic)+len(payload)))
+	s.costs.received(topic, payload)
 	s.Board.Update(func(st *bus.Status) { st.Counters.Downlink++ })
 	s.Hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

@@ -17,6 +17,7 @@ import (
 func (s *Session) recover(ctx context.Context, from State, err error) (State, error) {
 	f := s.asFailure(from, err)
 	s.count(f.Cause)
+	s.costs.failed(f.Cause)
 	d := next(from, f.Cause, s.history(f.Cause))
 	pause := wait(d.Pace, s.attempt, s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
 	s.enter(from, Recovering, f, pause)
@@ -136,10 +137,12 @@ func (s *Session) do(ctx context.Context, r Rung) error {
 	switch r {
 	case BearerRung:
 		modem.Hangup(ctx)
+		s.costs.hungUp()
 		s.attached = false
 		return modem.CloseBearer(ctx)
 	case RadioRung:
 		modem.Hangup(ctx)
+		s.costs.hungUp()
 		s.attached = false
 		if err := modem.Radio(ctx, false); err != nil {
 			return err

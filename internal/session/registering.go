@@ -91,8 +91,9 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
 	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	var refused error
+	answered := 0
 	err := s.line.modem.PostOnce(ctx, s.Cloud.RegisterURL, body, func(reply []byte) error {
-		s.Recorder.CloudBytes("handshake", len(reply))
+		answered = len(reply)
 		issued, err := provision.ParseRegister(reply, s.identity)
 		if err != nil {
 			refused = err // there is nothing to keep
@@ -100,7 +101,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 		}
 		return s.keepSecret(issued)
 	})
-	s.Recorder.CloudBytes("handshake", httpBytes(len(s.Cloud.RegisterURL)+len(body)))
+	s.costs.posted(s.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
 		return postFailure(s.unanswered(HTTPFailed, err))
 	}
@@ -160,7 +161,7 @@ func (s *Session) unmark() {
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
 	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	reply, err := s.line.modem.Post(ctx, url, body)
-	s.Recorder.CloudBytes("handshake", httpBytes(len(url)+len(body)+len(reply)))
+	s.costs.posted(url, len(body), len(reply), err)
 	if err != nil {
 		return nil, postFailure(s.unanswered(HTTPFailed, err))
 	}

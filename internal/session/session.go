@@ -123,6 +123,7 @@ type Session struct {
 	Options
 	random *rand.Rand
 	gate   *connectGate
+	costs  *costs
 	resets resetBudget
 
 	// Owned by the goroutine in Run.
@@ -176,6 +177,7 @@ func New(o Options) *Session {
 		Options: o,
 		random:  rand.New(rand.NewPCG(seed, seed>>1|1)),
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
+		costs:   newCosts(o.Cloud, o.Recorder),
 		resets:  readResets(o.StateDir, o.Recovery.HardResetsPerHour, time.Now()),
 		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
@@ -305,6 +307,7 @@ func (s *Session) leave() {
 	if s.line != nil && s.line.loggedIn {
 		ctx, cancel := context.WithTimeout(context.Background(), hangupGrace)
 		s.line.modem.Hangup(ctx)
+		s.costs.hungUp()
 		cancel()
 	}
 	s.Hub.Revoke()

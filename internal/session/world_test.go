@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -299,6 +300,7 @@ type meter struct {
 	mu        sync.Mutex
 	rungs     []string
 	published []string
+	bytes     map[string]uint64 // on the air, by cause
 }
 
 func (m *meter) Command(string, string, time.Duration) {}
@@ -312,7 +314,22 @@ func (m *meter) InFlight(int)                          {}
 func (m *meter) Signal(*int)                           {}
 func (m *meter) Registered(*bool)                      {}
 func (m *meter) ModemInfo(string, string)              {}
-func (m *meter) CloudBytes(string, int)                {}
+
+func (m *meter) CloudBytes(cause string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bytes == nil {
+		m.bytes = map[string]uint64{}
+	}
+	m.bytes[cause] += uint64(n)
+}
+
+// cost is what the session says that it used on the air, by cause.
+func (m *meter) cost() map[string]uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.bytes)
+}
 
 func (m *meter) Published(_ int, outcome string, _ time.Duration) {
 	m.mu.Lock()
