@@ -44,6 +44,9 @@ const briskMax = 5 * time.Second
 // supply that is coming up. Many more would each cost the cloud a login.
 const brownOuts = 10
 
+// comings is how often in a row a lost network is waited for without backing off.
+const comings = 3
+
 // History is what next needs to know of the past.
 type History struct {
 	Attempt    int  // failures since the session was last online for stable_after, this one included
@@ -96,8 +99,12 @@ func next(from State, c Cause, h History) Decision {
 		return Decision{Rung: SessionRung, Resume: Authenticating, Pace: AtOnce}
 	case c == NotRegistered && from != Attaching:
 		// The network may take the module back by itself: attaching gives it its time
-		// before the radio is touched.
-		return Decision{Rung: NoRung, Resume: Attaching, Pace: Brisk}
+		// before the radio is touched. One that keeps coming and going has to wait.
+		d = Decision{Rung: NoRung, Resume: Attaching, Pace: BackOff}
+		if h.Climb <= comings {
+			d.Pace = Brisk
+		}
+		return d
 	case c == NotRegistered && d.Resume == Probing:
 		d.Pace = Brisk // with the port closed nobody can see the network come back
 	}
@@ -126,7 +133,9 @@ func rung(c Cause, h History) Rung {
 		return RadioRung
 	case h.ResetsLeft > 0:
 		return ResetRung
-	case c.mute() && h.Dark >= exitAfter:
+	case !c.mute():
+		return RadioRung // a module that talks is asked meanwhile whether its network has come, see radio.go
+	case h.Dark >= exitAfter:
 		return ExitRung
 	}
 	return ReopenRung

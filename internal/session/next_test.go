@@ -31,7 +31,7 @@ func TestNextIsThisTable(t *testing.T) {
 		{Online, Closed, climb(4), BearerRung, Attaching, BackOff},
 		{Online, Closed, climb(6), RadioRung, Attaching, BackOff},
 		{Online, Closed, climb(7), ResetRung, Probing, BackOff},
-		{Online, Closed, spent(7), ReopenRung, Probing, BackOff},
+		{Online, Closed, spent(7), RadioRung, Attaching, BackOff},
 		{Online, PubAckTimeout, climb(1), SessionRung, Connecting, BackOff},
 		{Online, PubAckTimeout, climb(5), ResetRung, Probing, BackOff},
 		{Online, BearerFailed, climb(1), BearerRung, Attaching, BackOff},
@@ -39,10 +39,11 @@ func TestNextIsThisTable(t *testing.T) {
 
 		// A network that is gone may come back by itself, before the radio is touched.
 		{Online, NotRegistered, climb(1), NoRung, Attaching, Brisk},
+		{Online, NotRegistered, climb(4), NoRung, Attaching, BackOff},
 		{Attaching, NotRegistered, climb(2), RadioRung, Attaching, BackOff},
 		{Connecting, NotRegistered, climb(2), NoRung, Attaching, Brisk},
 		{Attaching, NotRegistered, climb(4), ResetRung, Probing, Brisk},
-		{Attaching, NotRegistered, spent(4), ReopenRung, Probing, Brisk},
+		{Attaching, NotRegistered, spent(4), RadioRung, Attaching, BackOff},
 
 		// A module that restarted is probed at once; one that keeps restarting is not.
 		{Online, Rebooted, climb(1), ReopenRung, Probing, AtOnce},
@@ -72,7 +73,7 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, NoAnswer, dark(spent(4)), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, dark(never(5)), ResetRung, Probing, Brisk},
 		{Probing, OutOfSync, dark(spent(3)), ExitRung, Probing, BackOff},
-		{Attaching, NotRegistered, dark(spent(4)), ReopenRung, Probing, Brisk},
+		{Attaching, NotRegistered, dark(spent(4)), RadioRung, Attaching, BackOff},
 		{Probing, PortMissing, dark(spent(50)), ReopenRung, Probing, Brisk},
 		{Probing, PortMissing, never(50), ReopenRung, Probing, Brisk},
 		{Probing, PortBusy, never(50), ReopenRung, Probing, Brisk},

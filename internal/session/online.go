@@ -107,7 +107,7 @@ func (s *Session) settled() {
 	if s.attempt > 2 {
 		s.Log.Info("stable again", zap.Int("attempts", s.attempt), zap.Int("folded", s.folding.unfold(time.Now())))
 	}
-	s.attempt, s.shorts = 0, 0
+	s.attempt, s.shorts, s.cutShort = 0, 0, 0
 	clear(s.climbs)
 	s.resets.settled()
 	s.folding.settled()

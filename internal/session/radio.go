@@ -76,12 +76,15 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *Failure) e
 }
 
 // rest waits between two attempts. Where a SIM or a network is missing it looks
-// whether that has come meanwhile, and then waits no longer.
+// whether that has come meanwhile, and then waits no longer. It does so later each
+// time until the session is stable again: at the edge of a cell the network comes
+// and goes all day, and an attempt at each coming would cost more than the data.
 func (s *Session) rest(ctx context.Context, d time.Duration, c Cause) error {
 	look := s.look(c)
 	if look == nil {
 		return s.pause(ctx, d)
 	}
+	earliest := time.Now().Add(double(s.Recovery.BackoffMin, s.cutShort, s.Recovery.BackoffMax))
 	for ; d > lookEvery; d -= lookEvery {
 		if err := s.pause(ctx, lookEvery); err != nil {
 			return err
@@ -92,7 +95,8 @@ func (s *Session) rest(ctx context.Context, d time.Duration, c Cause) error {
 			return context.Cause(ctx) // the next attempt finds out what is wrong
 		}
 		if there {
-			return s.pause(ctx, between(0, min(d-lookEvery, scatter), s.random))
+			s.cutShort++
+			return s.pause(ctx, min(max(time.Until(earliest), 0)+between(0, scatter, s.random), d-lookEvery))
 		}
 	}
 	return s.pause(ctx, d)

@@ -143,6 +143,7 @@ type Session struct {
 	climbs    map[Cause]int   // the same by cause, since the module was last reset
 	darkSince time.Time       // when the session was last online, or Run began
 	onlineAt  time.Time
+	cutShort  int // waits that ended early, since it was stable
 	throttle  throttle
 	folding   folding
 	refusedID string // the message that the module refused last, and how often
