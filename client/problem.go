@@ -33,6 +33,8 @@ var (
 	ErrTooLarge = errors.New("payload is too large")
 	// ErrNotCarried: the payload has a byte that the module cannot carry.
 	ErrNotCarried = errors.New("payload cannot be carried")
+	// ErrConfiguration: the daemon's configuration has mistakes; Problem.Mistakes lists them.
+	ErrConfiguration = errors.New("configuration has mistakes")
 	// ErrUnhealthy: the daemon answers, but its supervisor makes no progress.
 	ErrUnhealthy = errors.New("airbridged makes no progress")
 )
@@ -48,6 +50,9 @@ type Problem struct {
 	Status int    `json:"status"` // HTTP status
 	Detail string `json:"detail"` // what is wrong with this request
 	Hint   string `json:"hint"`   // what to do about it
+
+	// Mistakes are there with [ErrConfiguration] only.
+	Mistakes []Mistake `json:"mistakes"`
 
 	// RetryAfter is how long to wait before the next try; 0: the daemon did not say.
 	RetryAfter time.Duration `json:"-"`
@@ -83,6 +88,8 @@ func (p *Problem) Is(target error) bool {
 		return p.Status == http.StatusRequestEntityTooLarge
 	case ErrNotCarried:
 		return p.Status == http.StatusUnprocessableEntity
+	case ErrConfiguration:
+		return p.Type == ProblemPrefix+"configuration"
 	case ErrUnhealthy:
 		return p.Type == ProblemPrefix+"unhealthy"
 	}

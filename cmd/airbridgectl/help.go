@@ -21,7 +21,7 @@ type command struct {
 var commands []command
 
 func init() {
-	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, traceCommand, versionCommand}
+	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, traceCommand, reloadCommand, versionCommand}
 }
 
 func find(list []command, name string) (command, bool) {
@@ -71,7 +71,8 @@ examples:
 airbridgectl help COMMAND explains a command.
 
 exit status: 0 done, 1 refused, 64 wrong usage, 69 daemon not reachable,
-75 try again later, 77 not permitted, 130 interrupted
+75 try again later, 77 not permitted, 78 mistakes in the daemon's configuration,
+130 interrupted
 `
 
 // help explains the program or one command.

@@ -30,6 +30,7 @@ const (
 	exitUnreachable = 69  // the daemon is not there, or went away
 	exitTryAgain    = 75  // the daemon refused for now
 	exitPermission  = 77  // the socket or the topic is not for this user
+	exitConfig      = 78  // the daemon's configuration has mistakes
 	exitInterrupted = 130 // by SIGINT or SIGTERM
 )
 
@@ -272,6 +273,7 @@ func status(err error) int {
 		code int
 	}{
 		{client.ErrNotPermitted, exitPermission},
+		{client.ErrConfiguration, exitConfig},
 		{client.ErrTryAgain, exitTryAgain},
 		{outbox.ErrBusy, exitTryAgain},
 		{client.ErrUnreachable, exitUnreachable},

@@ -63,6 +63,7 @@ func TestUsageErrors(t *testing.T) {
 		{"trace a b", "one file"},
 		{"trace -f a", "does not go with it"},
 		{"version now", "takes no arguments"},
+		{"reload now", "takes no arguments"},
 		{"outbox frobnicate", "there are list, drop, export and verify"},
 		{"outbox verify", "takes one directory"},
 		{"outbox list now", "takes no arguments"},

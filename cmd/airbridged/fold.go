@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,11 +18,15 @@ const (
 	foldKinds = 256
 )
 
+// notFolded are the messages that are written every time.
+var notFolded = []string{"state", reloadedLine, refusedLine}
+
 // foldingCore keeps lines that repeat out of the log: of each kind the first, the
 // second, the fourth, the 16th, the 64th and so on are written, and one an hour.
 // The next one that is written says in "folded" how many were not. A kind is what
-// the field "code" says, or else the message with its detail. Changes of state are not touched,
-// because the session folds them by rules of its own; neither is the debug level.
+// the field "code" says, or else the message with its detail. Changes of state are
+// not touched, because the session folds them by rules of its own; neither are
+// answers to a person who asked for a reload, and the debug level.
 type foldingCore struct {
 	zapcore.Core
 	seen *foldedKinds // shared by all cores made of this one by With
@@ -43,7 +48,7 @@ func (c foldingCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.C
 }
 
 func (c foldingCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if e.Level >= zap.InfoLevel && e.Message != "state" {
+	if e.Level >= zap.InfoLevel && !slices.Contains(notFolded, e.Message) {
 		folded, shown := c.seen.count(e.Level.String()+e.LoggerName+"\x00"+kindOf(e, fields), e.Time)
 		if !shown {
 			return nil

@@ -12,7 +12,8 @@ import (
 )
 
 // newLogger logs to w: for people on a terminal, JSON otherwise, unless the
-// configuration says which. The level can be changed while it runs.
+// configuration says which. On the way to the journal each line has its priority
+// before it. The level can be changed while it runs.
 func newLogger(c config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	level := zap.NewAtomicLevelAt(logLevel(c.Level))
 	encoding := zap.NewProductionEncoderConfig()
@@ -24,6 +25,9 @@ func newLogger(c config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	if isJournal(w) {
+		encoder = prioritized{encoder}
 	}
 	return zap.New(newFoldingCore(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))), level
 }

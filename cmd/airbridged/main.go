@@ -50,7 +50,8 @@ logs to stderr.
                    secrets masked
   --version        print version, commit and Go version
 
-Signals: TERM and INT stop in good order; HUP reads the configuration again.
+Signals: TERM and INT stop in good order; HUP reads the configuration again, which
+"airbridgectl reload" does too, and waits for it.
 Exit codes: 0 asked to stop, 2 usage, 78 configuration, 1 anything else.
 
 Examples:
@@ -85,7 +86,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	cfg, warnings, err := config.Load(*path)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		complain(stderr, err.Error())
 		return exitConfig
 	}
 	if *check {
@@ -106,7 +107,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	defer stop()
 	if err := serve(ctx, *path, cfg, warnings, stderr); err != nil {
-		fmt.Fprintf(stderr, "airbridged: %v\n", err)
+		complain(stderr, "airbridged: "+err.Error())
 		return exitFailed
 	}
 	return exitOK

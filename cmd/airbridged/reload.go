@@ -2,20 +2,55 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
-	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 
 	"airbridged/internal/config"
+	"airbridged/internal/ipc"
 	"airbridged/internal/session"
 )
 
-// reloads reads the configuration again on every SIGHUP until ctx ends.
-func reloads(ctx context.Context, path string, running config.Config, s *session.Session, level zap.AtomicLevel, log *zap.Logger) error {
+// applied are the keys that change while the daemon runs. All others need a
+// restart.
+var applied = []string{"log.level", "subscribe"}
+
+// What is logged of a reload.
+const (
+	reloadedLine = "reloaded"
+	refusedLine  = "reload refused, nothing was changed"
+)
+
+// reloader reads the configuration again, on SIGHUP and on POST /v1/reload, and
+// does the same for both.
+type reloader struct {
+	path    string
+	session *session.Session
+	level   zap.AtomicLevel
+	log     *zap.Logger
+	asks    chan chan<- reloaded
+
+	running config.Config // in effect; owned by run
+}
+
+// reloaded is what a reload came to.
+type reloaded struct {
+	done ipc.Reloaded
+	err  error
+}
+
+func newReloader(path string, running config.Config, s *session.Session, level zap.AtomicLevel, log *zap.Logger) *reloader {
+	return &reloader{path: path, session: s, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+}
+
+// run reloads whenever it is asked to, until ctx ends.
+func (r *reloader) run(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -24,41 +59,71 @@ func reloads(ctx context.Context, path string, running config.Config, s *session
 		case <-ctx.Done():
 			return nil
 		case <-hup:
-			running = reload(path, running, s, level, log)
+			_, _ = r.reload() // logged
+		case answer := <-r.asks:
+			done, err := r.reload()
+			answer <- reloaded{done, err}
 		}
 	}
 }
 
-// reload applies what can change while the daemon runs: the log level and the
-// kept subscriptions. It is all or nothing: with a mistake in the files nothing
-// changes. What needs a restart is named.
-func reload(path string, running config.Config, s *session.Session, level zap.AtomicLevel, log *zap.Logger) config.Config {
-	fresh, warnings, err := config.Load(path)
+// ask has run reload, and waits for what comes of it. Error: ipc.Mistakes, or
+// that of ctx.
+func (r *reloader) ask(ctx context.Context) (ipc.Reloaded, error) {
+	answer := make(chan reloaded, 1)
+	select {
+	case r.asks <- answer:
+	case <-ctx.Done():
+		return ipc.Reloaded{}, context.Cause(ctx)
+	}
+	select {
+	case a := <-answer:
+		return a.done, a.err
+	case <-ctx.Done():
+		return ipc.Reloaded{}, context.Cause(ctx)
+	}
+}
+
+// reload is all or nothing: with a mistake in the files nothing changes. What
+// needs a restart is named, and named again until there was one.
+func (r *reloader) reload() (ipc.Reloaded, error) {
+	notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	defer notify(daemon.SdNotifyReady)
+	fresh, warnings, err := config.Load(r.path)
 	if err != nil {
-		log.Error("reload refused, nothing was changed", zap.Strings("mistakes", strings.Split(err.Error(), "\n")))
-		return running
+		mistakes := mistakesOf(err)
+		r.log.Error(refusedLine, zap.Strings("mistakes", strings.Split(mistakes.Error(), "\n")))
+		return ipc.Reloaded{}, mistakes
+	}
+	// Empty lists are [] in JSON, not null.
+	done := ipc.Reloaded{Changed: []string{}, NeedsRestart: []string{}, Warnings: []string{}}
+	for _, key := range config.Changed(r.running, fresh) {
+		if slices.Contains(applied, key) {
+			done.Changed = append(done.Changed, key)
+		} else {
+			done.NeedsRestart = append(done.NeedsRestart, key)
+		}
 	}
 	for _, w := range warnings {
-		log.Warn("configuration", zap.String("detail", w.String()))
+		done.Warnings = append(done.Warnings, w.String())
+		r.log.Warn("configuration", zap.String("detail", w.String()))
 	}
-	level.SetLevel(logLevel(fresh.Log.Level))
-	s.Keep(filters(fresh.Subscribe))
-	needs := restartSections(running, fresh)
-	log.Info("reloaded", zap.String("log_level", fresh.Log.Level), zap.Int("subscriptions", len(fresh.Subscribe)), zap.Strings("needs_restart", needs))
-	running.Log.Level, running.Subscribe = fresh.Log.Level, fresh.Subscribe
-	return running
+	r.level.SetLevel(logLevel(fresh.Log.Level))
+	r.session.Keep(filters(fresh.Subscribe))
+	r.running.Log.Level, r.running.Subscribe = fresh.Log.Level, fresh.Subscribe
+	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
+	return done, nil
 }
 
-// restartSections names the sections that changed and that only a restart
-// applies.
-func restartSections(running, fresh config.Config) []string {
-	fresh.Log.Level, fresh.Subscribe = running.Log.Level, running.Subscribe
-	var changed []string
-	was, is := reflect.ValueOf(running), reflect.ValueOf(fresh)
-	for i := range was.NumField() {
-		if !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
-			changed = append(changed, strings.ToLower(was.Type().Field(i).Name))
-		}
+// mistakesOf translates what config.Load says, which is always *config.Mistakes.
+func mistakesOf(err error) ipc.Mistakes {
+	found, ok := errors.AsType[*config.Mistakes](err)
+	if !ok {
+		return ipc.Mistakes{{Key: "file", Text: err.Error()}}
 	}
-	return changed
+	list := make(ipc.Mistakes, len(found.List))
+	for i, m := range found.List {
+		list[i] = ipc.Mistake{File: m.File, Line: m.Line, Column: m.Column, Key: m.Key, Text: m.Text}
+	}
+	return list
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -38,37 +37,50 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit)
-	// The socket first: of two daemons with one configuration the second one is
+	// The sockets first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
-	listener, err := ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group)
+	open, err := openSockets(cfg, log)
 	if err != nil {
 		return err
 	}
 	queue, err := openOutbox(cfg.Outbox, meter, log)
 	if err != nil {
-		_ = listener.Close()
+		open.close()
 		return err
 	}
 	defer runOutbox(queue, log)()
 	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
 	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, meter, log))
+	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
-		Outbox: queue, Hub: hub, Board: board, Flight: flight, Carry: carrier.Check, Metrics: meter.Handler(),
+		Outbox: queue, Hub: hub, Board: board, Flight: flight, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
 	})
 	observe(meter, cfg.Outbox, queue, hub, server, store, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Serve(ctx, listener) })
+	for _, l := range open.api {
+		group.Go(func() error { return server.Serve(ctx, l) })
+	}
+	for _, l := range open.metrics {
+		group.Go(func() error { return serveMetrics(ctx, l, meter.Handler(), log) })
+	}
+	for _, l := range open.unserved {
+		group.Go(func() error { return turnAway(ctx, l) })
+	}
 	group.Go(func() error { return supervisor.Run(ctx) })
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
-	group.Go(func() error { return reloads(ctx, path, cfg, supervisor, level, log) })
-	if cfg.Metrics.Listen != "" {
-		group.Go(func() error { return serveMetrics(ctx, cfg.Metrics.Listen, meter.Handler(), log) })
+	group.Go(func() error { return reload.run(ctx) })
+	group.Go(func() error { return tellStatus(ctx, board) })
+	if w, watched := newWatchdog(log, []part{
+		{"supervisor", func(context.Context) error { return supervisor.Healthy() }},
+		{"outbox", queue.Answers},
+		{"api", apiAnswers(open.api[0].Addr(), server.Accepted, log)},
+	}...); watched {
+		group.Go(func() error { return w.run(ctx) })
 	}
-	log.Info("ready", zap.String("socket", cfg.Socket.Path), zap.String("device", cfg.Modem.Device))
-	// Without systemd there is no NOTIFY_SOCKET, and this does nothing.
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	context.AfterFunc(ctx, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) })
+	log.Info("ready", zap.String("socket", open.api[0].Addr().String()), zap.String("device", cfg.Modem.Device))
+	notify(daemon.SdNotifyReady)
+	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })
 	err = group.Wait()
 	if err == nil {
 		log.Info("stopped")
@@ -128,18 +140,8 @@ func filters(subscribe []config.Subscribe) []bus.Filter {
 // byte; Prometheus gives up after 10 s by default.
 const metricsTimeout = 10 * time.Second
 
-// serveMetrics answers scrapes on a loopback address, or on a Unix socket for
-// "unix:/path".
-func serveMetrics(ctx context.Context, address string, page http.Handler, log *zap.Logger) error {
-	network := "tcp"
-	listen := func() (net.Listener, error) { return net.Listen(network, address) }
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		listen = func() (net.Listener, error) { return ipc.Listen(path, 0o666, "") }
-	}
-	l, err := listen()
-	if err != nil {
-		return fmt.Errorf("metrics: %w (is another airbridged running? set metrics.listen to another address, or to \"\")", err)
-	}
+// serveMetrics answers scrapes until ctx ends.
+func serveMetrics(ctx context.Context, l net.Listener, page http.Handler, log *zap.Logger) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", page)
 	server := &http.Server{Handler: mux, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, ErrorLog: zap.NewStdLog(log)}

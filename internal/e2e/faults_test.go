@@ -288,7 +288,7 @@ func TestReload(t *testing.T) {
 		g.out.await(t, want)
 	}
 	hup("[log]\nlevel = \"loud\"\n", "reload refused")
-	hup("[cloud]\nkeepalive = \"60s\"\n[log]\nlevel = \"info\"\n[[subscribe]]\ntopic = \"/${productKey}/${deviceName}/set\"\n", `"needs_restart":["cloud"]`)
+	hup("[cloud]\nkeepalive = \"60s\"\n[log]\nlevel = \"info\"\n[[subscribe]]\ntopic = \"/${productKey}/${deviceName}/set\"\n", `"needs_restart":["cloud.keepalive"]`)
 	eventually(t, "the new subscription", func() error {
 		for _, c := range sim.commands(t) {
 			if strings.HasPrefix(c, `AT+MSUB="/`+productKey+"/"+imei+`/set"`) {

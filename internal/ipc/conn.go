@@ -68,19 +68,21 @@ func credentials(c net.Conn) (peer, error) {
 // further ones wait in the kernel's backlog.
 type limiter struct {
 	net.Listener
-	serve int
-	slots chan struct{}
-	done  chan struct{}
+	serve    int
+	accepted *atomic.Uint64
+	slots    chan struct{}
+	done     chan struct{}
 
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]struct{}
 }
 
-func newLimiter(l net.Listener, serve, extra int) *limiter {
+func newLimiter(l net.Listener, serve, extra int, accepted *atomic.Uint64) *limiter {
 	return &limiter{
 		Listener: l,
 		serve:    serve,
+		accepted: accepted,
 		slots:    make(chan struct{}, serve+extra),
 		done:     make(chan struct{}),
 		conns:    make(map[*conn]struct{}),
@@ -99,6 +101,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
+	l.accepted.Add(1)
 	c := &conn{Conn: nc, owner: l}
 	c.fresh.Store(true)
 	if p, err := credentials(nc); err == nil {

@@ -10,6 +10,7 @@
 //	GET    /v1/status              the daemon's status
 //	GET    /v1/events              a stream of state changes and warnings
 //	GET    /v1/trace               the last AT traffic, redacted; follow
+//	POST   /v1/reload              reads the configuration again; root and the daemon's user only
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //

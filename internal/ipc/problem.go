@@ -67,6 +67,9 @@ type problem struct {
 	Offset *int `json:"offset,omitempty"`
 	Byte   *int `json:"byte,omitempty"`
 
+	// Mistakes is there only when the configuration has any.
+	Mistakes []Mistake `json:"mistakes,omitempty"`
+
 	retryAfter time.Duration
 	allow      string
 }

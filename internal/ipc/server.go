@@ -66,7 +66,8 @@ type Options struct {
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
 	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
 	Version  string
-	Recorder Recorder // nil: nobody counts
+	Reload   func(ctx context.Context) (Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
+	Recorder Recorder                                    // nil: nobody counts
 	Log      *zap.Logger
 }
 
@@ -75,8 +76,9 @@ type Server struct {
 	o     Options
 	begun time.Time
 
-	streams atomic.Int64
-	dropped atomic.Uint64
+	accepted atomic.Uint64
+	streams  atomic.Int64
+	dropped  atomic.Uint64
 }
 
 // Stats counts what the server holds and what it had to drop.
@@ -98,6 +100,10 @@ func (s *Server) Stats() Stats {
 	return Stats{Streams: int(s.streams.Load()), StreamsDropped: s.dropped.Load()}
 }
 
+// Accepted returns how many connections were accepted so far. As long as it grows
+// the socket is served, however busy it is.
+func (s *Server) Accepted() uint64 { return s.accepted.Load() }
+
 // serving is the server on one listener, for the time of one Serve.
 type serving struct {
 	*Server
@@ -116,7 +122,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	front := newLimiter(l, maxConns, spareConns)
+	front := newLimiter(l, maxConns, spareConns, &s.accepted)
 	sv := &serving{Server: s, stopping: stopping, life: life}
 	sv.mux = sv.routes()
 	hs := sv.httpServer()
