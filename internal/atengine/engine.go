@@ -255,6 +255,9 @@ func (e *Engine) fail(err error) {
 }
 
 func (e *Engine) poisonLocked(err error) {
+	if brokenResync {
+		return
+	}
 	e.poison = err
 	e.poisonings++
 }

@@ -47,7 +47,7 @@ func (s *Session) online(ctx context.Context) (State, error) {
 		case <-ctx.Done():
 			return Online, context.Cause(ctx)
 		case <-poll.C:
-			if err := s.poll(ctx); err != nil {
+			if err := s.poll(ctx, stable.C); err != nil {
 				return Online, err
 			}
 			continue
@@ -95,7 +95,7 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 	case <-stable:
 		s.settled()
 	case <-poll:
-		return s.poll(ctx)
+		return s.poll(ctx, stable)
 	case <-ctx.Done():
 	}
 	return nil
@@ -170,7 +170,12 @@ func (s *Session) closed(text string) error {
 // poll asks the module for the state of the link, because CLOSED can get lost
 // (Air724 before V838 never sent it), and of its registration, and refreshes the
 // signal.
-func (s *Session) poll(ctx context.Context) error {
+func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
+	select {
+	case <-stable: // due at the same moment by default: what the poll finds is no failure of the past
+		s.settled()
+	default:
+	}
 	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
 		return gone
 	}
@@ -275,6 +280,9 @@ func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) erro
 	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
 	if why := s.lost(); why != nil {
 		return why // the event that ended the wait says more exactly what happened
+	}
+	if brokenBarrier {
+		return s.inStep(ctx)
 	}
 	return s.unacknowledged(ctx, err)
 }

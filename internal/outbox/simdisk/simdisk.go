@@ -37,6 +37,7 @@ type Disk struct {
 	Latency    func(op string) time.Duration
 	Capacity   int64 // bytes of the file system; 0: 1 TiB, and never full
 	NoAllocate bool  // as on file systems without fallocate
+	Lying      bool  // a sync says that it is done, and does nothing
 
 	mu      sync.Mutex
 	dead    bool
@@ -133,7 +134,7 @@ func (d *Disk) Survivor() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead = true
-	s := &Disk{now: d.now, durable: d.durable, changes: d.changes, Capacity: d.Capacity, NoAllocate: d.NoAllocate}
+	s := &Disk{now: d.now, durable: d.durable, changes: d.changes, Capacity: d.Capacity, NoAllocate: d.NoAllocate, Lying: d.Lying}
 	d.now, d.durable, d.changes = nil, nil, nil
 	return s
 }
@@ -212,6 +213,9 @@ func (d *Disk) Mkdir(dir string) error { return d.change("mkdir", dir, func() er
 
 func (d *Disk) SyncDir(dir string) error {
 	return d.change("syncdir", dir, func() error {
+		if d.Lying {
+			return nil
+		}
 		var left []nameChange
 		for _, c := range d.changes {
 			if c.dir == dir {
@@ -323,6 +327,9 @@ func (h *handle) Allocate(size int64) error {
 
 func (h *handle) Sync() error {
 	err := h.d.change("sync", h.name, func() error {
+		if h.d.Lying {
+			return nil
+		}
 		for _, c := range h.f.pending {
 			h.f.synced = c.apply(h.f.synced)
 		}
@@ -385,7 +392,7 @@ func (d *Disk) image(r *rand.Rand, s style) *Disk {
 		}
 	}
 	image := New()
-	image.Capacity, image.NoAllocate = d.Capacity, d.NoAllocate
+	image.Capacity, image.NoAllocate, image.Lying = d.Capacity, d.NoAllocate, d.Lying
 	copies := map[*content]*content{}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		f := names[name]
