@@ -90,9 +90,10 @@ e2e: ## end to end: the real programs on pseudo-terminals, built with the race d
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
 	@$(GO) test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
 
-simulate: ## the promises against random faults in virtual time: SEEDS=n of them from FIRST=m on, or replay one by SEED=n
-	@echo '== simulate: go test -run TestSimulation ./internal/session'
-	@SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' FIRST='$(or $(FIRST),1)' $(GO) test -count=1 -timeout 24h -run TestSimulation ./internal/session
+simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SECONDS=s at most; SEED=n replays one
+	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
+	@SEED='$(SEED)' SEEDS='$(SEEDS)' FIRST='$(FIRST)' SECONDS='$(or $(SECONDS),0)' HOURS='$(or $(HOURS),24)' TIMELINE='$(TIMELINE)' LINES='$(LINES)' \
+	    $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./internal/simulation
 
 crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
 	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'

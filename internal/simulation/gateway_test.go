@@ -1,0 +1,369 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"airbridged/internal/air"
+	"airbridged/internal/airsim"
+	"airbridged/internal/bus"
+	"airbridged/internal/config"
+	"airbridged/internal/metrics"
+	"airbridged/internal/outbox"
+	"airbridged/internal/outbox/simdisk"
+	"airbridged/internal/provision"
+	"airbridged/internal/secret"
+	"airbridged/internal/session"
+)
+
+// gateway is the machine that the daemon runs on: the module at its serial port, and
+// its disks, which outlive the daemon.
+type gateway struct {
+	t       testing.TB
+	p       plan
+	referee *referee
+	cloud   *airsim.Cloud
+	module  *airsim.Module
+	random  *rand.Rand // of power cuts
+	dirs    int
+
+	mu     sync.Mutex
+	life   *life         // nil: the daemon does not run
+	queue  *simdisk.Disk // the outbox's
+	state  *simdisk.Disk // the credential store's
+	caches string        // a real directory, for what the session keeps beside it
+}
+
+var (
+	identity = provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName}
+	own      = "/" + identity.ProductKey + "/" + identity.DeviceName
+	downlink = own + "/user/get"
+)
+
+// life is one process of the daemon.
+type life struct {
+	g       *gateway
+	dead    atomic.Bool // killed: nothing that it still does counts
+	queue   *outbox.Queue
+	files   *simdisk.Disk
+	state   *simdisk.Disk
+	hub     *bus.Hub
+	board   *bus.Board
+	port    io.Closer
+	session *session.Session
+	ctx     context.Context // ends with the session
+	stop    context.CancelFunc
+	done    chan error // what Run returned
+	seals   context.CancelFunc
+	sealed  chan struct{} // the committer is gone
+	watched sync.WaitGroup
+}
+
+func newGateway(t testing.TB, p plan, r *referee) *gateway {
+	g := &gateway{
+		t: t, p: p, referee: r, random: rand.New(rand.NewPCG(p.seed, 4)),
+		queue: simdisk.New(), state: simdisk.New(), caches: t.TempDir(),
+	}
+	g.queue.NoAllocate, g.queue.Lying = p.seed%5 == 0, p.lying
+	r.conceal(airsim.GuideProductSecret)
+	if p.module.Latency {
+		r.bootTime = map[string]time.Duration{"2g": 14 * time.Second, "air724": 7500 * time.Millisecond}[p.module.Personality]
+		r.bootTime = max(r.bootTime, 4500*time.Millisecond)
+	}
+	// Before its first login a device is given its secret again, as field logs
+	// show: a module that loses power with the answer in it has lost it for good.
+	g.cloud = airsim.NewCloud(airsim.CloudOptions{
+		Products: map[string]airsim.Product{identity.ProductKey: {Secret: airsim.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
+	})
+	p.module.Log = r.spoken
+	var err error
+	if g.module, err = airsim.New(g.cloud, p.module); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// observe passes on what the cloud does, and checks the credentials at the two
+// moments that count: when a secret is handed out, none may be durable; and once
+// the device has logged in, one must be, for it will never get another.
+func (g *gateway) observe(h airsim.Happening) {
+	g.referee.cloud(h)
+	if h.Kind != airsim.CloudRegistered && h.Kind != airsim.CloudConnected {
+		return
+	}
+	g.mu.Lock()
+	state := g.state
+	g.mu.Unlock()
+	_, durable, err := provision.OpenIn(stateDir{state.Certain()}, "/state").DeviceSecret(identity)
+	switch {
+	case h.Kind == airsim.CloudRegistered && durable:
+		g.referee.fail("registered again while a secret is durable")
+	case h.Kind == airsim.CloudConnected && !durable:
+		g.referee.fail("the device logged in with a secret that a power cut now would lose for good: %v", err)
+	}
+}
+
+// order gives the module, or the cloud behind it, a command of the fault language.
+func (g *gateway) order(command string) {
+	if _, err := g.module.Do(command); err != nil {
+		g.t.Fatalf("order %q: %v", command, err)
+	}
+}
+
+// start begins a process, on what the one before left. It fails when the outbox
+// cannot be opened, as the daemon would.
+func (g *gateway) start(seed uint64) error {
+	g.mu.Lock()
+	files, state, caches := g.queue, g.state, g.caches
+	g.mu.Unlock()
+	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewBoard(), done: make(chan error, 1), sealed: make(chan struct{})}
+	if files.Latency == nil {
+		slow := rand.New(rand.NewPCG(seed, 5)) // the committer's only
+		files.Latency = func(op string) time.Duration {
+			if op == "sync" || op == "syncdir" {
+				return time.Duration(slow.Int64N(int64(g.p.flush)))
+			}
+			return 0
+		}
+	}
+	var err error
+	if l.queue, err = outbox.Open("", g.p.limits, outbox.Options{Files: files, SegmentSize: 16 << 10, CommitWindow: g.p.window}); err != nil {
+		return err
+	}
+	g.referee.reborn(l.queue)
+	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), (*printer)(g.referee), zap.DebugLevel))
+	store := provision.OpenIn(stateDir{state}, "/state")
+	l.session = session.New(l.options(store, caches, seed, log))
+	l.ctx, l.stop = context.WithCancel(g.t.Context())
+	seal, cancel := context.WithCancel(g.t.Context())
+	l.seals = cancel
+	go func() { defer close(l.sealed); _ = l.queue.Run(seal) }()
+	l.watched.Go(l.watch)
+	go func() { l.done <- l.session.Run(l.ctx) }()
+	g.mu.Lock()
+	g.life = l
+	g.mu.Unlock()
+	return nil
+}
+
+func (l *life) options(store *provision.Store, caches string, seed uint64, log *zap.Logger) session.Options {
+	defaults, g := config.Default(), l.g
+	random := rand.New(rand.NewPCG(seed, 6))
+	return session.Options{
+		Device: session.Device{ProductKey: identity.ProductKey, ProductSecret: secret.New(airsim.GuideProductSecret)},
+		Cloud: session.Cloud{
+			HTTPSAuth: g.p.https, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
+			Host: identity.ProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
+			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
+		},
+		Modem:    session.Modem{Baud: g.p.module.Baud, APN: "CMIOT"},
+		Recovery: g.p.recovery(session.Recovery(defaults.Recovery)),
+		Open: func(int) (io.ReadWriteCloser, error) {
+			port := g.module.Open()
+			l.port = port
+			return &serial{port, l}, nil
+		},
+		HardReset: func(context.Context) error {
+			if l.dead.Load() {
+				return simdisk.ErrDead
+			}
+			g.order("reset")
+			return nil
+		},
+		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Expand: config.Expand, StateDir: caches,
+		Carrier:  session.NewCarrier(caches, 0, log),
+		Recorder: &recorder{metrics.New("simulated", ""), l}, Log: log, Seed: seed | 1,
+		Random: func() string { return "r" + time.Duration(random.Int64()).String() },
+	}
+}
+
+// watch reads the daemon's events and status, as a program would.
+func (l *life) watch() {
+	w := l.board.Watch()
+	defer w.Close()
+	for {
+		e, err := w.Next(l.ctx)
+		if err != nil {
+			return
+		}
+		l.g.referee.printed("events", []byte(e.Detail))
+		l.g.referee.printed("status", []byte(l.board.Status().Hint))
+	}
+}
+
+// halt is SIGTERM: it stops in good order, or after the session ended by itself.
+func (g *gateway) halt() {
+	l := g.current()
+	l.stop()
+	if err := <-l.done; err != nil && !errors.Is(err, session.ErrExit) {
+		g.referee.fail("the session ended with %v", err)
+	}
+	l.finish()
+	if err := l.queue.Close(); err != nil && !errors.Is(err, outbox.ErrDisk) {
+		g.referee.fail("closing the outbox: %v", err)
+	}
+	g.referee.stopped(l.queue, false)
+	g.forget(l)
+}
+
+// finish waits for what belongs to a process besides its session.
+func (l *life) finish() {
+	l.stop()
+	l.seals()
+	<-l.sealed
+	l.watched.Wait()
+}
+
+// murder ends the process in the middle of whatever it does. After a SIGKILL all
+// that it wrote is there; after a power cut only what it synced is sure to be. It
+// may be called from within a call of the process to its disk.
+func (g *gateway) murder(l *life, power bool) {
+	if l.dead.Swap(true) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if power {
+		g.queue, g.state = l.files.Cut(g.random), l.state.Cut(g.random)
+		l.files.Survivor()
+		l.state.Survivor()
+	} else {
+		g.queue, g.state = l.files.Survivor(), l.state.Survivor()
+	}
+	g.caches = g.copied(g.caches)
+}
+
+// bury waits until nothing is left of a murdered process, and cuts the module's
+// power too if it was that.
+func (g *gateway) bury(l *life, power bool) {
+	if power {
+		g.order("reset")
+	}
+	l.stop()
+	if l.port != nil {
+		_ = l.port.Close()
+	}
+	<-l.done
+	l.finish()
+	g.referee.stopped(l.queue, true)
+	g.forget(l)
+}
+
+func (g *gateway) current() *life {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.life
+}
+
+func (g *gateway) forget(l *life) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.life == l {
+		g.life = nil
+	}
+}
+
+// copied is the directory of caches as it is at this moment: what the dead write
+// into the old one counts for nothing.
+func (g *gateway) copied(dir string) string {
+	g.dirs++
+	fresh := filepath.Join(filepath.Dir(dir), "caches"+time.Duration(g.dirs).String())
+	if err := os.CopyFS(fresh, os.DirFS(dir)); err != nil {
+		g.t.Errorf("copying the caches: %v", err)
+	}
+	return fresh
+}
+
+// serial is the port as long as the process lives.
+type serial struct {
+	io.ReadWriteCloser
+	l *life
+}
+
+func (s *serial) Write(b []byte) (int, error) {
+	if s.l.dead.Load() {
+		return 0, simdisk.ErrDead
+	}
+	return s.ReadWriteCloser.Write(b)
+}
+
+// witnessed is the outbox as the session has it, with the referee looking on.
+type witnessed struct{ l *life }
+
+func (w witnessed) Ready() <-chan struct{} { return w.l.queue.Ready() }
+
+func (w witnessed) Take() (outbox.Message, bool) {
+	m, ok := w.l.queue.Take()
+	if w.l.dead.Load() {
+		return outbox.Message{}, false
+	}
+	if ok {
+		w.l.g.referee.take(m)
+	}
+	return m, ok
+}
+
+func (w witnessed) Done(id string, s outbox.State, reason string) error {
+	if w.l.dead.Load() {
+		return simdisk.ErrDead
+	}
+	w.l.g.referee.done(id, s, reason)
+	return w.l.queue.Done(id, s, reason)
+}
+
+func (w witnessed) Release(id string) error {
+	if w.l.dead.Load() {
+		return simdisk.ErrDead
+	}
+	w.l.g.referee.release()
+	return w.l.queue.Release(id)
+}
+
+// recorder is the production metrics, with the referee looking on.
+type recorder struct {
+	*metrics.Metrics
+	l *life
+}
+
+func (r *recorder) Transition(from, to, cause string) {
+	if r.l.dead.Load() {
+		return
+	}
+	r.l.g.referee.transition(from, to, cause)
+	r.Metrics.Transition(from, to, cause)
+}
+
+func (r *recorder) Published(qos int, outcome string, since time.Duration) {
+	if !r.l.dead.Load() {
+		r.l.g.referee.outcome(outcome)
+	}
+	r.Metrics.Published(qos, outcome, since)
+}
+
+func (r *recorder) Recovery(rung, result string) {
+	if !r.l.dead.Load() {
+		r.l.g.referee.rung(rung)
+	}
+	r.Metrics.Recovery(rung, result)
+}
+
+// printer takes the log.
+type printer referee
+
+func (p *printer) Write(b []byte) (int, error) {
+	(*referee)(p).printed("the log", b)
+	return len(b), nil
+}
+
+func (p *printer) Sync() error { return nil }

@@ -1,0 +1,102 @@
+package simulation
+
+import "time"
+
+// A strike is a fault of the module, the line, the network or the cloud, with what
+// mends it.
+//
+// Two faults that the simulator knows are left out: a final result printed twice
+// ("dup OK") and a PUBACK printed twice ("puback dup"). Neither carries an id, so
+// the second one, when it is late enough to come after the next command's OK, is
+// taken for the next one's. Nobody has reported a module that does it; one that
+// prints both at once is dealt with, see package air.
+type strike struct {
+	order, mend string
+	breaks      bool // it ends the session there and then, whatever else happens
+	garbles     bool // what comes down may be damaged: the line has no checksum
+}
+
+func (k strike) kind() string {
+	for i, c := range k.order {
+		if c == ' ' {
+			return k.order[:i]
+		}
+	}
+	return k.order
+}
+
+var strikes = []strike{
+	{order: "closed", breaks: true},
+	{order: "silent-closed", breaks: true},
+	{order: "half-open", breaks: true},
+	{order: "close", breaks: true},
+	{order: "reboot", breaks: true},
+	{order: "brown-out 4 every=7s", breaks: true},
+	{order: "silence 25s"},
+	{order: "silence 3m", breaks: true},
+	{order: "hang", breaks: true}, // the hard reset ends it
+	{order: "unplug 20s", breaks: true},
+	{order: "pdp-deact colon", breaks: true},
+	{order: "pdp-deact plain", breaks: true},
+	{order: "pdp-deact cgev", breaks: true},
+	{order: "pdp-deact cgev stuck", breaks: true},
+	{order: "sapbr-deact"},
+	{order: "detach"},
+	{order: "service lost", mend: "service back", breaks: true},
+	{order: "sim removed", mend: "sim inserted", breaks: true},
+	{order: "kick", breaks: true},
+	{order: "outage on", mend: "outage off", breaks: true},
+	{order: "expire-tokens"},
+	{order: "throttle 1", mend: "throttle 0"},
+	{order: "puback never"},
+	{order: "puback late 33s"},
+	{order: "puback late 90s"},
+	{order: "drop PUBACK count=2"},
+	{order: "drop OK prob=0.2 count=5"},
+	{order: "drop CLOSED"},
+	{order: "delay PUBACK 31s"},
+	{order: "corrupt OK count=2", garbles: true},
+	{order: "corrupt PUBACK", garbles: true},
+	{order: "split PUBACK 300ms count=5"},
+	{order: "strip PUBACK count=3"},
+	{order: "lose 7", garbles: true},
+	{order: "lose 90", garbles: true},
+	{order: "lose-in 3", garbles: true},
+	{order: "garbage 200", garbles: true},
+	{order: `inject "+CREG: 5"`},
+	{order: "noise on every=1s", mend: "noise off"},
+	{order: "prompt never"},
+	{order: "prompt late 12s"},
+	{order: "connect fail count=3"},
+	{order: "connect never"},
+	{order: "connack refuse"},
+	{order: "connack close"},
+	{order: "connack never"},
+	{order: "suback never"},
+	{order: "bearer fail count=2"},
+	{order: "http-status 603 count=2"},
+	{order: "http-never"},
+	{order: "auth 500 count=2"},
+	{order: "late AT+MPUB 12s count=2"},
+	{order: "mute AT+MQTTSTATU count=2"},
+	{order: "error AT+MPUB count=2"},
+	{order: "msub-lie 40", garbles: true},
+	{order: "echo-cut CONNECT", garbles: true},
+}
+
+// The strikes against the daemon and its disks.
+const (
+	restart   = "restart"    // SIGTERM, and a new process
+	kill      = "kill"       // SIGKILL: what was written survives
+	killWrite = "kill-write" // the same in the middle of a call to the disk
+	powerCut  = "power-cut"  // of daemon, disk and module
+	cutWrite  = "cut-write"  // the same in the middle of a call to the disk
+	diskFull  = "disk-full"  // the outbox's
+	diskFails = "disk-fails" // it answers EIO, now and then
+	stateFull = "state-full" // the state directory's
+)
+
+var disasters = []string{restart, kill, killWrite, killWrite, powerCut, cutWrite, cutWrite, diskFull, diskFails, stateFull}
+
+// restartAfter is systemd's RestartSec of the unit.
+const restartAfter = 5 * time.Second
