@@ -1,6 +1,7 @@
 # Run `make` alone to see what there is.
 
-VERSION  := 0.1.0-dev
+# The version stands in one place, the newest entry of the Debian changelog.
+VERSION  := $(shell sed -n '1s/^.*(\(.*\)).*$$/\1/p' packaging/debian/changelog | tr '~' '-')
 COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 FUZZTIME ?= 5s
 CRASHTIME ?= 24h
@@ -11,8 +12,9 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PROGRAMS := airbridged airbridgectl airsim
-CHECKED  := $(shell find . -name '*.sh' -not -path './bin/*') .ci/run
+CHECKED  := $(shell find . \( -name "*.sh" -o -path "./packaging/completion/*.bash" \) -not -path "./bin/*" -not -path "./build/*") .ci/run
 
+include packaging/packaging.mk
 include deploy/systemd/systemd.mk
 
 NEED_CC   = if [ -n '$(RACE)' ] && ! command -v "$$($(GO) env CC)" >/dev/null; then \
@@ -32,17 +34,16 @@ help: ## this list
 	@echo 'make TARGET, where TARGET is:'
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
 
-build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit
-	@mkdir -p bin
+build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit; ARCH=armhf for another
 	@for p in $(PROGRAMS); do \
-	    echo "== build: bin/$$p $(VERSION) ($(COMMIT))"; \
-	    CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o "bin/$$p" "./cmd/$$p"; \
+	    echo "== build: $(BIN)/$$p $(VERSION) ($(COMMIT))"; \
+	    $(GOENV) CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o "$(BIN)/$$p" "./cmd/$$p"; \
 	done
 
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint units unit promtool fuzz e2e ## everything that CI checks
+test: fmt vet lint units lintian unit promtool fuzz e2e ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)
@@ -109,5 +110,5 @@ bench: ## benchmarks: engine, parsers, and the programs end to end, with their s
 	@echo '== bench: the outbox beside bbolt and SQLite (BENCHDIR=$(or $(BENCHDIR),the temporary directory))'
 	@$(GO) -C bench/outbox run . -dir '$(BENCHDIR)'
 
-clean: ## remove bin/
-	rm -rf bin
+clean: ## remove what was built
+	rm -rf bin build dist

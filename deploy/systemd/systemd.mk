@@ -1,9 +1,6 @@
 # Where the files of this directory go. Included by the Makefile; DESTDIR, PREFIX
 # and UNITDIR are those of "make install".
 
-DESTDIR  ?=
-PREFIX   ?= /usr/local
-UNITDIR  ?= $(PREFIX)/lib/systemd/system
 LIBDIR    = $(DESTDIR)$(PREFIX)/lib
 EXAMPLES  = $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/systemd
 

@@ -1,0 +1,92 @@
+# bash completion for airbridgectl(1)                      -*- shell-script -*-
+
+# _airbridgectl_flags COMMAND: the flags of a command, its own first.
+_airbridgectl_flags() {
+    local own=''
+    case $1 in
+    pub) own='--qos --wait --ttl --priority --latest' ;;
+    sub) own='-n' ;;
+    status) own='--check --watch' ;;
+    events) own='-f -n' ;;
+    trace) own='-f' ;;
+    outbox) own='-n --watch' ;;
+    'outbox list') own='-n' ;;
+    'outbox drop') own='--topic' ;;
+    '') own='--version' ;;
+    esac
+    printf '%s' "$own --socket --json --color --help"
+}
+
+# _airbridgectl_values FLAG: what a flag takes; nothing for one that takes
+# nothing, and a dash where nothing can be proposed.
+_airbridgectl_values() {
+    case $1 in
+    --qos) echo 0 1 ;;
+    --priority) echo high normal low ;;
+    --color) echo auto always never ;;
+    --wait | --ttl) echo 10s 1m 1h ;;
+    --socket | --topic | -n) echo - ;;
+    esac
+}
+
+# _airbridgectl_ids: the messages that wait, as the daemon lists them.
+_airbridgectl_ids() {
+    airbridgectl "$@" outbox -n 100 --json 2>/dev/null | sed -n 's/.*"id":"\([0-9a-z]*\)".*/\1/p'
+}
+
+_airbridgectl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} flag='' command='' word i socket=() arguments=0
+    COMPREPLY=()
+
+    # Bash cuts --flag=value into three words.
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ -n $flag ]]; then
+            if [[ $word == = ]]; then continue; fi
+            if [[ $flag == --socket ]]; then socket=(--socket "$word"); fi
+            flag=''
+        elif [[ $word == -* ]]; then
+            if [[ -n $(_airbridgectl_values "$word") ]]; then flag=$word; fi
+        elif [[ -z $command ]]; then
+            command=$word
+        elif [[ $command == outbox && $word =~ ^(list|drop|export|verify)$ ]]; then
+            command="outbox $word"
+        else
+            arguments=$((arguments + 1))
+        fi
+    done
+    if [[ $cur == = ]]; then cur=''; fi
+
+    local words=''
+    if [[ $flag == --socket ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+    elif [[ -n $flag ]]; then
+        words=$(_airbridgectl_values "$flag")
+        if [[ $words == - ]]; then return; fi
+    elif [[ $cur == -* ]]; then
+        words=$(_airbridgectl_flags "$command")
+    else
+        case $command in
+        '') words='status pub sub events outbox trace reload version help' ;;
+        help) words='status pub sub events outbox trace reload version' ;;
+        outbox) words='list drop export verify' ;;
+        'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
+        'outbox export' | trace)
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+            ;;
+        'outbox verify')
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+            return
+            ;;
+        esac
+        if ((arguments > 0)) && [[ $command != 'outbox drop' ]]; then words=''; fi
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _airbridgectl airbridgectl

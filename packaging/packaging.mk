@@ -1,0 +1,58 @@
+# What is made of the programs: manual pages, an installed tree, Debian packages
+# and tarballs. Included by the Makefile; ARCH is Debian's name of an
+# architecture, empty for this machine's own.
+
+ARCH     ?=
+ARCHES   := amd64 arm64 armhf riscv64
+GOENV_amd64   := GOARCH=amd64
+GOENV_arm64   := GOARCH=arm64
+GOENV_armhf   := GOARCH=arm GOARM=7
+GOENV_armel   := GOARCH=arm GOARM=5
+GOENV_riscv64 := GOARCH=riscv64
+GOENV_i386    := GOARCH=386
+GOENV_mipsel  := GOARCH=mipsle GOMIPS=softfloat
+GOENV    := $(if $(ARCH),GOOS=linux $(or $(GOENV_$(ARCH)),$(error ARCH=$(ARCH) is not known; there are $(patsubst GOENV_%,%,$(filter GOENV_%,$(.VARIABLES))))))
+BIN      := $(if $(ARCH),build/$(ARCH),bin)
+
+DESTDIR    ?=
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
+
+# What is built is dated by its version, so that it is the same tomorrow.
+export SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
+
+MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
+
+.PHONY: man install deb lintian
+
+man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
+
+build/man/%: docs/man/%.scd packaging/debian/changelog
+	@mkdir -p build/man
+	@sed 's/@VERSION@/$(VERSION)/' $< | scdoc >$@.new && mv $@.new $@
+
+# install puts what was built under DESTDIR; it builds what is missing.
+install: $(if $(wildcard $(BIN)/airsim),,build) man install-systemd ## what was built into DESTDIR, under PREFIX (/usr/local): programs, units, pages, completion
+	@echo "== install: $(BIN) to $(DESTDIR)$(PREFIX)"
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 755 $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	@for page in $(MANPAGES); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page; done
+	@for p in $(PROGRAMS); do \
+	    install -D -m 644 packaging/completion/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
+	    install -D -m 644 packaging/completion/_$$p $(DESTDIR)$(ZSHDIR)/_$$p; \
+	done
+	@install -d $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus
+	@install -m 644 deploy/prometheus/airbridged.rules.yml $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus
+	@if [ ! -e $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml ]; then \
+	    install -D -m 644 internal/config/example.toml $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml; fi
+
+deb: ## Debian packages of airbridged and airsim in dist/, for ARCH
+	@packaging/deb.sh dist $(or $(ARCH),$$(dpkg --print-architecture))
+
+lintian: ## the Debian packages of this machine's architecture, checked by lintian
+	@if ! command -v lintian >/dev/null || ! command -v dh >/dev/null || ! command -v scdoc >/dev/null; then \
+	    echo '== lintian: lintian, debhelper or scdoc is not installed, skipped'; exit 0; fi; \
+	packaging/deb.sh build/lintian "$$(dpkg --print-architecture)"; \
+	echo '== lintian'; lintian --allow-root --tag-display-limit 0 --fail-on error,warning build/lintian/*.changes
