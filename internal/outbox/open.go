@@ -228,13 +228,15 @@ func (ld *loader) record(seg *segment, r *record, offset int64) {
 }
 
 // replace settles what a Latest message has replaced, should the crash have
-// come before that was durable.
+// come before that was durable. The process that crashed may have counted it or
+// not; it is counted.
 func (ld *loader) replace(topic string) {
 	in := &ld.q.kept
 	for t := in.topics.get(topic); t != nil && t.n > 0; {
 		pos := t.head
 		s := in.slot(pos)
 		ld.l.settle(s.segment, s.ordinal)
+		ld.q.dropped[ReasonReplaced]++
 		in.remove(pos)
 	}
 }

@@ -73,7 +73,7 @@ type life struct {
 func newGateway(t testing.TB, p plan, r *referee) *gateway {
 	g := &gateway{
 		t: t, p: p, referee: r, random: rand.New(rand.NewPCG(p.seed, 4)),
-		queue: simdisk.New(), state: simdisk.New(), caches: t.TempDir(),
+		queue: simdisk.New(), state: simdisk.New(), caches: cacheDir(t),
 	}
 	g.queue.NoAllocate, g.queue.Lying = p.seed%5 == 0, p.lying
 	r.conceal(airsim.GuideProductSecret)
@@ -87,11 +87,25 @@ func newGateway(t testing.TB, p plan, r *referee) *gateway {
 		Products: map[string]airsim.Product{identity.ProductKey: {Secret: airsim.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
 	})
 	p.module.Log = r.spoken
+	if err := os.MkdirAll(g.caches, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	var err error
 	if g.module, err = airsim.New(g.cloud, p.module); err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// cacheDir is a directory for small files, in memory where there is one: a day writes
+// them some thousand times.
+func cacheDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "airbridged")
+	if err != nil {
+		return filepath.Join(t.TempDir(), "caches")
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "caches")
 }
 
 // observe passes on what the cloud does, and checks the credentials at the two
@@ -282,6 +296,7 @@ func (g *gateway) copied(dir string) string {
 	if err := os.CopyFS(fresh, os.DirFS(dir)); err != nil {
 		g.t.Errorf("copying the caches: %v", err)
 	}
+	_ = os.RemoveAll(dir) // what the dead still write there is lost
 	return fresh
 }
 

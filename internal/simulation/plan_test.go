@@ -61,7 +61,7 @@ func newPlan(seed uint64, day time.Duration) plan {
 	p.programs = make([]habit, 2+r.IntN(3))
 	for i := range p.programs {
 		p.programs[i] = habit{
-			pause: time.Duration(10+r.IntN(170)) * time.Second, burst: r.Float64() * 0.5, mixed: r.IntN(2) == 0,
+			pause: []time.Duration{15 * time.Second, time.Minute, 4 * time.Minute, 10 * time.Minute}[r.IntN(4)], burst: r.Float64() * 0.5, mixed: r.IntN(2) == 0,
 			qos0: rarely(r), ttl: rarely(r), latest: rarely(r), wait: rarely(r),
 		}
 	}
