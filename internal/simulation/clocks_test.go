@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -24,6 +25,8 @@ type clocks struct {
 	struckAt  time.Time // when it was broken, if nobody has noticed yet
 	struckBy  string
 	disturbed time.Time
+	disturber string   // what it was
+	causes    []string // of the failures since the session left online
 	resetAt   time.Time
 	slow      bool
 	booting   time.Time // when the module started last
@@ -43,6 +46,9 @@ const (
 
 const longOutage = 3 * time.Minute
 
+// lateAfter is what a usual recovery should not take; those that do are listed.
+const lateAfter = time.Minute
+
 // recoveryBound is when a session that is not back counts as a wedge that does not
 // end: two waits of backoff_max, the limit on connects, and a bearer that takes its
 // time-outs in between. hourly is the same while the budget of resets is used up.
@@ -58,6 +64,9 @@ func newClocks() clocks {
 // struck starts the clocks; under the lock.
 func (r *referee) struck(order string, breaks bool) {
 	r.disturbed = time.Now()
+	if order != "" {
+		r.disturber = order
+	}
 	if breaks && r.online && r.struckAt.IsZero() {
 		r.struckAt, r.struckBy = time.Now(), order
 	}
@@ -73,7 +82,7 @@ func (r *referee) disturbedBy(note string) {
 		}
 	}
 	if !strings.HasPrefix(note, "do ") {
-		r.disturbed = time.Now()
+		r.disturbed, r.disturber = time.Now(), note
 	}
 }
 
@@ -100,6 +109,9 @@ func (r *referee) transition(from, to, cause string) {
 			r.struckAt = time.Time{}
 		}
 	}
+	if cause != "" {
+		r.causes = append(r.causes, cause)
+	}
 	switch cause {
 	case "kicked", "connack-refused", "signature-refused", "request-refused", "already-activated", "product-unknown", "registration-disabled", "throttled":
 		r.slow = true
@@ -125,7 +137,10 @@ func (r *referee) back(now time.Time) {
 		took -= min(took, r.bootTime)
 	}
 	r.recoveries[kind] = append(r.recoveries[kind], took)
-	r.online = true
+	if kind == usual && took > lateAfter {
+		r.Late = append(r.Late, fmt.Sprintf("%v after %s: %s", took.Round(time.Second), r.disturber, strings.Join(r.causes, ", ")))
+	}
+	r.online, r.causes = true, nil
 }
 
 // overdue says whether a wedge has not ended within its bound.

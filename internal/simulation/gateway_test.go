@@ -60,6 +60,7 @@ type life struct {
 	state   *simdisk.Disk
 	hub     *bus.Hub
 	board   *bus.Board
+	flight  *bus.Flight
 	port    io.Closer
 	session *session.Session
 	ctx     context.Context // ends with the session
@@ -141,7 +142,7 @@ func (g *gateway) start(seed uint64) error {
 	g.mu.Lock()
 	files, state, caches := g.queue, g.state, g.caches
 	g.mu.Unlock()
-	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewBoard(), done: make(chan error, 1), sealed: make(chan struct{})}
+	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewBoard(), flight: bus.NewFlight(), done: make(chan error, 1), sealed: make(chan struct{})}
 	if files.Latency == nil {
 		slow := rand.New(rand.NewPCG(seed, 5)) // the committer's only
 		files.Latency = func(op string) time.Duration {
@@ -195,17 +196,18 @@ func (l *life) options(store *provision.Store, caches string, seed uint64, log *
 			g.order("reset")
 			return nil
 		},
-		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Expand: config.Expand, StateDir: caches,
+		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, StateDir: caches,
 		Carrier:  session.NewCarrier(caches, 0, log),
 		Recorder: &recorder{metrics.New("simulated", ""), l}, Log: log, Seed: seed | 1,
 		Random: func() string { return "r" + time.Duration(random.Int64()).String() },
 	}
 }
 
-// watch reads the daemon's events and status, as a program would.
+// watch reads the daemon's events, status and trace, as a program would.
 func (l *life) watch() {
 	w := l.board.Watch()
 	defer w.Close()
+	seen := uint64(0)
 	for {
 		e, err := w.Next(l.ctx)
 		if err != nil {
@@ -213,6 +215,11 @@ func (l *life) watch() {
 		}
 		l.g.referee.printed("events", []byte(e.Detail))
 		l.g.referee.printed("status", []byte(l.board.Status().Hint))
+		traffic, _, _ := l.flight.After(seen, 1<<20)
+		for _, t := range traffic {
+			seen = t.Seq
+			l.g.referee.printed("the trace", []byte(t.Text))
+		}
 	}
 }
 

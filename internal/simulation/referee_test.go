@@ -44,6 +44,7 @@ type tally struct {
 	Accepted, Acked, Unknown, Duplicates, Refused int
 	Lives, Logins, Registrations                  int
 	Strikes                                       map[string]int
+	Late                                          []string // usual recoveries that took long
 }
 
 // lane is what keeps its order: one program's messages of one priority.

@@ -47,6 +47,9 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	fmt.Fprint(os.Stderr, s.progress()+"\n"+s.report())
+	if os.Getenv("LATE") != "" {
+		fmt.Fprintln(os.Stderr, "late:\n"+strings.Join(s.Late, "\n"))
+	}
 }
 
 // replay shows the end of one seed's day, and the hash that two runs have in common.
@@ -97,6 +100,7 @@ func (s *sums) add(o outcome) {
 	s.Lives += o.Tally.Lives
 	s.Logins += o.Tally.Logins
 	s.Registrations += o.Tally.Registrations
+	s.Late = append(s.Late, o.Tally.Late...)
 	for kind, n := range o.Tally.Strikes {
 		s.Strikes[kind] += n
 	}
