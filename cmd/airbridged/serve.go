@@ -109,7 +109,7 @@ func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Que
 			},
 		},
 		Modem: session.Modem{
-			Baud: cfg.Modem.Baud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
+			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
 		},
 		Recovery:  session.Recovery(cfg.Recovery),
 		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },

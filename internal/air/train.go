@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"airbridged/internal/atengine"
@@ -29,6 +30,21 @@ func (m *Modem) Train(ctx context.Context, tries int, each time.Duration) error 
 		}
 	}
 	return fmt.Errorf("training the line speed, %d times AT: %w", tries, atengine.ErrTimeout)
+}
+
+// speedTimeout is how long the answer to AT+IPR is waited for. It is given from
+// memory, and one that comes at the new speed already is not read.
+const speedTimeout = 1500 * time.Millisecond
+
+// SetSpeed asks the module to run its line at baud bit/s from now on (AT+IPR, AT
+// manual section 4.7). It returns [atengine.ErrRefused] when the module says no. Any other
+// error but that of a port that is gone tells nothing: some firmware changes the
+// speed before it answers. Whoever calls it has to look at which speed the module
+// is; the engine may be out of step. The speed is not saved (&W), though some
+// firmware keeps it over a restart all the same.
+func (m *Modem) SetSpeed(ctx context.Context, baud int) error {
+	_, err := m.eng.Do(ctx, atengine.Command{Line: "AT+IPR=" + strconv.Itoa(baud), Timeout: speedTimeout})
+	return err
 }
 
 // trainOnce sends one AT. After one that was not answered the engine is out of

@@ -69,6 +69,10 @@ type faultState struct {
 		left  int
 		every time.Duration
 	}
+	garble struct {
+		above int // bits a second; 0: no line is too fast
+		prob  float64
+	}
 	lines    []*rule
 	verbs    []*rule
 	armed    map[string]*arming

@@ -113,6 +113,20 @@ func powerCases() map[string]faultCase {
 			r.input.take()
 			r.expect("AT\r", "AT\r"+okay)
 		}},
+		"garble-above": on(func(r *rig) {
+			set := r.port.(interface{ SetBaud(int) error }).SetBaud
+			r.do("garble-above 460800")
+			if err := set(921600); err != nil {
+				r.t.Fatal(err)
+			}
+			r.expect("AT\r", "")
+			if err := set(460800); err != nil {
+				r.t.Fatal(err)
+			}
+			r.input.take()
+			r.ask("\r") // ends what came damaged
+			r.expect("AT\r", okay)
+		}),
 		"train": off(func(r *rig) {
 			r.do("train 2")
 			r.expect("AT\r", "")

@@ -66,8 +66,18 @@ func ipr(m *Module, c command) reply {
 	if !fine || n != 0 && !usualRate(n) {
 		return m.fail(50)
 	}
-	if f := m.faults.take(m, "ipr"); f.how == "fail" {
+	switch f := m.faults.take(m, "ipr"); f.how {
+	case "fail":
 		return m.fail(3)
+	case "ignored":
+		return ok()
+	case "late":
+		m.after(f.delay, func() { m.setRate(n) })
+		return ok()
+	case "early":
+		m.setRate(n) // the answer leaves at the new rate
+	case "kept":
+		m.saved.rate = n
 	}
 	m.set.wanted = n
 	return ok()

@@ -229,6 +229,88 @@ func TestIPR(t *testing.T) {
 	})
 }
 
+// What firmware does with AT+IPR besides what the manual says.
+func TestIPRGoesWrong(t *testing.T) {
+	for how, c := range map[string]struct {
+		answer, atOld, atNew string // what AT+IPR gets, and then AT
+	}{
+		"":           {answer: okay, atNew: okay},
+		"fail":       {answer: "\r\n+CME ERROR: 3\r\n", atOld: okay},
+		"early":      {answer: "garbage", atNew: okay},
+		"ignored":    {answer: okay, atOld: okay},
+		"kept":       {answer: okay, atNew: okay},
+		"late 500ms": {answer: okay, atNew: okay},
+	} {
+		t.Run(how, func(t *testing.T) {
+			simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
+				set := r.port.(*line).SetBaud
+				at := func(baud int, command string) string {
+					_ = set(baud)
+					r.wait(time.Second)
+					r.input.take()
+					r.write(command)
+					r.wait(200 * time.Millisecond)
+					return r.input.take()
+				}
+				at(115200, "ATE0\r")
+				if how != "" {
+					r.do("ipr " + how)
+				}
+				got := at(115200, "AT+IPR=921600\r")
+				if got != c.answer && (c.answer != "garbage" || got == "" || got == okay) {
+					t.Errorf("the answer is %q", got)
+				}
+				if strings.HasPrefix(how, "late") { // still at the old one
+					r.write("AT\r")
+					r.wait(100 * time.Millisecond)
+					if got := r.input.take(); got != okay {
+						t.Errorf("at once, at the old rate: %q", got)
+					}
+				}
+				if got := at(921600, "AT\r"); got != c.atNew {
+					t.Errorf("at the new rate: %q", got)
+				}
+				if got := at(115200, "AT\r"); got != c.atOld {
+					t.Errorf("at the old rate: %q", got)
+				}
+				r.do("reset")
+				if got := at(115200, "AT\r"); (got == "") != (how == "kept") {
+					t.Errorf("at the old rate after a restart: %q", got)
+				}
+				if got := at(921600, "AT\r"); (got != "") != (how == "kept") {
+					t.Errorf("at the new rate after a restart: %q", got)
+				}
+			})
+		})
+	}
+}
+
+// A cable that is too long for the rate damages bytes above it and none below.
+func TestGarbleAbove(t *testing.T) {
+	simulate(t, GuideOptions(), Options{Personality: "air780ep", Baud: 115200}, func(r *rig) {
+		set := r.port.(*line).SetBaud
+		r.do("garble-above 460800 prob=0.2")
+		good := func(baud int) (n int) {
+			_ = set(baud)
+			for range 50 {
+				r.input.take()
+				r.write("AT\r")
+				r.wait(20 * time.Millisecond)
+				if strings.HasSuffix(r.input.take(), okay) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := good(460800); n != 50 {
+			t.Errorf("at 460800 %d of 50 commands were answered", n)
+		}
+		if n := good(921600); n == 0 || n == 50 {
+			t.Errorf("at 921600 %d of 50 commands were answered", n)
+		}
+	})
+}
+
 // The in-memory port behaves like a tty.
 func TestThePortInMemory(t *testing.T) {
 	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {

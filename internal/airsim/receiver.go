@@ -195,6 +195,7 @@ func (m *Module) receive() {
 	case m.set.rate == 0 && !m.in.trained && baud != 0 && !usualRate(baud):
 		return
 	}
+	data = m.damaged(data, baud)
 	if free := uartFIFO - len(m.in.fifo); len(data) > free {
 		m.counters.Overrun += uint64(len(data) - free)
 		data = data[:free]

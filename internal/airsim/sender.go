@@ -139,6 +139,7 @@ func (m *Module) transmit(raw []byte) time.Time {
 	if !m.matches(m.port.hostBaud()) {
 		raw = m.garbled(len(raw))
 	}
+	raw = m.damaged(raw, m.port.hostBaud())
 	begin := m.now.Add(-m.out.early)
 	if m.out.free.After(begin) {
 		begin = m.out.free
@@ -165,6 +166,25 @@ func (m *Module) garbled(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = byte(0x80 | m.rng.IntN(0x80))
+	}
+	return b
+}
+
+// damaged is what arrives of bytes on a line that may be too fast for its cable.
+// A host that never said its rate has the module's.
+func (m *Module) damaged(b []byte, baud int) []byte {
+	if baud == 0 {
+		baud = m.set.rate
+	}
+	g := m.faults.garble
+	if g.above == 0 || baud <= g.above {
+		return b
+	}
+	b = append([]byte(nil), b...)
+	for i := range b {
+		if m.rng.Float64() < g.prob {
+			b[i] ^= 1 << m.rng.IntN(8)
+		}
 	}
 	return b
 }

@@ -132,9 +132,8 @@ func commandWords() []word {
 		{"late", "COMMAND DURATION" + rules, "the command answers that much later", "late AT+CSQ 12s", func(a *arguments) action {
 			return verbRule(rule{verb: "late", prefix: a.next("COMMAND"), delay: a.duration("DURATION"), when: a.when()})
 		}},
-		{"ipr", "fail [count=N|all]", "AT+IPR=n is refused", "ipr fail", func(a *arguments) action {
-			return arm(a, "ipr", arming{how: a.choice("fail", "fail")})
-		}},
+		completionWord("ipr", "AT+IPR=n is refused; answered at the new rate already; answered and ignored; kept over a restart without AT&W; obeyed late",
+			"ipr late 300ms", "fail", "early", "ignored", "kept", "late"),
 	}
 }
 
@@ -195,6 +194,11 @@ func powerWords() []word {
 					m.saved.rate = n
 				}
 			})
+		}},
+		{"garble-above", "RATE [prob=P]", "on a line faster than this, bytes of both directions are damaged, each with this probability (default 1)", "garble-above 460800 prob=0.01", func(a *arguments) action {
+			n := a.integer("RATE", 0, 4_000_000)
+			prob := a.when().prob
+			return onModule(func(m *Module) { m.faults.garble.above, m.faults.garble.prob = n, prob })
 		}},
 		{"train", "N", "autobaud begins again, and lets N upper-case ATs pass before it answers", "train 3", func(a *arguments) action {
 			n := a.integer("N", 0, 1000)

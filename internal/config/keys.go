@@ -29,8 +29,8 @@ const (
 // keys is the whole configuration, in the order in which Dump shows it.
 var keys = []key{
 	text("modem.device", func(c *Config) *string { return &c.Modem.Device }, absolute),
-	rate("modem.baud", func(c *Config) *int { return &c.Modem.Baud }),
-	rate("modem.work_baud", func(c *Config) *int { return &c.Modem.WorkBaud }),
+	rate("modem.baud", func(c *Config) *int { return &c.Modem.Baud }, rates),
+	rate("modem.work_baud", func(c *Config) *int { return &c.Modem.WorkBaud }, trained),
 	text("modem.apn", func(c *Config) *string { return &c.Modem.APN }, optional(apn)),
 	text("modem.reset_gpio", func(c *Config) *string { return &c.Modem.ResetGPIO }, optional(gpioLine)),
 	texts("modem.reset_command", func(c *Config) *[]string { return &c.Modem.ResetCommand }, command),

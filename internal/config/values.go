@@ -103,8 +103,12 @@ func number(name string, at func(*Config) *int, low, high int) key {
 // rates are the line speeds of AT+IPR.
 var rates = []int{0, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200, 230400, 460800, 921600}
 
-// rate is a key that holds a line speed, or 0.
-func rate(name string, at func(*Config) *int) key {
+// trained are those that a daemon with baud = 0 looks for a module at: one that is
+// left at another could not be found again.
+var trained = []int{0, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600}
+
+// rate is a key that holds one of these line speeds.
+func rate(name string, at func(*Config) *int, rates []int) key {
 	k := number(name, at, 0, 921600)
 	anything := k.set
 	k.set = func(c *Config, v value) error {

@@ -13,6 +13,8 @@ import (
 // line is an open port with the module behind it and the goroutine that reads it.
 type line struct {
 	port     io.ReadWriteCloser
+	baud     int
+	raised   bool // it runs at modem.work_baud
 	modem    *air.Modem
 	stop     context.CancelFunc
 	dead     chan struct{} // closed when the reader is gone
@@ -48,7 +50,7 @@ func (s *Session) openLine(ctx context.Context, baud int) error {
 		Log:        s.Log.Named("modem"),
 	})
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l := &line{port: port, modem: modem, stop: stop, dead: make(chan struct{})}
+	l := &line{port: port, baud: baud, modem: modem, stop: stop, dead: make(chan struct{})}
 	go func() {
 		defer close(l.dead)
 		l.err = modem.Run(runCtx)

@@ -109,6 +109,7 @@ func (s *Session) settled() {
 	}
 	s.attempt, s.shorts, s.cutShort = 0, 0, 0
 	clear(s.climbs)
+	s.speed.bad = 0
 	s.resets.settled()
 	s.folding.settled()
 	s.Board.Update(func(st *bus.Status) { st.Attempt = 0 })

@@ -3,28 +3,9 @@ package session
 import (
 	"context"
 	"errors"
-	"time"
-
-	"go.uber.org/zap"
 
 	"airbridged/internal/air"
-	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
-)
-
-// speeds are tried in this order when modem.baud is 0: the default of nearly
-// every image first, then 9600 of the low-power images, then what people set
-// (AT manual, IPR; 780EL firmware notes).
-var speeds = []int{115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200}
-
-// How long one speed is tried. The default gets more, because a module that is
-// just starting answers late. A whole round stays under 20 s, so that a dead
-// module is known within 35 s; the ladder gives a booting one the 90 s that the
-// hardware guide asks for before anything is reset.
-const (
-	trainFirst = 6
-	trainOther = 2
-	trainEach  = 800 * time.Millisecond
 )
 
 // probeCommands is how many commands it takes at most to know a module.
@@ -34,7 +15,8 @@ const probeCommands = 12
 // FAQ): every such module has the same, so they would kick each other.
 const unwrittenIMEI = "3520990017614823"
 
-// probing opens the port, trains the baud rate, and finds out what answers.
+// probing opens the port, trains the baud rate, finds out what answers, and brings
+// it to the speed it is to work at.
 func (s *Session) probing(ctx context.Context) (State, error) {
 	s.attached = false
 	if err := s.train(ctx); err != nil {
@@ -46,6 +28,10 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 	if err != nil {
 		return Probing, s.unanswered(NoAnswer, err)
 	}
+	if err := s.workSpeed(ctx, id); err != nil {
+		return Probing, s.unanswered(NoAnswer, err)
+	}
+	modem = s.line.modem
 	caps, err := modem.Probe(ctx, id)
 	var unsupported *air.UnsupportedError
 	switch {
@@ -64,39 +50,6 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 		return Probing, &Failure{Cause: NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
 	return Attaching, nil
-}
-
-// train opens the port at one speed after the other until the module answers.
-func (s *Session) train(ctx context.Context) error {
-	s.dropLine()
-	if err := s.waitOutDeaf(ctx); err != nil {
-		return err
-	}
-	tries := trainFirst
-	candidates := speeds
-	if s.Modem.Baud != 0 {
-		candidates = []int{s.Modem.Baud}
-		tries = trainFirst * 3
-	}
-	for _, baud := range candidates {
-		if err := s.openLine(ctx, baud); err != nil {
-			return failed(PortMissing, err)
-		}
-		s.health.expect(time.Duration(tries) * trainEach)
-		err := s.line.modem.Train(ctx, tries, trainEach)
-		switch {
-		case err == nil:
-			s.Log.Debug("module answers", zap.Int("baud", baud))
-			s.since = s.line.modem.Mark()
-			return nil
-		case ctx.Err() != nil:
-			return err
-		case !silence(err) && !errors.Is(err, atengine.ErrOutOfSync) && !errors.Is(err, atengine.ErrRebooted):
-			return failed(NoAnswer, err)
-		}
-		tries = trainOther
-	}
-	return &Failure{Cause: NoAnswer, Err: errors.New("no OK at any speed")}
 }
 
 // identify settles the device name: the configured one, or the IMEI.

@@ -62,6 +62,7 @@ var byState = map[State]Cause{
 func (s *Session) count(c Cause) {
 	s.attempt++
 	s.climbs[c]++
+	s.suspect(c)
 	if c != Closed && c != Kicked {
 		s.shorts = 0
 	}

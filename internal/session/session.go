@@ -49,6 +49,7 @@ type Cloud struct {
 // Modem says how to reach and to reset the module.
 type Modem struct {
 	Baud       int // 0 trains
+	WorkBaud   int // raise the line to this speed once the module is known; 0: leave it
 	APN        string
 	MaxPayload int // 0: by firmware
 }
@@ -148,6 +149,7 @@ type Session struct {
 	folding   folding
 	refusedID string // the message that the module refused last, and how often
 	refused   int
+	speed     speed
 	deafUntil time.Time // nothing may be written before: see deaf.go
 	dumps     dumps
 	deafTold  time.Time // up to when the file says so, for a process that follows
@@ -185,6 +187,7 @@ func New(o Options) *Session {
 		told:    make(map[string]bool),
 		dumps:   dumps{dir: filepath.Join(o.StateDir, dumpDir)},
 
+		speed:     speed{last: readSpeed(o.StateDir)},
 		deafUntil: readDeaf(o.StateDir, time.Now()),
 	}
 }
