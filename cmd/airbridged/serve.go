@@ -113,7 +113,7 @@ func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Que
 		},
 		Recovery:  session.Recovery(cfg.Recovery),
 		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
-		HardReset: hardReset(cfg.Modem.ResetCommand, log),
+		HardReset: hardReset(cfg.Modem, log),
 		Store:     store,
 		StateDir:  cfg.State.Dir,
 		Queue:     queue,

@@ -145,7 +145,6 @@ func (l *loader) checkTopics(element, key string, topics []string) {
 // yet, and what happens instead. A key stands here with its section, a table
 // by its name.
 var unready = []struct{ key, instead string }{
-	{"modem.reset_gpio", "the module is reset by command only"},
 	{"mqtt.socket", "no MQTT listener is opened, use the API socket"},
 	{"mqtt.listen", "no MQTT listener is opened, use the API socket"},
 	{"access", "every program that can open the socket may use every topic"},

@@ -30,6 +30,7 @@ var direct = map[string]string{
 	"github.com/eclipse/paho.mqtt.golang": "github.com/eclipse/paho.mqtt.golang",            // airsim: relay to a real broker
 	"github.com/pelletier/go-toml/v2":     "github.com/pelletier/go-toml/v2",                // config
 	"github.com/prometheus/client_golang": "github.com/prometheus/client_golang/prometheus", // metrics
+	"github.com/warthog618/go-gpiocdev":   "github.com/warthog618/go-gpiocdev",              // cmd: the reset line
 	"go.bug.st/serial":                    "go.bug.st/serial",                               // tty
 	"go.uber.org/goleak":                  "go.uber.org/goleak",                             // tests
 	"go.uber.org/zap":                     "go.uber.org/zap",                                // everywhere
@@ -52,6 +53,7 @@ const (
 	helper    = "internal/ipc/ipctest"    // only tests
 	simdisk   = "internal/outbox/simdisk" // only tests
 	sync      = "golang.org/x/sync/errgroup"
+	gpio      = "github.com/warthog618/go-gpiocdev"
 	prom      = "github.com/prometheus/client_golang/prometheus"
 )
 
@@ -75,8 +77,8 @@ var may = map[string][]string{
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
 	"internal/new":       nil, // a directory without a rule
 	"client":             nil,
-	"cmd/airbridged":     append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom),
-	"cmd/airbridgectl":   append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom),
+	"cmd/airbridged":     append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom, gpio),
+	"cmd/airbridgectl":   append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom, gpio),
 	"cmd/airsim":         append(without(internals, helper, simdisk), zap, sys, pty),
 }
 
