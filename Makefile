@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool fuzz e2e simulate crash soak bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool fuzz e2e simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -43,7 +43,7 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint units lintian unit promtool fuzz e2e ## everything that CI checks
+test: fmt vet lint units lintian unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)
@@ -95,6 +95,9 @@ simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SEC
 	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
 	@SEED='$(SEED)' SEEDS='$(SEEDS)' FIRST='$(FIRST)' SECONDS='$(or $(SECONDS),0)' HOURS='$(or $(HOURS),24)' TIMELINE='$(TIMELINE)' LINES='$(LINES)' \
 	    $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./internal/simulation
+
+seeds: ## the days that CI lives: short ones, and always the same
+	@$(MAKE) --no-print-directory simulate SEEDS=400 HOURS=6
 
 crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
 	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'

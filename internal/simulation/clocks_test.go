@@ -8,20 +8,23 @@ import (
 
 // clocks measure how soon the daemon notices and how soon it is back.
 //
-// Detection runs from a fault that ends the session by itself until the session
-// leaves online; an acknowledgement in between means that the fault did no harm,
-// and stops the clock.
+// Detection runs from a fault, or from the late effect of one that was ordered
+// earlier, until the session leaves its state for recovering; an acknowledgement or
+// a login in between means that it did no harm, and stops the clock.
 //
-// Recovery runs from the last disturbance, which is the fault, what mends it, a late
-// effect of it, or a restart, until the session is online. The time that the module
-// takes to start, when it restarts after that, is told apart. Three kinds are kept
-// apart from the usual ones, for their waits are policy: after an outage of more
-// than 3 minutes the back-off has grown, up to backoff_max; after a refusal that only
-// a person can end, or a kick, the session waits half to all of backoff_max at once;
-// and a module that needs a hard reset is given its chances before.
+// Recovery runs from the last moment at which something was still wrong until the
+// session is online: the detection of the last fault, what mended one that lasts, or
+// a restart of the daemon. The time that the module takes to start, when it restarts
+// after that, is taken off. Three kinds are kept apart from the usual ones, for their
+// waits are policy: after an outage of more than 3 minutes the back-off has grown, up
+// to backoff_max, and a session that was not online for stable_after does not end an
+// outage; after a refusal that only a person can end, or a kick, the session waits
+// half to all of backoff_max at once; and a module that needs a hard reset is given
+// its chances before.
 type clocks struct {
 	online    bool
-	offAt     time.Time // when the session left online, or the process began
+	onAt      time.Time // when it came online last
+	offAt     time.Time // when the outage began
 	struckAt  time.Time // when it was broken, if nobody has noticed yet
 	struckBy  string
 	disturbed time.Time
@@ -84,6 +87,9 @@ func (r *referee) disturbedBy(note string) {
 	if !strings.HasPrefix(note, "do ") {
 		r.disturbed, r.disturber = time.Now(), note
 	}
+	if strings.HasPrefix(note, "fault: ") && r.struckAt.IsZero() {
+		r.struckAt, r.struckBy = time.Now(), strings.TrimLeft(strings.TrimPrefix(note, "fault: "), "0123456789 ")
+	}
 }
 
 // proved: the session works from end to end.
@@ -103,11 +109,11 @@ func (r *referee) transition(from, to, cause string) {
 	case to == "online":
 		r.back(now)
 	case r.online:
-		r.online, r.offAt, r.slow, r.resetAt = false, now, false, time.Time{}
-		if !r.struckAt.IsZero() {
-			r.detections[r.struckBy] = append(r.detections[r.struckBy], now.Sub(r.struckAt))
-			r.struckAt = time.Time{}
-		}
+		r.left(now)
+	}
+	if to == "recovering" && !r.struckAt.IsZero() {
+		r.detections[r.struckBy] = append(r.detections[r.struckBy], now.Sub(r.struckAt))
+		r.struckAt, r.disturbed = time.Time{}, now
 	}
 	if cause != "" {
 		r.causes = append(r.causes, cause)
@@ -115,6 +121,14 @@ func (r *referee) transition(from, to, cause string) {
 	switch cause {
 	case "kicked", "connack-refused", "signature-refused", "request-refused", "already-activated", "product-unknown", "registration-disabled", "throttled":
 		r.slow = true
+	}
+}
+
+// left books the end of being online.
+func (r *referee) left(now time.Time) {
+	r.online = false
+	if now.Sub(r.onAt) >= time.Minute { // stable_after
+		r.offAt, r.slow, r.resetAt = now, false, time.Time{}
 	}
 }
 
@@ -140,7 +154,8 @@ func (r *referee) back(now time.Time) {
 	if kind == usual && took > lateAfter {
 		r.Late = append(r.Late, fmt.Sprintf("%v after %s: %s", took.Round(time.Second), r.disturber, strings.Join(r.causes, ", ")))
 	}
-	r.online, r.causes = true, nil
+	r.online, r.causes, r.onAt = true, nil, now
+	r.proved()
 }
 
 // overdue says whether a wedge has not ended within its bound.

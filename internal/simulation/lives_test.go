@@ -34,7 +34,7 @@ func (r *referee) stopped(q *outbox.Queue, violently bool) {
 	r.violent = violently
 	r.timeline.add(fromDaemon, "stopped")
 	if r.online {
-		r.online, r.offAt, r.slow, r.resetAt = false, time.Now(), false, time.Time{}
+		r.left(time.Now())
 	}
 	r.struckAt, r.disturbed = time.Time{}, time.Now()
 }

@@ -36,8 +36,8 @@ type habit struct {
 	wait   float64 // how often it waits for the acknowledgement
 }
 
-// calm is how long everything works at the end of a day, in which the queue has to
-// drain and the session has to come back.
+// calm is how long everything works at the end of a day, or longer while the outbox
+// drains. The session has to come back in it, and may not stand still so long.
 const calm = time.Hour
 
 func newPlan(seed uint64, day time.Duration) plan {

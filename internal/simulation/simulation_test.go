@@ -130,9 +130,9 @@ func groupOf(kind string) string {
 	for group, kinds := range map[string]string{
 		"daemon":  "restart kill kill-write power-cut cut-write",
 		"disk":    "disk-full disk-fails state-full",
-		"power":   "reboot brown-out silence hang unplug",
-		"network": "service sim pdp-deact sapbr-deact detach bearer half-open",
-		"cloud":   "kick outage expire-tokens throttle connack auth http-status http-never connect close",
+		"power":   "reboot brown-out silence hang unplug power-off stall",
+		"network": "service sim pdp-deact sapbr-deact detach attach bearer half-open dns csq",
+		"cloud":   "kick outage expire-tokens throttle connack auth register registration disable connects http-status http-never http-body connect close",
 	} {
 		if slices.Contains(strings.Fields(kinds), kind) {
 			return group
@@ -149,14 +149,14 @@ func (s *sums) report() string {
 	for _, kind := range slices.Sorted(maps.Keys(s.recoveries)) {
 		fmt.Fprintf(&b, "back online, %s: %s\n", kind, spread(s.recoveries[kind]))
 	}
-	var every []time.Duration
+	var ends []time.Duration // what ends a session by itself
 	for _, kind := range slices.Sorted(maps.Keys(s.detections)) {
-		if kind != "half-open" {
-			every = append(every, s.detections[kind]...)
+		if kind != "half-open" && slices.ContainsFunc(strikes, func(k strike) bool { return k.breaks && k.order == kind }) {
+			ends = append(ends, s.detections[kind]...)
 		}
 		fmt.Fprintf(&b, "noticed, %s: %s\n", kind, spread(s.detections[kind]))
 	}
-	fmt.Fprintf(&b, "noticed, all of these but half-open: %s\n", spread(every))
+	fmt.Fprintf(&b, "noticed, all that ends a session by itself, but half-open: %s\n", spread(ends))
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(s.Strikes)) {
 		list = append(list, fmt.Sprintf("%s %d", kind, s.Strikes[kind]))
