@@ -21,7 +21,9 @@ type command struct {
 var commands []command
 
 func init() {
-	commands = []command{statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, traceCommand, reloadCommand, versionCommand}
+	commands = []command{
+		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, doctorCommand, traceCommand, reloadCommand, versionCommand,
+	}
 }
 
 func find(list []command, name string) (command, bool) {

@@ -79,7 +79,9 @@ func followStatus(e *env, l look, keys <-chan byte, again <-chan os.Signal, show
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		l = l.next(ctx, e.client)
+		if l = l.next(ctx, e.client); ctx.Err() != nil {
+			return ctx.Err() // it was not the daemon that did not answer
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ var (
 	// ErrLinkLost: the MQTT link closed while a completion was awaited.
 	ErrLinkLost = errors.New("the MQTT link was lost")
 
+	// ErrNoSuchName: the network has no address for a host name.
+	ErrNoSuchName = errors.New("the name does not resolve")
+
 	// ErrConnectFailed: CONNECT FAIL. The module's STATE: text follows it.
 	ErrConnectFailed = errors.New("no connection to the MQTT server")
 	// ErrAlreadyConnected: ALREADY CONNECT, an earlier link is still up: hang up

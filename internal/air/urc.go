@@ -49,6 +49,7 @@ const (
 	Message        EventKind = "sms"
 	Call           EventKind = "call"
 	Firmware       EventKind = "fota"
+	NameAnswer     EventKind = "name_answer" // of AT+CDNSGIP, which only a diagnosis asks
 )
 
 // Downlink messages, and what is not an event at all.
@@ -70,7 +71,7 @@ func EventKinds() []EventKind {
 	return []EventKind{
 		ConnectOK, ConnectFail, ConnectState, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
 		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, SIMState, ServiceLost, ServiceBack, Registration,
-		NetworkMode, NetworkEvent, NetworkTime, SignalReport, CellInfo, SocketEvent, Message, Call, Firmware,
+		NetworkMode, NetworkEvent, NetworkTime, SignalReport, CellInfo, SocketEvent, Message, Call, Firmware, NameAnswer,
 		Downlink, DownlinkCached, DownlinkBad, StrayReply, StrayPrompt, StrayBlock, Echo, Overlong, Ignored, Unknown,
 	}
 }
@@ -139,6 +140,7 @@ var prefixes = []struct {
 	{"+CMTI", Message},
 	{"+QIND", Firmware},
 	{"+UPGRADE", Firmware},
+	{"+CDNSGIP", NameAnswer},
 	{"TCP ERROR", SocketEvent},
 	{"UDP ERROR", SocketEvent},
 	{"SSL&", SocketEvent},
@@ -257,7 +259,7 @@ func IsReboot(line []byte) bool {
 func (k EventKind) kept() bool {
 	switch k {
 	case ConnectOK, ConnectFail, ConnectState, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
-		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, ServiceLost, ServiceBack, Registration:
+		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, ServiceLost, ServiceBack, Registration, NameAnswer:
 		return true
 	}
 	return false

@@ -49,6 +49,9 @@ func bearerVerbs() map[string]verb {
 			if !m.bearer.ip {
 				return m.fail(3)
 			}
+			if m.faults.nameless {
+				return reply{final: "OK", last: []string{"+CDNSGIP: 0,8"}}
+			}
 			return reply{final: "OK", last: []string{fmt.Sprintf(`+CDNSGIP: 1,"%s","203.0.113.7"`, c.args[0].text)}}
 		}, allow: "s"},
 	}

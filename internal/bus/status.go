@@ -46,7 +46,9 @@ type StatusModem struct {
 type StatusCloud struct {
 	Host            string `json:"host"`
 	Auth            string `json:"auth"`
-	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+	TokenAgeSeconds *int64 `json:"token_age_seconds"` // of TokenAt, set by who answers
+
+	TokenAt *time.Time `json:"-"` // when the login token was handed out
 	// PaceSeconds is the least time between two publishes while the cloud is known
 	// to drop faster ones; null: they follow each other as they are acknowledged.
 	PaceSeconds *float64 `json:"pace_seconds"`

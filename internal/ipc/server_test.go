@@ -22,6 +22,25 @@ import (
 	"airbridged/internal/bus"
 )
 
+// The age of the login token goes on while nobody logs in: it was that of the
+// login, for as long as the session lasted.
+func TestStatusTokenAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := virtualDaemon(t, nil)
+		ahead := time.Now().Add(time.Hour)
+		d.board.Update(func(s *bus.Status) { s.Cloud.TokenAt = &ahead })
+		if _, body := d.ask("GET", "/v1/status", ""); !strings.Contains(body, `"token_age_seconds":0,`) {
+			t.Errorf("a clock that was set back: %s", body)
+		}
+		at := time.Now()
+		d.board.Update(func(s *bus.Status) { s.Cloud.TokenAt = &at })
+		time.Sleep(90 * time.Second)
+		if _, body := d.ask("GET", "/v1/status", ""); !strings.Contains(body, `"token_age_seconds":90,`) {
+			t.Errorf("after 90 s: %s", body)
+		}
+	})
+}
+
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := virtualDaemon(t, nil)

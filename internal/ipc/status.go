@@ -15,6 +15,10 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 	status := s.o.Board.Status()
 	queue := s.o.Outbox.Stats()
 	status.Outbox = bus.StatusOutbox{Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), Inflight: queue.InFlight}
+	if at := status.Cloud.TokenAt; at != nil {
+		age := max(int64(time.Since(*at)/time.Second), 0) // the clock may have been set back since
+		status.Cloud.TokenAgeSeconds = &age
+	}
 	status.Version = s.o.Version
 	status.UptimeSeconds = int64(time.Since(s.begun) / time.Second)
 	writeJSON(w, http.StatusOK, "application/json", status)

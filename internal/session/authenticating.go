@@ -74,12 +74,9 @@ func (s *Session) dropToken() {
 	if err := s.Store.DropToken(); err != nil {
 		s.Log.Warn("the refused token could not be removed", zap.Error(err))
 	}
-	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAgeSeconds = nil })
+	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAt = nil })
 }
 
 func (s *Session) showToken(t provision.Token) {
-	s.Board.Update(func(st *bus.Status) {
-		age := int64(time.Since(t.ObtainedAt).Seconds())
-		st.Cloud.TokenAgeSeconds = &age
-	})
+	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAt = &t.ObtainedAt })
 }

@@ -77,6 +77,11 @@ func (s *Session) waitOutDeaf(ctx context.Context) error {
 	return s.pause(ctx, left)
 }
 
+// DeafUntil tells, by what a daemon left in its state directory, until when
+// nothing may be written to the module, because it would be published. It is zero
+// for now and before.
+func DeafUntil(dir string) time.Time { return readDeaf(dir, time.Now()) }
+
 // readDeaf returns until when the last process knew the module to be deaf. A
 // time too far ahead was written by another clock, and counts as the most there
 // can be.

@@ -27,6 +27,23 @@ func (h holder) String() string {
 	return fmt.Sprintf("process %d (%s)", h.pid, h.command)
 }
 
+// Holder names the process that has the port open, as far as this user may see,
+// and says what to do about it. It touches nothing and opens nothing but /proc.
+func Holder(path string) (who, hint string, found bool) {
+	device, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", "", false
+	}
+	h, found := lockHolder(device)
+	if !found {
+		h, found = intruder(device)
+	}
+	if !found {
+		return "", "", false
+	}
+	return h.String(), holderHint(h), true
+}
+
 // busy names the holder of a busy port and what to do about it.
 func busy(device string) (hint string, err error) {
 	h, found := lockHolder(device)

@@ -8,6 +8,7 @@ _airbridgectl_flags() {
     sub) own='-n' ;;
     status) own='--check --watch' ;;
     events) own='-f -n' ;;
+    doctor) own='--config' ;;
     trace) own='-f' ;;
     outbox) own='-n --watch' ;;
     'outbox list') own='-n' ;;
@@ -25,7 +26,7 @@ _airbridgectl_values() {
     --priority) echo high normal low ;;
     --color) echo auto always never ;;
     --wait | --ttl) echo 10s 1m 1h ;;
-    --socket | --topic | -n) echo - ;;
+    --socket | --config | --topic | -n) echo - ;;
     esac
 }
 
@@ -58,7 +59,7 @@ _airbridgectl() {
     if [[ $cur == = ]]; then cur=''; fi
 
     local words=''
-    if [[ $flag == --socket ]]; then
+    if [[ $flag == --socket || $flag == --config ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
@@ -69,8 +70,8 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub events outbox trace reload version help' ;;
-        help) words='status pub sub events outbox trace reload version' ;;
+        '') words='status pub sub events outbox doctor trace reload version help' ;;
+        help) words='status pub sub events outbox doctor trace reload version' ;;
         outbox) words='list drop export verify' ;;
         'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         'outbox export' | trace)

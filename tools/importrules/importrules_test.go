@@ -40,7 +40,7 @@ var direct = map[string]string{
 
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
-	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/ipc", helper, "internal/metrics",
+	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
 	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "client",
 }
 
@@ -74,6 +74,7 @@ var may = map[string][]string{
 	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/outbox", "internal/provision", "internal/secret"},
+	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/outbox", "internal/provision", "internal/session", "internal/tty"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
 	"internal/new":       nil, // a directory without a rule
 	"client":             nil,

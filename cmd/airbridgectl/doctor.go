@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+
+	"airbridged/internal/doctor"
+)
+
+// defaultConfig is where the daemon looks for its configuration, too.
+const defaultConfig = "/etc/airbridged/airbridged.toml"
+
+var doctorCommand = command{
+	name:    "doctor",
+	summary: "find out what is wrong, and what to do about it",
+	help: `Goes from the configuration over port, module, SIM, signal, network, data
+connection and login to queue, disk and clock, and says of each in a line
+whether it is ok, a warning, a FAIL, or skipped and why; what to do stands
+behind it.
+
+A daemon that runs is asked, and left in peace. Without one this program opens
+the serial port itself and asks the module, up to name lookup, which takes up to
+two minutes; it never registers the device or connects to the cloud, it leaves
+the module as it was, and it does not touch a port that somebody holds. Run it
+as root: others may not see everything.
+
+The exit status is 0 if nothing failed (there may be warnings), and 1 if
+something did.
+
+flags:
+  --config FILE   the daemon's configuration
+                  (default ` + defaultConfig + `)
+
+examples:
+  airbridgectl doctor
+  airbridgectl doctor --config ./airbridged.toml
+  airbridgectl doctor --json | jq -r '.findings[] | select(.verdict == "fail")'
+`,
+	setup: func(fs *flag.FlagSet) func(*env, []string) error {
+		var config string
+		fs.StringVar(&config, "config", defaultConfig, "")
+		return func(e *env, args []string) error {
+			if len(args) > 0 {
+				return usageError{"doctor takes no arguments"}
+			}
+			return examine(e, config)
+		}
+	},
+}
+
+// errSick is how a failed check shows in the exit status. The report has told.
+var errSick = errors.New("something is wrong")
+
+func examine(e *env, config string) error {
+	o := doctor.Options{Config: config, Socket: e.socket}
+	if !e.json {
+		o.Tell = func(f doctor.Finding) { e.printFinding(f) }
+	}
+	report, err := doctor.Examine(e.ctx, o)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if e.json {
+		if err := e.printJSON(report); err != nil {
+			return err
+		}
+	}
+	if !report.OK {
+		return told{errSick}
+	}
+	return nil
+}
+
+// How a finding is laid out: the verdict, the check, and the words.
+const (
+	verdictWidth = 9
+	checkWidth   = 17
+)
+
+// verdictStyles are the verdicts as people see them.
+var verdictStyles = map[doctor.Verdict]struct {
+	word  string
+	style style
+}{
+	doctor.OK:      {"ok", good},
+	doctor.Warning: {"warning", minor},
+	doctor.Fail:    {"FAIL", bad},
+	doctor.Skipped: {"skipped", plain},
+}
+
+// printFinding writes one line, broken on a terminal where it is too wide.
+func (e *env) printFinding(f doctor.Finding) {
+	words := printable(f.Detail)
+	if f.Advice != "" {
+		words += " -- " + printable(f.Advice)
+	}
+	lines := []string{words}
+	if terminalSize(e.stdout.w) != nil {
+		lines = wrap(words, e.width()-verdictWidth-checkWidth)
+	}
+	v := verdictStyles[f.Verdict]
+	fmt.Fprintf(e.stdout, "%s%*s%-*s%s\n", e.styled(v.style, v.word), verdictWidth-len(v.word), "", checkWidth, f.Check, lines[0])
+	for _, line := range lines[1:] {
+		fmt.Fprintf(e.stdout, "%*s%s\n", verdictWidth+checkWidth, "", line)
+	}
+}

@@ -1,0 +1,238 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"airbridged/client"
+	"airbridged/internal/session"
+	"airbridged/internal/tty"
+)
+
+// stages are the checks that a daemon goes through on its way to the cloud, in
+// its order.
+var stages = []string{SerialPort, Module, SIM, Network, Bearer, Identity, Login, MQTT}
+
+// reached is the stage that a state works at: those before it are behind it.
+var reached = map[string]string{
+	string(session.Probing):        SerialPort,
+	string(session.Attaching):      SIM,
+	string(session.Registering):    Identity,
+	string(session.Authenticating): Login,
+	string(session.Connecting):     MQTT,
+}
+
+// stageOf is the stage at which a cause arises. What the cloud refuses depends on
+// what it was asked, which is known by the state that failed; where the daemon has
+// moved on since, it is taken to be the login.
+func stageOf(cause, from string) string {
+	switch session.Cause(cause) {
+	case session.None:
+		return ""
+	case session.PortMissing, session.PortBusy, session.WriteBlocked:
+		return SerialPort
+	case session.NoAnswer, session.OutOfSync, session.FirmwareUnsupported, session.Rebooted:
+		return Module
+	case session.SIMMissing:
+		return SIM
+	case session.NotRegistered:
+		return Network
+	case session.BearerFailed:
+		return Bearer
+	case session.RegistrationDisabled, session.AlreadyActivated, session.StateUnwritable, session.DiskFull:
+		return Identity
+	case session.HTTPFailed, session.SignatureRefused, session.ProductUnknown, session.RequestRefused, session.CloudError:
+		if from == string(session.Registering) {
+			return Identity
+		}
+		return Login
+	case session.ConnAckRefused:
+		return Login
+	}
+	return MQTT // and what a newer daemon knows
+}
+
+// withDaemon judges what the daemon knows.
+func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
+	x.from = lastFailed(ctx, c)
+	failed := stageOf(x.status.Cause, x.from)
+	at := failed
+	if at == "" {
+		at = reached[x.status.State]
+	}
+	far := len(stages) // online: all of them are behind it
+	if i := slices.Index(stages, at); i >= 0 && x.status.State != string(session.Online) {
+		far = i
+	}
+	if x.status.State == string(session.Stopping) {
+		far = 0
+	}
+	for i, stage := range stages {
+		if stage == Network {
+			x.signalOfDaemon()
+		}
+		switch {
+		case i < far:
+			x.ok(stage, "%s", x.knownOf(stage))
+		case i == far && failed != "":
+			x.stop(stage, x.status.Hint, "%s%s", x.status.Cause, x.whereSeen(stage))
+		case i == far:
+			x.warn(stage, "wait a minute, and ask again", "the daemon is at it (%s) since %s", x.status.State, span(x.now().Sub(x.status.Since)))
+			x.stopped = stage
+		default:
+			x.needless(stage)
+		}
+		if stage == Bearer {
+			x.namesOfDaemon(i < far)
+		}
+	}
+	x.queueOfDaemon()
+}
+
+// lastFailed is the state that led to the present one, where that is the last
+// failure.
+func lastFailed(ctx context.Context, c *client.Client) string {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	events, err := c.Events(ctx)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = events.Close() }()
+	e, err := events.Next() // the present state
+	if err != nil {
+		return ""
+	}
+	return e.From
+}
+
+// knownOf is what there is to say of a stage that works.
+func (x *examination) knownOf(stage string) string {
+	s, m := x.status, x.status.Modem
+	switch stage {
+	case SerialPort:
+		return x.portOfDaemon()
+	case Module:
+		return text(m.Firmware) + " answers"
+	case SIM:
+		return "ready, number " + text(m.ICCID)
+	case Network:
+		return "registered with " + text(m.Operator)
+	case Bearer:
+		return "open"
+	case Identity:
+		return fmt.Sprintf("device %s of product %s has its secret", text(s.Identity.DeviceName), s.Identity.ProductKey)
+	case Login:
+		switch {
+		case s.Cloud.Auth == "direct":
+			return "by signature, without a token"
+		case s.Cloud.TokenAgeSeconds != nil:
+			return "the token is " + span(time.Duration(*s.Cloud.TokenAgeSeconds)*time.Second) + " old"
+		}
+		return "accepted"
+	}
+	words := "connected to " + s.Cloud.Host
+	if at := s.Counters.LastAckedAt; at != nil {
+		words += ", last acknowledgement " + span(x.now().Sub(*at)) + " ago"
+	}
+	return words
+}
+
+func text(s *string) string {
+	if s == nil || *s == "" {
+		return "unknown"
+	}
+	return *s
+}
+
+// portOfDaemon is the port and who holds it.
+func (x *examination) portOfDaemon() string {
+	if !x.known {
+		return "the daemon has it open"
+	}
+	device := x.cfg.Modem.Device
+	if who, _, held := tty.Holder(device); held {
+		return portShown(device) + " is held by " + who
+	}
+	return portShown(device) + " works"
+}
+
+// whereSeen adds what can be seen from here to what the daemon says of its port.
+func (x *examination) whereSeen(stage string) string {
+	words := ""
+	if x.status.Attempt > 1 {
+		words = fmt.Sprintf(", %d times in a row", x.status.Attempt)
+	}
+	if stage != SerialPort || !x.known {
+		return words
+	}
+	words += ": " + portShown(x.cfg.Modem.Device)
+	if who, _, held := tty.Holder(x.cfg.Modem.Device); held {
+		words += " is held by " + who
+	}
+	if usb, _ := x.usb(); usb != "" {
+		words += "; " + usb
+	}
+	return words
+}
+
+// signalOfDaemon judges the level that the daemon read last.
+func (x *examination) signalOfDaemon() {
+	switch {
+	case x.stopped != "" && x.stopped != SIM:
+		x.needless(Signal)
+	case x.status.Modem.SignalDBm == nil && x.status.State != string(session.Online):
+		x.skip(Signal, "the daemon has not read it yet")
+	default:
+		x.judgeSignal(x.status.Modem.SignalDBm)
+	}
+}
+
+// namesOfDaemon: the daemon looks no name up by itself; the module does so when
+// it connects.
+func (x *examination) namesOfDaemon(bearerUp bool) {
+	switch {
+	case x.status.State == string(session.Online):
+		x.ok(Names, "%s was found", x.status.Cloud.Host)
+	case !bearerUp:
+		x.needless(Names)
+	default:
+		x.skip(Names, "a running daemon keeps its module; stop it and ask again to look")
+	}
+}
+
+// late is how old the oldest message may be while the daemon is online.
+const late = 10 * time.Minute
+
+func (x *examination) queueOfDaemon() {
+	o := x.status.Outbox
+	words := fmt.Sprintf("%d messages wait", o.Messages)
+	if o.OldestAt != nil {
+		words += ", the oldest for " + span(x.now().Sub(*o.OldestAt))
+	}
+	switch {
+	case x.known && (o.Messages >= x.cfg.Outbox.MaxMessages || o.Bytes >= x.cfg.Outbox.MaxBytes):
+		x.fail(Queue, "it drains once the daemon is online; give up what is not worth sending (airbridgectl outbox drop), or raise outbox.max_bytes and outbox.max_messages",
+			"it is full, and programs are refused: %s", words)
+	case x.status.State == string(session.Online) && o.OldestAt != nil && x.now().Sub(*o.OldestAt) > late:
+		x.warn(Queue, "airbridgectl outbox --watch shows whether it drains; a signal that is weak or a cloud that throttles slows it down", "the daemon is online, but %s", words)
+	default:
+		x.quarantine(words)
+	}
+}
+
+// span is a duration for people, as in "3 h 12 min".
+func span(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours())/24)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}

@@ -1,0 +1,292 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/ipc/ipctest"
+	"airbridged/internal/provision"
+	"airbridged/internal/secret"
+	"airbridged/internal/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// configured writes a configuration, and returns its path and state directory.
+func configured(t *testing.T) (path, state string) {
+	t.Helper()
+	t.Setenv("AIRBRIDGED_PRODUCT_SECRET", "VWll9fiYWKiwraBk")
+	t.Setenv("AIRBRIDGE_SOCKET", "")
+	dir := t.TempDir()
+	state = filepath.Join(dir, "state")
+	text := fmt.Sprintf("[modem]\ndevice = %q\n[device]\nproduct_key = \"b1KCi45LcCP\"\ndevice_name = \"gateway-1\"\n[state]\ndir = %q\n[outbox]\ndir = %q\n[socket]\npath = %q\n[mqtt]\nsocket = \"\"\n",
+		filepath.Join(dir, "ttyUSB0"), state, filepath.Join(state, "outbox"), filepath.Join(dir, "none.sock"))
+	path = filepath.Join(dir, "airbridged.toml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path, state
+}
+
+// about is what a report says of one check.
+func about(t *testing.T, r Report, check string) Finding {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Check == check {
+			return f
+		}
+	}
+	t.Fatalf("nothing is said of %s: %+v", check, r)
+	return Finding{}
+}
+
+func wants(t *testing.T, r Report, check string, verdict Verdict, words string) {
+	t.Helper()
+	if f := about(t, r, check); f.Verdict != verdict || !strings.Contains(f.Detail+" -- "+f.Advice, words) {
+		t.Errorf("%s: %s, %q -- %q; want %s, %q", check, f.Verdict, f.Detail, f.Advice, verdict, words)
+	}
+}
+
+// asked is the report on a daemon with a status.
+func asked(t *testing.T, o Options, change func(*bus.Status)) Report {
+	t.Helper()
+	d := ipctest.Start(nil)
+	defer d.Stop()
+	d.Board.Update(change)
+	o.Socket = d.Socket
+	r, err := Examine(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Every cause that a daemon may name is a failure of one check, with the daemon's
+// own advice; what lies before it works, and what lies behind is not judged.
+func TestEveryCauseFailsAtItsStage(t *testing.T) {
+	path, _ := configured(t)
+	for _, cause := range session.Causes() {
+		r := asked(t, Options{Config: path}, func(s *bus.Status) {
+			s.State, s.Cause, s.Hint, s.Attempt = "recovering", string(cause), cause.Hint(), 3
+		})
+		stage := stageOf(string(cause), "")
+		i := slices.Index(stages, stage)
+		if i < 0 {
+			t.Errorf("%s has no stage", cause)
+			continue
+		}
+		wants(t, r, stage, Fail, cause.Hint())
+		wants(t, r, stage, Fail, string(cause)+", 3 times in a row")
+		for _, before := range stages[:i] {
+			wants(t, r, before, OK, "")
+		}
+		for _, behind := range stages[i+1:] {
+			wants(t, r, behind, Skipped, "because of the "+stage)
+		}
+		if r.OK || r.Mode != WithDaemon {
+			t.Errorf("%s: %+v", cause, r)
+		}
+	}
+	if got := stageOf("signature-refused", "registering"); got != Identity {
+		t.Errorf("a refused registration is about the %s", got)
+	}
+	if got := stageOf("a-word-of-the-future", ""); got != MQTT {
+		t.Errorf("an unknown cause is about the %s", got)
+	}
+}
+
+// A daemon on its way is not wrong.
+func TestOnTheWay(t *testing.T) {
+	path, _ := configured(t)
+	for _, state := range session.States() {
+		r := asked(t, Options{Config: path}, func(s *bus.Status) { s.State, s.Since = string(state), time.Now().Add(-3*time.Minute) })
+		if !r.OK {
+			t.Errorf("%s: %+v", state, r)
+		}
+		if stage := reached[string(state)]; stage != "" {
+			wants(t, r, stage, Warning, "since 3 min 0 s")
+		}
+	}
+}
+
+func TestOnline(t *testing.T) {
+	path, state := configured(t)
+	dbm := -71
+	online := func(s *bus.Status) { s.State, s.Modem.SignalDBm = "online", &dbm }
+	r := asked(t, Options{Config: path}, online)
+	for _, f := range r.Findings {
+		if f.Verdict != OK {
+			t.Errorf("%+v", f)
+		}
+	}
+	dbm = -103
+	wants(t, asked(t, Options{Config: path}, online), Signal, Warning, "weak (-103 dBm)")
+	dbm = -113
+	wants(t, asked(t, Options{Config: path}, online), Signal, Fail, "antenna")
+
+	aside := filepath.Join(state, "outbox", "quarantine")
+	if err := os.MkdirAll(aside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(aside, "1.seg"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, asked(t, Options{Config: path}, online), Queue, Warning, "1 damaged files were set aside")
+	wants(t, asked(t, Options{Config: path}, func(s *bus.Status) { s.State, s.Cause, s.Hint = "recovering", "disk-full", "free some" }), Disk, Fail, "free some")
+}
+
+func TestQueueOfADaemon(t *testing.T) {
+	path, _ := configured(t)
+	if err := os.Mkdir(path+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path+".d", "small.toml"), []byte("[outbox]\nmax_messages = 3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	x := &examination{Options: Options{Config: path, now: time.Now}}
+	x.configuration()
+	old := time.Now().Add(-time.Hour)
+	x.status.State, x.status.Outbox.Messages, x.status.Outbox.OldestAt = "online", 2, &old
+	x.queueOfDaemon()
+	x.status.Outbox.Messages = 3
+	x.queueOfDaemon()
+	if got := x.report.Findings[1:]; got[0].Verdict != Warning || !strings.Contains(got[0].Detail, "online, but 2 messages wait, the oldest for 1 h 0 min") ||
+		got[1].Verdict != Fail || !strings.Contains(got[1].Detail, "full") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestClock(t *testing.T) {
+	for at, want := range map[time.Time]Finding{
+		time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC):  {Clock, Warning, "it says 1970-01-01, which cannot be", "timedatectl"},
+		time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC): {Clock, OK, "it says 2026-12-01 08:00:00 UTC", ""},
+		time.Date(2106, 2, 7, 6, 28, 0, 0, time.UTC): {Clock, Warning, "it says 2106-02-07, which is far ahead", "timedatectl"},
+	} {
+		x := &examination{Options: Options{now: func() time.Time { return at }}}
+		x.clock()
+		if f := x.report.Findings[0]; f.Verdict != want.Verdict || f.Detail != want.Detail || !strings.Contains(f.Advice, want.Advice) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// What is stored decides whether the device will register, so it is told.
+func TestIdentityOnDisk(t *testing.T) {
+	path, state := configured(t)
+	look := func() Report {
+		t.Helper()
+		r, err := Examine(t.Context(), Options{Config: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	wants(t, look(), Identity, Warning, "no device secret is stored yet")
+	store, err := provision.Open(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		verdict Verdict
+		words   string
+	}{
+		{"another", Warning, "holds the secret of device another of product b1KCi45LcCP, not of gateway-1"},
+		{"gateway-1", OK, "the secret of device gateway-1 is stored"},
+	} {
+		if err := store.SaveDeviceSecret(provision.Identity{ProductKey: "b1KCi45LcCP", DeviceName: c.name}, secret.New("0123456789abcdef0123456789abcdef")); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, look(), Identity, c.verdict, c.words)
+	}
+	for _, name := range []string{"credentials.json", "credentials.prev.json"} {
+		if err := os.WriteFile(filepath.Join(state, name), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants(t, look(), Identity, Fail, "damaged")
+	if r := look(); r.OK || r.Mode != Alone {
+		t.Errorf("%+v", r)
+	}
+}
+
+// host is a made-up root of a file system.
+func host(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestUSBSaysWhereTheModuleIs(t *testing.T) {
+	path, _ := configured(t)
+	const at = "/sys/bus/usb/devices/1-1.2/"
+	for _, c := range []struct {
+		files  map[string]string
+		detail string
+		advice string
+	}{
+		{map[string]string{at + "idVendor": "1d6b\n", at + "idProduct": "0002\n"}, "no serial port there", "plugged in"},
+		{
+			map[string]string{at + "idVendor": "19d1\n", at + "idProduct": "0001\n", at + "1-1.2:1.2/tty/ttyACM1/dev": "166:1\n"},
+			"an Air780 module (EC618, EC718) (19d1:0001) is plugged in at USB 1-1.2 with the ports /dev/ttyACM1", "the one that answers AT",
+		},
+		{
+			map[string]string{at + "idVendor": "1782\n", at + "idProduct": "4e00\n", at + "1-1.2:1.2/ttyUSB0/tty/ttyUSB0/dev": "188:0\n"},
+			"with the ports /dev/ttyUSB0", "the one that answers AT",
+		},
+		{map[string]string{at + "idVendor": "1782\n", at + "idProduct": "4e00\n"}, "has no serial port", "echo 1782 4e00 >"},
+		{map[string]string{at + "idVendor": "0525\n", at + "idProduct": "a4a7\n"}, "in download mode", "boot key"},
+	} {
+		r, err := Examine(t.Context(), Options{Config: path, root: host(t, c.files)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, r, SerialPort, Fail, c.detail)
+		wants(t, r, SerialPort, Fail, c.advice)
+	}
+}
+
+// A secret that systemd hands to the daemon alone is no mistake of the
+// configuration, and this program does not read it.
+func TestSecretFromSystemd(t *testing.T) {
+	path, _ := configured(t)
+	t.Setenv("AIRBRIDGED_PRODUCT_SECRET", "")
+	r, err := Examine(t.Context(), Options{Config: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, r, Configuration, Fail, "no secret anywhere")
+	root := host(t, map[string]string{credstore + "product-secret": "hidden"})
+	if r, err = Examine(t.Context(), Options{Config: path, root: root}); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, r, Configuration, OK, "no mistakes")
+	if text := fmt.Sprint(r); strings.Contains(text, "hidden") || strings.Contains(text, placeholder) {
+		t.Error(text)
+	}
+}
+
+func TestFindingsAreToldAsTheyAreMade(t *testing.T) {
+	path, _ := configured(t)
+	var told []Finding
+	r, err := Examine(t.Context(), Options{Config: path, Tell: func(f Finding) { told = append(told, f) }})
+	if err != nil || !slices.Equal(told, r.Findings) || len(told) != 16 {
+		t.Errorf("%d told, %d in the report, %v", len(told), len(r.Findings), err)
+	}
+}

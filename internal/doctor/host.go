@@ -1,0 +1,269 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"airbridged/client"
+	"airbridged/internal/config"
+	"airbridged/internal/outbox"
+)
+
+// credstore is where the packaged unit takes its secrets from; this program sees
+// none of them, for systemd hands them to the daemon alone.
+const credstore = "/etc/credstore/airbridged."
+
+// placeholder stands for a secret that the daemon gets and this program does not.
+const placeholder = "not-read-by-the-doctor"
+
+// configuration reads it with the daemon's own code.
+func (x *examination) configuration() {
+	if f, err := os.Open(x.Config); errors.Is(err, fs.ErrPermission) {
+		x.skip(Configuration, "this user may not read %s; root may", x.Config)
+		return
+	} else if err == nil {
+		_ = f.Close()
+	}
+	cfg, warnings, err := x.load()
+	if err != nil {
+		var mistakes *config.Mistakes
+		list := []string{err.Error()}
+		if errors.As(err, &mistakes) {
+			list = strings.Split(mistakes.Error(), "\n")
+		}
+		more := ""
+		if len(list) > 1 {
+			more = fmt.Sprintf(", and %d more mistakes", len(list)-1)
+		}
+		x.fail(Configuration, "correct it; airbridged --check-config --config "+x.Config+" lists every mistake", "%s%s", list[0], more)
+		return
+	}
+	x.cfg, x.known = cfg, true
+	if len(warnings) > 0 {
+		x.warn(Configuration, "airbridged --check-config --config "+x.Config+" lists all", "%s", warnings[0])
+		return
+	}
+	x.ok(Configuration, "%s has no mistakes", x.Config)
+}
+
+// load is config.Load for somebody who is not the daemon: a secret that systemd
+// hands over is there although it cannot be seen from here.
+func (x *examination) load() (config.Config, []config.Warning, error) {
+	const variable = "AIRBRIDGED_PRODUCT_SECRET"
+	handed := false
+	for _, name := range []string{"product-secret", "device-secret"} {
+		if _, err := os.Stat(x.root + credstore + name); err == nil {
+			handed = true
+		}
+	}
+	if handed && os.Getenv(variable) == "" && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+		_ = os.Setenv(variable, placeholder)
+		defer func() { _ = os.Unsetenv(variable) }()
+	}
+	return config.Load(x.Config)
+}
+
+// socketPath is where to look for the daemon.
+func (x *examination) socketPath() string {
+	switch {
+	case x.Socket != "":
+		return x.Socket
+	case os.Getenv(client.SocketVariable) != "":
+		return os.Getenv(client.SocketVariable)
+	case x.known:
+		return x.cfg.Socket.Path
+	}
+	return client.DefaultSocket
+}
+
+// askTime bounds one question to the daemon: it answers from memory.
+const askTime = 10 * time.Second
+
+// askDaemon says whether there is a daemon to ask, and how it is.
+func (x *examination) askDaemon(ctx context.Context, c *client.Client) bool {
+	ask, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	status, err := c.Status(ask)
+	switch {
+	case errors.Is(err, client.ErrNotPermitted):
+		x.barred = true
+		x.warn(Daemon, "", "whether it runs cannot be seen: it does not answer this user")
+		x.fail(Socket, socketAdvice(c.Socket()), "%s may not be opened by user %s", c.Socket(), userName())
+		return false
+	case errors.Is(err, client.ErrUnreachable):
+		x.warn(Daemon, "systemctl start airbridged, once this is done; journalctl -u airbridged says why it stopped", "it does not run: nobody listens on %s", c.Socket())
+		x.skip(Socket, "the daemon does not run")
+		return false
+	case err != nil:
+		x.barred = true
+		x.fail(Daemon, "systemctl restart airbridged; journalctl -u airbridged says what it did last", "it listens on %s, but gives no answer: %v", c.Socket(), err)
+		x.skip(Socket, "the daemon gives no answer")
+		return false
+	}
+	x.status = status
+	if err := c.Healthy(ask); err != nil {
+		x.fail(Daemon, "systemctl restart airbridged; journalctl -u airbridged says what it did last", "version %s answers, but makes no progress: %v", status.Version, err)
+	} else {
+		x.ok(Daemon, "version %s runs, its state is %s", status.Version, status.State)
+	}
+	x.socket(c.Socket())
+	return true
+}
+
+// socket tells who may use it.
+func (x *examination) socket(path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		x.ok(Socket, "%s answers", path)
+		return
+	}
+	x.ok(Socket, "%s answers, with mode %#o and group %s", path, info.Mode().Perm(), groupOf(info))
+}
+
+func socketAdvice(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "run as root, or as a member of the socket's group"
+	}
+	return fmt.Sprintf("its mode is %#o and its group %s: usermod -aG %[2]s %s, and log in again; or run this as root", info.Mode().Perm(), groupOf(info), userName())
+}
+
+func groupOf(info fs.FileInfo) string {
+	sys, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "unknown"
+	}
+	gid := strconv.FormatUint(uint64(sys.Gid), 10)
+	if g, err := user.LookupGroupId(gid); err == nil {
+		return g.Name
+	}
+	return gid
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+// tight is less room on a disk than the queue needs to go on, in bytes.
+const tight = 4 << 20
+
+// disk looks at the file systems of queue and credentials.
+func (x *examination) disk() {
+	switch {
+	case x.status.Cause == "disk-full" || x.status.Cause == "state-unwritable":
+		x.fail(Disk, x.status.Hint, "the daemon cannot write: %s", x.status.Cause)
+		return
+	case !x.known:
+		x.skip(Disk, "the configuration is not known")
+		return
+	}
+	for _, dir := range []string{x.cfg.Outbox.Dir, x.cfg.State.Dir} {
+		place, free, readOnly, err := room(dir)
+		switch {
+		case err != nil:
+			x.fail(Disk, "let it belong to the daemon's user", "%s cannot be looked at: %v", dir, err)
+			return
+		case readOnly:
+			x.fail(Disk, "mount it writable, and look at the kernel's log for why it is not", "%s is on a read-only file system", place)
+			return
+		case free < tight:
+			x.fail(Disk, "free some space there; the daemon takes messages again by itself", "%s has %d KiB free, too little to keep messages", place, free>>10)
+			return
+		}
+	}
+	place, free, _, _ := room(x.cfg.Outbox.Dir)
+	if wanted := x.cfg.Outbox.MaxBytes - x.status.Outbox.Bytes; free < wanted {
+		x.warn(Disk, "free some space there, or set outbox.max_bytes to less", "%s has %d MiB free, and the queue may grow by %d MiB more", place, free>>20, wanted>>20)
+		return
+	}
+	x.ok(Disk, "%s has %d MiB free", place, free>>20)
+}
+
+// room looks at the file system of a directory, or of the nearest one above it
+// that exists.
+func room(dir string) (place string, free int64, readOnly bool, err error) {
+	for place = filepath.Clean(dir); ; place = filepath.Dir(place) {
+		var fs unix.Statfs_t
+		switch err := unix.Statfs(place, &fs); {
+		case errors.Is(err, unix.ENOENT) && place != "/":
+			continue
+		case err != nil:
+			return place, 0, false, err
+		}
+		return place, int64(fs.Bavail) * int64(fs.Bsize), fs.Flags&unix.ST_RDONLY != 0, nil
+	}
+}
+
+// built is a time before which no clock can be right: this was written then.
+var built = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// clock looks whether the time is possible.
+func (x *examination) clock() {
+	now := x.now()
+	const advice = "set it: timedatectl set-ntp true, or a real-time clock with a battery; messages go up all the same, but the times of messages and logs are wrong"
+	switch {
+	case now.Before(built):
+		x.warn(Clock, advice, "it says %s, which cannot be", now.UTC().Format(time.DateOnly))
+	case now.After(built.AddDate(30, 0, 0)):
+		x.warn(Clock, advice, "it says %s, which is far ahead", now.UTC().Format(time.DateOnly))
+	default:
+		x.ok(Clock, "it says %s", now.UTC().Format(time.DateTime)+" UTC")
+	}
+}
+
+// queueOnDisk reads the queue of a daemon that does not run.
+func (x *examination) queueOnDisk() {
+	switch {
+	case !x.known:
+		x.skip(Queue, "the configuration is not known")
+		return
+	case x.barred:
+		x.skip(Queue, "a daemon may have it open")
+		return
+	}
+	dir := x.cfg.Outbox.Dir
+	report, err := outbox.Verify(dir, nil)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.ok(Queue, "empty: %s does not exist yet", dir)
+	case errors.Is(err, outbox.ErrBusy):
+		x.fail(Queue, "find it: fuser -v "+dir+"/*", "a daemon has %s open, but does not answer on its socket", dir)
+	case errors.Is(err, fs.ErrPermission):
+		x.skip(Queue, "this user may not read %s; root may", dir)
+	case err != nil:
+		x.fail(Queue, "airbridgectl outbox verify "+dir+" says more", "%v", err)
+	case report.Damaged > 0:
+		x.warn(Queue, "nothing to do: the daemon sets what is damaged aside when it starts; look at the health of the disk",
+			"%d messages wait, and %d records are damaged", report.Messages, report.Damaged)
+	case report.Messages >= x.cfg.Outbox.MaxMessages || report.Bytes >= x.cfg.Outbox.MaxBytes:
+		x.warn(Queue, "it drains once the daemon is online", "it is full: %d messages wait", report.Messages)
+	default:
+		x.quarantine(fmt.Sprintf("%d messages wait", report.Messages))
+	}
+}
+
+// quarantine tells of damage that was found earlier, or that all is well.
+func (x *examination) quarantine(words string) {
+	if x.known {
+		dir := filepath.Join(x.cfg.Outbox.Dir, "quarantine")
+		if aside, err := os.ReadDir(dir); err == nil && len(aside) > 0 {
+			x.warn(Queue, "look at the health of the disk; delete the files when they are not needed any more", "%s; %d damaged files were set aside in %s", words, len(aside), dir)
+			return
+		}
+	}
+	x.ok(Queue, "%s", words)
+}

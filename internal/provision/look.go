@@ -1,0 +1,27 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Stored tells for which devices a state directory holds a DeviceSecret, the
+// newest generation first. It changes nothing, and hands out no secret. A
+// directory that is not there holds none; a generation that cannot be read is an
+// error, with what the others hold.
+func Stored(dir string) (ids []Identity, err error) {
+	s := Store{path: dir, dir: onDisk(dir)}
+	for _, name := range []string{credentialsFile, previousFile} {
+		g := s.generation(name)
+		switch {
+		case errors.Is(g.err, fs.ErrPermission):
+			return nil, &StoreError{opRead, s.file(name), g.err}
+		case g.err != nil:
+			err = errors.Join(err, fmt.Errorf("%w: %s: %w", ErrDamaged, s.file(name), cause(g.err)))
+		case g.valid():
+			ids = append(ids, g.id)
+		}
+	}
+	return ids, err
+}
