@@ -111,7 +111,7 @@ func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Que
 		Modem: session.Modem{
 			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
 		},
-		Recovery:  session.Recovery(cfg.Recovery),
+		Recovery: session.Recovery(cfg.Recovery), JustBooted: uptime() < session.JustBooted,
 		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
 		HardReset: hardReset(cfg.Modem, log),
 		Store:     store,

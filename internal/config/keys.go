@@ -67,6 +67,7 @@ var keys = []key{
 	duration("recovery.status_poll", func(c *Config) *time.Duration { return &c.Recovery.StatusPoll }, time.Second, longest),
 	number("recovery.hard_resets_per_hour", func(c *Config) *int { return &c.Recovery.HardResetsPerHour }, 0, 60),
 	number("recovery.connects_per_minute", func(c *Config) *int { return &c.Recovery.ConnectsPerMinute }, 1, 60),
+	duration("recovery.start_spread", func(c *Config) *time.Duration { return &c.Recovery.StartSpread }, 0, longest),
 
 	text("outbox.dir", func(c *Config) *string { return &c.Outbox.Dir }, ownDirectory),
 	size("outbox.max_bytes", func(c *Config) *int64 { return &c.Outbox.MaxBytes }, 64<<10, 1<<40),

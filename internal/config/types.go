@@ -86,6 +86,7 @@ type Recovery struct {
 	StatusPoll        time.Duration // 1 s to 1 h
 	HardResetsPerHour int           // 0 to 60; 0: never
 	ConnectsPerMinute int           // 1 to 60; Aliyun refuses more than 5 a minute (document 30527)
+	StartSpread       time.Duration // 0 to 1 h
 }
 
 // Outbox is [outbox]: the durable queue.
@@ -158,7 +159,7 @@ func Default() Config {
 		},
 		Recovery: Recovery{
 			BackoffMin: 2 * time.Second, BackoffMax: 5 * time.Minute, StableAfter: time.Minute,
-			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5,
+			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5, StartSpread: 150 * time.Second,
 		},
 		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
 		State:   State{Dir: "/var/lib/airbridged"},

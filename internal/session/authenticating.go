@@ -25,6 +25,9 @@ func (s *Session) authenticating(ctx context.Context) (State, error) {
 	case !known:
 		return Registering, nil
 	}
+	if err := s.awaitTurn(ctx); err != nil {
+		return Authenticating, err
+	}
 	body := provision.AuthBody(s.identity, s.clientID(), deviceSecret, s.Cloud.Sign)
 	reply, err := s.post(ctx, s.Cloud.AuthURL, body)
 	if err != nil {

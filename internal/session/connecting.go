@@ -57,6 +57,9 @@ func (s *Session) connecting(ctx context.Context) (State, error) {
 // passGate waits for the cloud's limit on CONNECTs and books the one to come,
 // on disk, before it happens.
 func (s *Session) passGate(ctx context.Context) error {
+	if err := s.awaitTurn(ctx); err != nil {
+		return err
+	}
 	if d := s.gate.wait(time.Now()); d > 0 {
 		s.Log.Info("waiting for the limit on connects", zap.Duration("wait", d.Round(time.Second)), zap.Int("per_minute", s.Recovery.ConnectsPerMinute))
 		if err := s.pause(ctx, d); err != nil {

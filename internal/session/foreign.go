@@ -1,8 +1,11 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"airbridged/internal/outbox"
 )
 
 // A device may use the topics that carry its own names. What it publishes to
@@ -20,6 +23,24 @@ const foreignMost = 32
 func (s *Session) own(topic string) bool {
 	names := "/" + s.identity.ProductKey + "/" + s.identity.DeviceName + "/"
 	return strings.Contains(topic+"/", names)
+}
+
+// foreignTries is how many sessions in a row may end over one message to such a
+// topic before it is set aside: one user report has the cloud close the connection
+// instead, and then everything behind that message would wait for ever.
+const foreignTries = 3
+
+// endsSessions says whether a message to a foreign topic has ended its last session.
+func (s *Session) endsSessions(m outbox.Message, why error) bool {
+	var f *Failure
+	if s.own(m.Topic) || !errors.As(why, &f) || f.Cause != Closed && f.Cause != Kicked {
+		return false
+	}
+	if s.fatalID != m.ID {
+		s.fatalID, s.fatal = m.ID, 0
+	}
+	s.fatal++
+	return s.fatal >= foreignTries
 }
 
 // tellForeign warns of a topic that is not the device's.

@@ -56,7 +56,8 @@ type History struct {
 	Attached   bool // the bearer was up when it failed
 	ResetsLeft int  // hard resets left in this hour
 
-	Dark time.Duration // since the session was last online, or the daemon started
+	Dark   time.Duration // since the session was last online, or the daemon started
+	Silent time.Duration // since the module was last heard or reset, or the daemon started
 }
 
 // Decision is what to do after a failure.
@@ -111,6 +112,11 @@ func next(from State, c Cause, h History) Decision {
 	return d
 }
 
+// bootMost is how long a module may take to answer AT after power-on before it is
+// to be reset (hardware guide of the family). One that fell silent while the daemon
+// had other things to do has had a part of that already.
+const bootMost = 90 * time.Second
+
 // exitAfter is how long a module must have been out of reach before a new
 // process is tried for it: long enough that a gateway whose module is dead does
 // not lose its local connections more than a few times a day.
@@ -125,6 +131,9 @@ func rung(c Cause, h History) Rung {
 		return NoRung
 	}
 	r := ladder[min(max(h.Climb, 1), len(ladder))-1]
+	if c == NoAnswer && h.Silent >= bootMost {
+		r = ResetRung
+	}
 	if r != ResetRung {
 		return r
 	}

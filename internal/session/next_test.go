@@ -22,6 +22,7 @@ func TestNextIsThisTable(t *testing.T) {
 	climb := func(n int) History { h := online; h.Attempt, h.Climb = n, n; return h }
 	never := func(n int) History { h := climb(n); h.Worked = false; return h }
 	cached := func(h History) History { h.FreshToken = false; return h }
+	silent := func(d time.Duration, h History) History { h.Silent = d; return h }
 	spent := func(n int) History { h := climb(n); h.ResetsLeft = 0; return h }
 	dark := func(h History) History { h.Dark = exitAfter; return h }
 	for _, s := range []step{
@@ -66,6 +67,9 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, NoAnswer, never(1), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, never(4), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, never(5), ResetRung, Probing, Brisk},
+		{Probing, NoAnswer, silent(89*time.Second, climb(1)), ReopenRung, Probing, Brisk},
+		{Probing, NoAnswer, silent(90*time.Second, climb(1)), ResetRung, Probing, Brisk},
+		{Probing, NoAnswer, silent(90*time.Second, spent(1)), ReopenRung, Probing, Brisk},
 		// Resets that did not help are given time, and then a new process is tried; not
 		// for a module that talks, because that would change nothing.
 		{Probing, NoAnswer, spent(5), ReopenRung, Probing, Brisk},

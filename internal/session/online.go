@@ -276,10 +276,15 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 // cloud. It goes back to the head of the queue, and the session is torn down
 // before anything is published again.
 func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) error {
+	why := s.lost()
+	if why != nil && s.endsSessions(m, why) {
+		s.reject(m, "the cloud closes the connection each time it is sent: its topic is not this device's")
+		return why
+	}
 	s.release(m)
 	s.Recorder.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
 	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
-	if why := s.lost(); why != nil {
+	if why != nil {
 		return why // the event that ended the wait says more exactly what happened
 	}
 	if brokenBarrier {

@@ -209,3 +209,69 @@ func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
 		}
 	})
 }
+
+// The power comes back to a district: gateways that have logged in before come to
+// the cloud at random moments, a new one and a daemon that is only restarted at
+// once.
+func TestAfterAPowerCutEachWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		start := func(justBooted bool) time.Duration {
+			w.options.JustBooted = justBooted
+			begun := time.Now()
+			w.begin()
+			w.reaches(10*time.Minute, session.Online, "")
+			w.halt()
+			return time.Since(begun)
+		}
+		if took := start(true); took > 30*time.Second {
+			t.Errorf("a new device was online after %v", took)
+		}
+		if took := start(false); took > 30*time.Second {
+			t.Errorf("a restarted daemon was online after %v", took)
+		}
+		var least, most time.Duration = time.Hour, 0
+		for seed := range uint64(20) {
+			w.options.Seed = seed + 1
+			took := start(true)
+			least, most = min(least, took), max(most, took)
+		}
+		spread := w.options.Recovery.StartSpread
+		if least > spread/3 || most < spread*2/3 || most > spread+30*time.Second {
+			t.Errorf("20 starts took from %v to %v, want them spread over %v", least, most, spread)
+		}
+		if strings.Count(w.log.String(), "waiting for its turn") != 20 {
+			t.Error("the log does not say what is waited for")
+		}
+	})
+}
+
+// One user report has the cloud end the session over a message to a topic that is
+// not the device's, where others see it acknowledged and dropped. Such a message
+// would be sent again for ever, and everything behind it would wait; one to the
+// device's own topic is never given up for that.
+func TestForeignTopicThatEndsSessionsIsSetAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(time.Minute, session.Online, "")
+		w.order("forbidden close")
+		foreign := w.append("/"+airsim.GuideProductKey+"/another/update", 1, "not ours")
+		own := w.append(update, 1, "ours")
+		if m := w.settled(foreign); m.State != outbox.Rejected || m.Attempts != 3 || !strings.Contains(m.Reason, "topic") {
+			t.Errorf("the foreign one ended as %s after %d attempts (%q)", m.State, m.Attempts, m.Reason)
+		}
+		if m := w.settled(own); m.State != outbox.Acked {
+			t.Errorf("the one behind it ended as %s", m.State)
+		}
+		w.order("forbidden ack")
+		w.order(`on ">AT+MPUB" count=6 closed`)
+		if m := w.publish(update, 1, "unlucky"); m.State != outbox.Acked {
+			t.Errorf("one to the device's own topic ended as %s (%s)", m.State, m.Reason)
+		}
+	})
+}

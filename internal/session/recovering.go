@@ -16,6 +16,9 @@ import (
 // state to go on in. It returns an error only when the session has to end.
 func (s *Session) recover(ctx context.Context, from State, err error) (State, error) {
 	f := s.asFailure(from, err)
+	if f.Cause != NoAnswer && s.line != nil && s.line.modem.LastByte().After(s.heard) {
+		s.heard = s.line.modem.LastByte() // while training it may be noise at a wrong speed
+	}
 	s.count(f.Cause)
 	s.costs.failed(f.Cause)
 	d := next(from, f.Cause, s.history(f.Cause))
@@ -78,6 +81,7 @@ func (s *Session) history(c Cause) History {
 		Attached:   s.attached,
 		ResetsLeft: s.resets.left(now, c.mute()),
 		Dark:       now.Sub(s.darkSince),
+		Silent:     now.Sub(s.heard),
 	}
 }
 
@@ -202,5 +206,6 @@ func (s *Session) reset(ctx context.Context) error {
 		}
 	}
 	s.dropLine()
+	s.heard = time.Now() // from here on it may take its time to start
 	return err
 }

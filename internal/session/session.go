@@ -62,6 +62,7 @@ type Recovery struct {
 	StatusPoll        time.Duration
 	HardResetsPerHour int
 	ConnectsPerMinute int
+	StartSpread       time.Duration // 0: the first login after the machine's start waits for nothing
 }
 
 // Queue is the outbox as the session sees it.
@@ -115,6 +116,9 @@ type Options struct {
 	Log       *zap.Logger
 	Seed      uint64 // of the jitter; 0 draws one
 
+	// JustBooted says that the machine was switched on a moment ago.
+	JustBooted bool
+
 	// Random makes the registration's random value; nil is provision.Random.
 	Random func() string
 }
@@ -143,12 +147,16 @@ type Session struct {
 	attempt   int             // failures in a row since the session was stable
 	climbs    map[Cause]int   // the same by cause, since the module was last reset
 	darkSince time.Time       // when the session was last online, or Run began
+	heard     time.Time       // when the module was last heard or reset, or Run began
+	turn      time.Duration   // how long the first request to the cloud still has to wait: see turn.go
 	onlineAt  time.Time
 	cutShort  int // waits that ended early, since it was stable
 	throttle  throttle
 	folding   folding
 	refusedID string // the message that the module refused last, and how often
 	refused   int
+	fatalID   string // the message to a foreign topic that sessions ended over last, and how often
+	fatal     int
 	speed     speed
 	deafUntil time.Time // nothing may be written before: see deaf.go
 	dumps     dumps
@@ -207,7 +215,10 @@ func (s *Session) Run(ctx context.Context) error {
 		}
 	})
 	s.Recorder.State(string(Probing))
-	s.darkSince = time.Now()
+	s.darkSince, s.heard = time.Now(), time.Now()
+	if s.JustBooted && len(s.Store.Connects()) > 0 {
+		s.turn = s.drawTurn()
+	}
 	state := Probing
 	for {
 		following, err := s.step(ctx, state)

@@ -1,10 +1,12 @@
 package session_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"airbridged/internal/airsim"
 	"airbridged/internal/session"
 )
 
@@ -37,28 +39,27 @@ func cloudWedges() []wedge {
 		},
 		{
 			name: "connect without a result", field: "SSLMIPSTART answers OK, and nothing follows",
-			noticed: "its deadline, [cloud.timeouts] connect",
+			noticed: "its deadline, `cloud.timeouts.connect`",
 			kind:    ascent, strike: []string{"connect never", "closed"}, causes: []session.Cause{session.ConnectFailed}, detect: 70 * time.Second,
 		},
 		{
 			name: "login without a result", field: "the login is sent, and no CONNACK comes",
-			noticed: "its deadline, [cloud.timeouts] connack",
+			noticed: "its deadline, `cloud.timeouts.connack`",
 			kind:    ascent, strike: []string{"connack never", "closed"}, causes: []session.Cause{session.ConnectFailed}, detect: 45 * time.Second,
 		},
 		{
 			name: "login refused once", field: "the server refuses a good login, as it does while it is being moved",
 			noticed: "ERROR, +CME ERROR or CLOSED, as the firmware shows it; with a cached token a new one is fetched at once",
 			kind:    ascent, strike: []string{"connack refuse", "closed"}, causes: []session.Cause{session.ConnAckRefused},
-			recover: 6 * time.Minute,
 		},
 		{
 			name: "subscription without a result", field: "no SUBACK comes",
-			noticed: "its deadline, [cloud.timeouts] suback",
+			noticed: "its deadline, `cloud.timeouts.suback`",
 			kind:    ascent, strike: []string{"suback never", "closed"}, causes: []session.Cause{session.SubAckTimeout}, detect: 45 * time.Second,
 		},
 		{
 			name: "PUBACK lost", field: "the message arrived, its PUBACK does not",
-			noticed: "its deadline, [cloud.timeouts] puback; the message goes out again on a new session",
+			noticed: "its deadline, `cloud.timeouts.puback`; the message goes out again on a new session",
 			strike:  []string{"puback never"}, publish: "held", causes: []session.Cause{session.PubAckTimeout},
 		},
 		{
@@ -93,7 +94,7 @@ func cloudWedges() []wedge {
 		},
 		{
 			name: "HTTPS without a result", field: "HTTPACTION answers OK, and nothing follows",
-			noticed: "its deadline, [cloud.timeouts] http: the module's own is 120 s",
+			noticed: "its deadline, `cloud.timeouts.http`: the module's own is 120 s",
 			kind:    ascent, strike: newToken("http-never"), causes: []session.Cause{session.HTTPFailed}, setup: withToken, detect: 140 * time.Second,
 		},
 		{
@@ -137,8 +138,21 @@ func cloudWedges() []wedge {
 		},
 		{
 			name: "forbidden topic, dropped", field: "a program publishes to a topic that the device may not use; the cloud acknowledges and drops it",
-			noticed: "nothing to notice: the cloud says PUBACK; [[access]] keeps such programs out",
-			kind:    ridden, hook: func(w *wedged) { w.append("/"+"b1KCi45LcCP"+"/another/update", 1, "not ours") }, publish: "held",
+			noticed: "a warning for the topic; the cloud says PUBACK",
+			kind:    ridden, hook: publishForeign, publish: "held",
+		},
+		{
+			name: "forbidden topic, closed", field: "the same, and the cloud closes the connection each time (one user report)",
+			noticed: "CLOSED over the same message, three sessions in a row: it is set aside, and what waits behind it goes on",
+			strike:  []string{"forbidden close"}, hook: publishForeign, publish: "held",
+			causes: []session.Cause{session.Closed},
+		},
+		{
+			name: "throttled", field: "a burst of 20 messages where the cloud takes 10 a second and drops the rest without a word",
+			noticed: "PUBACK does not come though link and signal are fine, and the one before it had just been acknowledged",
+			strike:  []string{"throttle 10"}, hook: burst(20), publish: "held",
+			setup:  setup{module: func(o *airsim.Options) { o.RTT, o.Latency = 20*time.Millisecond, false }},
+			causes: []session.Cause{session.Throttled},
 		},
 		{
 			name: "registration switched off", field: "a new device, and dynamic registration is switched on in the console an hour later",
@@ -163,6 +177,20 @@ func cloudWedges() []wedge {
 			kind:    outside, cold: true, hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
 			causes: []session.Cause{session.StateUnwritable}, recover: 6 * time.Minute,
 		},
+	}
+}
+
+// publishForeign is a program with a wrong topic.
+func publishForeign(w *wedged) {
+	w.append("/"+airsim.GuideProductKey+"/another/update", 1, "not ours")
+}
+
+// burst is a program that sends more than its device may.
+func burst(n int) func(*wedged) {
+	return func(w *wedged) {
+		for i := range n {
+			w.append(update, 1, fmt.Sprint("burst ", i))
+		}
 	}
 }
 

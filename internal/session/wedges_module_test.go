@@ -70,7 +70,8 @@ func moduleWedges() []wedge {
 			name: "hung module", field: "the firmware hangs until somebody pulls its reset line",
 			noticed: "the status poll's deadline; then no OK at any speed for the 90 s that a boot may take",
 			strike:  []string{"hang"}, causes: []session.Cause{session.OutOfSync},
-			recover: 3 * time.Minute, resets: 1,
+			recover: 140 * time.Second, resets: 1,
+			apart: "only a reset helps, and a module gets the 90 s that the family's hardware guide allows it for a boot before one",
 		},
 		{
 			name: "module without power", field: "the module's supply fails for a minute",

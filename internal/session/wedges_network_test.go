@@ -47,9 +47,9 @@ func networkWedges() []wedge {
 		},
 		{
 			name: "bearer command without an answer", field: "AT+SAPBR=1,1 never returns",
-			noticed: "its deadline, [cloud.timeouts] bearer",
+			noticed: "its deadline, `cloud.timeouts.bearer`",
 			kind:    ascent, strike: []string{"bearer never", "pdp-deact colon"},
-			causes: []session.Cause{session.OutOfSync}, detect: 110 * time.Second, recover: 2 * time.Minute, resets: 1,
+			causes: []session.Cause{session.OutOfSync}, detect: 110 * time.Second, resets: 1,
 		},
 		{
 			name: "detached", field: "the network detaches the module",
@@ -70,13 +70,15 @@ func networkWedges() []wedge {
 		},
 		{
 			name: "dead path, with traffic", field: "a NAT or a firewall forgets the connection; nobody is told",
-			noticed: "PUBACK does not come, [cloud.timeouts] puback",
+			noticed: "PUBACK does not come, `cloud.timeouts.puback`",
 			strike:  []string{"half-open"}, publish: "held", causes: []session.Cause{session.PubAckTimeout},
 		},
 		{
 			name: "dead path, idle", field: "the same while nothing is to be sent",
 			noticed: "the module's own keep-alive: CLOSED one and a half periods later",
 			strike:  []string{"half-open"}, causes: []session.Cause{session.Closed}, detect: 8 * time.Minute, recover: 9 * time.Minute,
+			apart: "nothing is sent that could fail: the module's keep-alive is all the traffic there is, and the cloud recommends 300 s; " +
+				"a smaller `cloud.keepalive` is noticed sooner, for more data",
 		},
 		{
 			name: "names do not resolve", field: "the operator's name servers are away for 10 minutes, and the link drops",

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"math"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// uptime is how long the machine has been running; very long when it cannot be
+// told.
+func uptime() time.Duration {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return math.MaxInt64
+	}
+	return time.Duration(info.Uptime) * time.Second
+}
