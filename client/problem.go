@@ -35,6 +35,8 @@ var (
 	ErrNotCarried = errors.New("payload cannot be carried")
 	// ErrConfiguration: the daemon's configuration has mistakes; Problem.Mistakes lists them.
 	ErrConfiguration = errors.New("configuration has mistakes")
+	// ErrHarmful: the AT command could break the daemon's session.
+	ErrHarmful = errors.New("command would harm the session")
 	// ErrUnhealthy: the daemon answers, but its supervisor makes no progress.
 	ErrUnhealthy = errors.New("airbridged makes no progress")
 )
@@ -90,6 +92,8 @@ func (p *Problem) Is(target error) bool {
 		return p.Status == http.StatusUnprocessableEntity
 	case ErrConfiguration:
 		return p.Type == ProblemPrefix+"configuration"
+	case ErrHarmful:
+		return p.Type == ProblemPrefix+"command-refused"
 	case ErrUnhealthy:
 		return p.Type == ProblemPrefix+"unhealthy"
 	}

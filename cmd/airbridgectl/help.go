@@ -22,7 +22,8 @@ var commands []command
 
 func init() {
 	commands = []command{
-		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, doctorCommand, traceCommand, reloadCommand, versionCommand,
+		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, doctorCommand, traceCommand,
+		atCommand, reprovisionCommand, reloadCommand, versionCommand,
 	}
 }
 

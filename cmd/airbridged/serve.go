@@ -53,7 +53,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, meter, log))
 	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
-		Outbox: queue, Hub: hub, Board: board, Flight: flight, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
+		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
 	})
 	observe(meter, cfg.Outbox, queue, hub, server, store, supervisor.Healthy)

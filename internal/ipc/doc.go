@@ -11,6 +11,8 @@
 //	GET    /v1/events              a stream of state changes and warnings
 //	GET    /v1/trace               the last AT traffic, redacted; follow
 //	POST   /v1/reload              reads the configuration again; root and the daemon's user only
+//	POST   /v1/at                  one AT command; root and the daemon's user
+//	POST   /v1/reprovision         register the device once more; root
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //
@@ -62,6 +64,25 @@
 // like). elapsed_seconds counts from the daemon's start and does not follow the
 // wall clock. A gap stands where a stream's reader was so slow that traffic was
 // overwritten.
+//
+// # The module
+//
+// POST /v1/at gives the module one command, {"command":"AT+CSQ"}, and answers with
+// what it says; an ERROR is an answer, too:
+//
+//	{"lines":["+CSQ: 22,99"],"final":"OK","ok":true,"took_seconds":0.02,"session_begins_anew":false}
+//
+// Commands that only ask are given as they are. All others are refused as
+// "command-refused" (409) unless the body has "force":true, and then the session
+// begins anew after it; those that take the line over, such as AT+CIPSEND, are
+// refused in any case. It is "no-module" (503) while there is none that answers,
+// and "module-busy" (503) when the session has no moment for it in 30 s.
+//
+// POST /v1/reprovision registers the device once more and answers
+// {"state":"registered"} when the new secret is on disk, with the old one kept as
+// the previous generation; or 202 {"state":"registering"} when that takes longer
+// than 150 s; or "not-now" (409), "cloud-refused" (502), "no-module" and
+// "module-busy" (503), and then the old secret is in use.
 //
 // # Streams
 //

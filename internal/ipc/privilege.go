@@ -23,3 +23,14 @@ func privileged(r *http.Request) error {
 			fmt.Sprintf("ask as root, or as the daemon's user (uid %d)", own))
 	}
 }
+
+// rootOnly refuses everybody but root.
+func rootOnly(r *http.Request) error {
+	if err := privileged(r); err != nil {
+		return err
+	}
+	if uid := clientOf(r.Context()).peer.UID; uid != 0 {
+		return notPermitted.problem(fmt.Sprintf("this connection belongs to uid %d, and this is for root alone", uid), "ask as root, e.g. with sudo")
+	}
+	return nil
+}

@@ -46,6 +46,14 @@ var (
 	tooBusy         = kind{"too-busy", http.StatusServiceUnavailable, "Too many programs are connected"}
 	tooManyFilters  = kind{"too-many-filters", http.StatusServiceUnavailable, "The cloud takes no more filters"}
 	notKeptInTime   = kind{"not-kept-in-time", http.StatusServiceUnavailable, "The message could not be kept in time"}
+	badRequest      = kind{"bad-request", http.StatusBadRequest, "The request body is not what is expected"}
+	badCommand      = kind{"bad-command", http.StatusBadRequest, "This is no AT command"}
+	commandRefused  = kind{"command-refused", http.StatusConflict, "The command would harm the session"}
+	notNow          = kind{"not-now", http.StatusConflict, "This is not possible as things are"}
+	cloudRefused    = kind{"cloud-refused", http.StatusBadGateway, "The cloud or the way to it did not do it"}
+	noModule        = kind{"no-module", http.StatusServiceUnavailable, "There is no module to ask"}
+	moduleBusy      = kind{"module-busy", http.StatusServiceUnavailable, "The module is busy"}
+	moduleSilent    = kind{"module-silent", http.StatusGatewayTimeout, "The module did not answer"}
 	diskFailing     = kind{"disk-failing", http.StatusInsufficientStorage, "The disk is full or failing"}
 )
 

@@ -30,6 +30,8 @@ func (s *serving) routes() *http.ServeMux {
 		"GET /v1/events":         s.events,
 		"GET /v1/trace":          s.trace,
 		"POST /v1/reload":        s.reload,
+		"POST /v1/at":            s.at,
+		"POST /v1/reprovision":   s.reprovision,
 		"GET /healthz":           s.healthz,
 		"GET /metrics":           s.metrics,
 	} {
@@ -44,7 +46,7 @@ func (s *serving) routes() *http.ServeMux {
 
 // existing is the hint of a 404.
 const existing = "there are POST /v1/publish, GET /v1/messages/{id}, GET and DELETE /v1/outbox, DELETE /v1/outbox/{id}, " +
-	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /v1/trace, POST /v1/reload, GET /healthz and GET /metrics"
+	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /v1/trace, POST /v1/at, POST /v1/reprovision, POST /v1/reload, GET /healthz and GET /metrics"
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {

@@ -47,7 +47,7 @@ var (
 		"/v1/publish", "/v1/messages/{id}", "/v1/subscribe", "/v1/status", "/v1/events", "/v1/outbox", "/v1/outbox/{id}", "/v1/at",
 		"/v1/reprovision", "/v1/trace", "/v1/reload", "/healthz", "/metrics",
 	}
-	codes = []int{200, 202, 400, 403, 404, 405, 408, 409, 413, 422, 429, 500, 503, 507}
+	codes = []int{200, 202, 400, 403, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503, 504, 507}
 )
 
 // oneOf returns value if it is in the set, else other.

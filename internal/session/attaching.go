@@ -8,6 +8,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
+	"airbridged/internal/provision"
 )
 
 // How long a module may take to find its SIM and its network before something
@@ -77,9 +78,11 @@ func (s *Session) wakeRadio(ctx context.Context, notYet *Failure) error {
 func (s *Session) afterAttach() (State, error) {
 	_, known, err := s.deviceSecret()
 	switch {
+	case s.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
+		return Registering, nil
 	case err != nil:
 		return Attaching, storeFailure(err)
-	case !known:
+	case !known, s.marked():
 		return Registering, nil
 	case s.Cloud.HTTPSAuth:
 		return Authenticating, nil

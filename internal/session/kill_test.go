@@ -28,6 +28,7 @@ type killer struct {
 	since string
 	at    int // which one; 0: never
 
+	asleep bool // nothing counts
 	begun  bool
 	events int
 	image  string // the state directory at the moment of death; empty: alive
@@ -42,7 +43,7 @@ func (k *killer) open(int) (io.ReadWriteCloser, error) {
 
 // event counts, and says whether the daemon is dead.
 func (k *killer) event() bool {
-	if k.image == "" && k.begun {
+	if k.image == "" && k.begun && !k.asleep {
 		if k.events++; k.events == k.at {
 			k.image = filepath.Join(k.w.dir, "image")
 			if err := os.CopyFS(k.image, os.DirFS(k.w.options.StateDir)); err != nil {

@@ -59,6 +59,11 @@ func (s *Session) online(ctx context.Context) (State, error) {
 				return Online, err
 			}
 			continue
+		case a := <-s.asks:
+			if err := a(ctx); err != nil {
+				return Online, err
+			}
+			continue
 		default:
 		}
 		rest := s.throttle.left(time.Now())
@@ -92,6 +97,8 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 	case <-s.line.dead:
 	case <-s.Hub.Changed():
 		return s.subscribe(ctx)
+	case a := <-s.asks:
+		return a(ctx)
 	case <-stable:
 		s.settled()
 	case <-poll:

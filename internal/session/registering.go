@@ -50,32 +50,43 @@ func (s *Session) tellNotes() {
 const registerGrace = 30 * time.Second
 
 // registering asks the cloud for the DeviceSecret, which it gives out once
-// (vendor guide, part 3). The store is proven writable before the request.
+// (vendor guide, part 3). The store is proven writable before the request. With a
+// stored secret it only looks for one that got lost, unless a person asked for a
+// new one.
 func (s *Session) registering(ctx context.Context) (State, error) {
-	_, known, err := s.deviceSecret()
+	old, known, err := s.deviceSecret()
+	wanted := s.wanted()
 	switch {
-	case err != nil:
-		return Registering, storeFailure(err)
-	case known:
+	case err != nil && !(wanted && errors.Is(err, provision.ErrDamaged)):
+		return s.unfulfilled(storeFailure(err))
+	case known && !wanted && !s.marked():
 		return s.afterAttach()
-	case s.Device.ProductSecret.Empty():
+	case !known && s.Device.ProductSecret.Empty():
 		return Registering, &Failure{Cause: SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
 	}
 	if err := s.Store.Prove(); err != nil {
-		return Registering, storeFailure(err)
+		return s.unfulfilled(storeFailure(err))
 	}
 	// The answer comes once in a device's life: a stop in this very moment waits
 	// for it.
 	ctx, cancel := withGrace(ctx, registerGrace)
 	defer cancel()
-	found, err := s.lostSecret(ctx)
-	if err == nil && !found {
+	found, err := s.lostSecret(ctx, old)
+	switch {
+	case err != nil, found:
+	case wanted && s.wish.failed != nil:
+		s.fulfil(s.wish.failed)
+	case !known || wanted:
 		err = s.requestSecret(ctx)
+		found = err == nil
 	}
 	if err != nil {
-		return Registering, err
+		return s.unfulfilled(err)
 	}
-	s.Log.Info("registered: the cloud handed out the device secret, and it is stored")
+	if found {
+		s.Log.Info("registered: the cloud handed out the device secret, and it is stored")
+		s.fulfil(nil)
+	}
 	return s.afterAttach()
 }
 
@@ -91,6 +102,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	if err := writeDurably(s.asked(), []byte("{}\n")); err != nil {
 		return storeFailure(err)
 	}
+	s.searched = false
 	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
 	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	var refused error
@@ -122,21 +134,23 @@ func (s *Session) keepSecret(issued secret.Text) error {
 	if _, _, err := s.deviceSecret(); err != nil {
 		return storeFailure(err)
 	}
+	s.dropToken() // one there was for the secret before
 	return nil
 }
 
 // lostSecret looks for the answer to an earlier request that never arrived here,
 // and keeps it: the port went away, the module fell silent, or the daemon was
-// killed. The module has it until its HTTP session ends.
-func (s *Session) lostSecret(ctx context.Context) (found bool, err error) {
+// killed. The module has it until its HTTP session ends. What is found counts only
+// if it is not the secret that is stored already.
+func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found bool, err error) {
 	if _, err := os.Stat(s.asked()); err != nil {
 		return false, nil
 	}
 	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	_, err = s.line.modem.Leftover(ctx, func(reply []byte) error {
 		issued, err := provision.ParseRegister(reply, s.identity)
-		if err != nil {
-			return nil // a refusal, or another request's answer
+		if err != nil || issued == stored {
+			return nil // a refusal, another request's answer, or one that was kept
 		}
 		found = true
 		return s.keepSecret(issued)
@@ -145,6 +159,7 @@ func (s *Session) lostSecret(ctx context.Context) (found bool, err error) {
 		return false, s.unanswered(HTTPFailed, err)
 	}
 	s.unmark()
+	s.searched = true
 	if found {
 		s.Log.Info("found the answer to a registration that was cut off")
 	}
@@ -153,6 +168,12 @@ func (s *Session) lostSecret(ctx context.Context) (found bool, err error) {
 
 // asked is the file that marks a registration whose answer was not read yet.
 func (s *Session) asked() string { return filepath.Join(s.StateDir, "registering.json") }
+
+// marked says whether there may be an answer that nobody has looked for yet.
+func (s *Session) marked() bool {
+	_, err := os.Stat(s.asked())
+	return err == nil && !s.searched && s.Device.DeviceSecret.Empty()
+}
 
 func (s *Session) unmark() {
 	if err := os.Remove(s.asked()); err != nil {

@@ -160,10 +160,13 @@ type Session struct {
 	speed     speed
 	deafUntil time.Time // nothing may be written before: see deaf.go
 	dumps     dumps
+	wish      *wish     // a registration that somebody asked for; nil: none
+	searched  bool      // the answer to the last registration was looked for
 	deafTold  time.Time // up to when the file says so, for a process that follows
 	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	// Shared with the modem's reader and with whoever asks for health.
+	asks   chan ask    // handed over, never queued
 	kicked atomic.Bool // the cloud said that another client took the device's place
 	health health
 
@@ -193,6 +196,7 @@ func New(o Options) *Session {
 		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
+		asks:    make(chan ask),
 		dumps:   dumps{dir: filepath.Join(o.StateDir, dumpDir)},
 
 		speed:     speed{last: readSpeed(o.StateDir)},
@@ -229,10 +233,14 @@ func (s *Session) Run(ctx context.Context) error {
 			s.enter(state, Stopping, nil, 0)
 			s.leave()
 			return nil
+		case errors.Is(err, errAside):
+			following = s.aside(state)
 		default:
 			following, err = s.recover(ctx, state, err)
 			switch {
 			case err == nil:
+			case errors.Is(err, errAside) && ctx.Err() == nil:
+				following = s.aside(Recovering)
 			case ctx.Err() != nil:
 				s.enter(Recovering, Stopping, nil, 0)
 				s.leave()
@@ -333,18 +341,27 @@ func (s *Session) leave() {
 const hangupGrace = 2 * time.Second
 
 // pause waits, keeping the health check satisfied, until the time is over or
-// the daemon is asked to stop.
+// the daemon is asked to stop. Meanwhile it does what people ask for, and ends
+// with errAside when there is no going on after that.
 func (s *Session) pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx)
 	}
 	s.health.expect(d)
+	end := time.Now().Add(d)
 	t := time.NewTimer(d)
 	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for {
+		select {
+		case <-t.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case a := <-s.asks:
+			if err := a(ctx); err != nil {
+				return err
+			}
+			s.health.expect(time.Until(end))
+		}
 	}
 }

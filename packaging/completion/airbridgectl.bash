@@ -10,6 +10,8 @@ _airbridgectl_flags() {
     events) own='-f -n' ;;
     doctor) own='--config' ;;
     trace) own='-f' ;;
+    at) own='--force' ;;
+    reprovision) own='--yes' ;;
     outbox) own='-n --watch' ;;
     'outbox list') own='-n' ;;
     'outbox drop') own='--topic' ;;
@@ -70,8 +72,8 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub events outbox doctor trace reload version help' ;;
-        help) words='status pub sub events outbox doctor trace reload version' ;;
+        '') words='status pub sub events outbox doctor trace at reprovision reload version help' ;;
+        help) words='status pub sub events outbox doctor trace at reprovision reload version' ;;
         outbox) words='list drop export verify' ;;
         'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         'outbox export' | trace)

@@ -1,0 +1,43 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// ATReply is what the module answered to a command.
+type ATReply struct {
+	Lines   []string `json:"lines"` // without the final one
+	Final   string   `json:"final"` // OK, ERROR, +CME ERROR: 3 and the like
+	OK      bool     `json:"ok"`    // Final is a good one
+	Seconds float64  `json:"took_seconds"`
+	Anew    bool     `json:"session_begins_anew"` // because of this command, which was forced
+}
+
+// AT gives the module one AT command; only root and the daemon's own user may. An
+// ERROR of the module is an answer, not an error. Commands that do more than ask
+// are refused with [ErrHarmful] unless force is set; after one of those the
+// daemon's session begins anew. Some are refused in any case.
+func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, error) {
+	var r ATReply
+	body, err := json.Marshal(struct {
+		Command string `json:"command"`
+		Force   bool   `json:"force,omitempty"`
+	}{command, force})
+	if err == nil {
+		err = c.do(ctx, http.MethodPost, "/v1/at", bytes.NewReader(body), &r)
+	}
+	return r, err
+}
+
+// Reprovision registers the device at the cloud once more; only root may. done
+// says that the new secret is stored; without an error it may still be under way,
+// and [Client.Events] tells what becomes of it. With an error the device keeps its
+// old secret.
+func (c *Client) Reprovision(ctx context.Context) (done bool, err error) {
+	var answer struct{ State string }
+	err = c.do(ctx, http.MethodPost, "/v1/reprovision", nil, &answer)
+	return answer.State == "registered", err
+}

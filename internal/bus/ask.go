@@ -1,0 +1,40 @@
+package bus
+
+import "errors"
+
+// What a person may ask of the session can fail in these ways; all come inside an
+// *[AskError].
+var (
+	ErrNotACommand = errors.New("not an AT command")
+	ErrHarmful     = errors.New("would harm the session")
+	ErrNoModule    = errors.New("there is no module to ask")
+	ErrBusy        = errors.New("the module is busy")
+	ErrNoAnswer    = errors.New("the module did not answer")
+	ErrNotNow      = errors.New("not possible now")
+	ErrCloud       = errors.New("the cloud did not do it")
+	ErrUnderWay    = errors.New("under way")
+)
+
+// AskError is why something that a person asked for was not done.
+type AskError struct {
+	Err    error  // one of the conditions above
+	Detail string // what is in the way
+	Hint   string // what to do about it
+}
+
+func (e *AskError) Error() string { return e.Detail }
+
+func (e *AskError) Unwrap() error { return e.Err }
+
+// ATReply is what the module answered to a command that a person gave.
+type ATReply struct {
+	Lines   []string `json:"lines"` // without the final one
+	Final   string   `json:"final"` // OK, ERROR, +CME ERROR: 3 and the like
+	OK      bool     `json:"ok"`    // Final is a good one
+	Seconds float64  `json:"took_seconds"`
+	// Anew: the command may have changed the module, so that the session begins
+	// anew, with what is sure.
+	Anew bool `json:"session_begins_anew"`
+	// Command as it may be logged.
+	Command string `json:"-"`
+}

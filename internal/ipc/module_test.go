@@ -1,0 +1,153 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"airbridged/internal/bus"
+)
+
+// fakeModule answers as it is told.
+type fakeModule struct {
+	reply   bus.ATReply
+	err     error
+	command string
+	force   bool
+	asked   int
+	hang    chan struct{} // closed when it hangs until the context ends; nil: it answers
+}
+
+func (m *fakeModule) AT(ctx context.Context, command string, force bool) (bus.ATReply, error) {
+	m.command, m.force = command, force
+	return m.reply, m.answer(ctx)
+}
+
+func (m *fakeModule) Reprovision(ctx context.Context) error { return m.answer(ctx) }
+
+func (m *fakeModule) answer(ctx context.Context) error {
+	m.asked++
+	if m.hang != nil {
+		close(m.hang)
+		<-ctx.Done()
+		return &bus.AskError{Err: bus.ErrUnderWay}
+	}
+	return m.err
+}
+
+func TestATAnswersWithTheModulesReply(t *testing.T) {
+	t.Parallel()
+	m := &fakeModule{reply: bus.ATReply{Lines: []string{"+CSQ: 22,99"}, Final: "OK", OK: true, Seconds: 0.25, Command: "AT+CSQ"}}
+	core, logs := observer.New(zap.InfoLevel)
+	d := startDaemon(t, func(o *Options) { o.Module, o.Log = m, zap.New(core) })
+	resp, body := d.ask("POST", "/v1/at", `{"command":"AT+CSQ"}`)
+	expect(t, "status", resp.Status, "200 OK")
+	expect(t, "answer", body, `{"lines":["+CSQ: 22,99"],"final":"OK","ok":true,"took_seconds":0.25,"session_begins_anew":false}`+"\n")
+	if m.command != "AT+CSQ" || m.force || logs.Len() != 0 {
+		t.Errorf("asked %q, force %v; logged %v", m.command, m.force, logs.All())
+	}
+	m.reply = bus.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true, Command: "AT+MCONFIG[9 bytes]"}
+	_, body = d.ask("POST", "/v1/at", `{"command":"AT+MCONFIG=secret","force":true}`)
+	expect(t, "answer", body, `{"lines":[],"final":"OK","ok":true,"took_seconds":0,"session_begins_anew":true}`+"\n")
+	if !m.force || logs.Len() != 1 || logs.All()[0].ContextMap()["command"] != "AT+MCONFIG[9 bytes]" {
+		t.Errorf("force %v; logged %v", m.force, logs.All())
+	}
+}
+
+// Every way in which it is refused has its status, its type and a hint.
+func TestModuleRefusals(t *testing.T) {
+	t.Parallel()
+	ask := func(err error) error { return &bus.AskError{Err: err, Detail: "why", Hint: "what to do"} }
+	for _, c := range []struct {
+		name, target, body string
+		err                error
+		status             int
+		kind               string
+		retry              string
+	}{
+		{"no JSON", "/v1/at", "AT+CSQ", nil, 400, "bad-request", ""},
+		{"no body", "/v1/at", "", nil, 400, "bad-request", ""},
+		{"unknown member", "/v1/at", `{"command":"AT","forced":true}`, nil, 400, "bad-request", ""},
+		{"two objects", "/v1/at", `{"command":"AT"}{}`, nil, 400, "bad-request", ""},
+		{"too long", "/v1/at", `{"command":"` + strings.Repeat("x", 9000) + `"}`, nil, 400, "bad-request", ""},
+		{"a query", "/v1/at?force=1", `{"command":"AT"}`, nil, 400, "bad-option", ""},
+		{"no command", "/v1/at", `{"command":"x"}`, ask(bus.ErrNotACommand), 400, "bad-command", ""},
+		{"harmful", "/v1/at", `{"command":"AT+RESET"}`, ask(bus.ErrHarmful), 409, "command-refused", ""},
+		{"no module", "/v1/at", `{"command":"AT"}`, ask(bus.ErrNoModule), 503, "no-module", "10"},
+		{"busy", "/v1/at", `{"command":"AT"}`, ask(bus.ErrBusy), 503, "module-busy", "5"},
+		{"silent", "/v1/at", `{"command":"AT"}`, ask(bus.ErrNoAnswer), 504, "module-silent", ""},
+		{"a fault", "/v1/at", `{"command":"AT"}`, errors.New("of its own"), 500, "internal", ""},
+		{"not now", "/v1/reprovision", "", ask(bus.ErrNotNow), 409, "not-now", ""},
+		{"the cloud", "/v1/reprovision", "", ask(bus.ErrCloud), 502, "cloud-refused", ""},
+		{"a query there", "/v1/reprovision?yes", "", nil, 400, "bad-option", ""},
+	} {
+		m := &fakeModule{err: c.err}
+		d := startDaemon(t, func(o *Options) { o.Module = m })
+		resp, body := d.ask("POST", c.target, c.body)
+		if resp.StatusCode != c.status || !strings.Contains(body, problemPrefix+c.kind+`"`) || !strings.Contains(body, `"hint":"`) || resp.Header.Get("Retry-After") != c.retry {
+			t.Errorf("%s: %s %s, retry after %q", c.name, resp.Status, body, resp.Header.Get("Retry-After"))
+		}
+		if c.err == nil && m.asked > 0 {
+			t.Errorf("%s: the module was asked", c.name)
+		}
+	}
+	d := startDaemon(t, nil)
+	if resp, body := d.ask("POST", "/v1/at", `{"command":"AT"}`); resp.StatusCode != 503 || !strings.Contains(body, "no-module") {
+		t.Errorf("a daemon without a module: %s %s", resp.Status, body)
+	}
+}
+
+// A registration that takes long is answered before a person gives up, and goes on.
+func TestReprovisionAnswers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("for root alone")
+	}
+	t.Parallel()
+	d := startDaemon(t, func(o *Options) { o.Module = &fakeModule{} })
+	_, body := d.ask("POST", "/v1/reprovision", "")
+	expect(t, "done", body, `{"state":"registered"}`+"\n")
+	hangs := make(chan struct{})
+	stuck := startDaemon(t, func(o *Options) { o.Module = &fakeModule{hang: hangs} })
+	go func() { <-hangs; stuck.stop() }()
+	resp, body := stuck.ask("POST", "/v1/reprovision", "")
+	if resp.StatusCode != http.StatusAccepted || !strings.HasPrefix(body, `{"state":"registering","see":"GET /v1/events`) {
+		t.Errorf("at a stop: %s %s", resp.Status, body)
+	}
+}
+
+// Reprovisioning is for root alone, not even for the daemon's own user; and both
+// are refused where the kernel does not tell who asks.
+func TestReprovisionIsForRoot(t *testing.T) {
+	own := uint32(os.Geteuid())
+	if err := rootOnly(httpRequest(t, client{known: true, peer: peer{UID: own + 12345}})); err == nil {
+		t.Error("somebody else may")
+	}
+	if err := rootOnly(httpRequest(t, client{known: true, peer: peer{UID: own}})); (err == nil) != (own == 0) {
+		t.Errorf("uid %d: %v", own, err)
+	}
+	if err := rootOnly(httpRequest(t, client{known: true})); err != nil {
+		t.Error(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := &fakeModule{}
+		d, _ := virtualDaemon(t, func(o *Options) { o.Module = m })
+		defer d.stop()
+		for _, target := range []string{"/v1/at", "/v1/reprovision"} {
+			if resp, body := d.ask("POST", target, `{"command":"AT"}`); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "not-permitted") {
+				t.Errorf("%s: %s %s", target, resp.Status, body)
+			}
+		}
+		if m.asked > 0 {
+			t.Error("the module was asked")
+		}
+		time.Sleep(time.Second)
+	})
+}

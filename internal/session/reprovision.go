@@ -1,0 +1,139 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/provision"
+)
+
+// A registration on purpose: the device was reset in the cloud's console, or its
+// secret leaked, and a person asks for a new one. It never happens by itself. The
+// procedure is the same as the first time: the store is proven, the request is
+// marked on disk, and the answer is durable, with the old secret as the previous
+// generation, before anything is done with it.
+
+// wish is a registration that a person asked for.
+type wish struct {
+	until  time.Time  // after that it is forgotten: nobody expects it any more
+	done   chan error // of capacity 1; what became of it
+	failed error      // what will be said unless the answer is found in the module after all
+}
+
+// wishLife is how long a registration on purpose may wait for the module to be
+// attached, and may take.
+const wishLife = 5 * time.Minute
+
+// Reprovision registers the device anew and returns when its new secret is stored.
+// It returns bus.ErrUnderWay when ctx ends before that, and otherwise an
+// *bus.AskError that says why it was not done; the old secret is in use then.
+func (s *Session) Reprovision(ctx context.Context) error {
+	if s.Board.Status().State == string(Registering) {
+		return alreadyRegistering()
+	}
+	w := &wish{until: time.Now().Add(wishLife), done: make(chan error, 1)}
+	answer := make(chan error, 1)
+	if err := s.put(ctx, func(context.Context) error {
+		err := s.mayReprovision()
+		answer <- err
+		if err != nil {
+			return nil
+		}
+		s.wish = w
+		s.warn("reprovision", "registering once more on request")
+		return errAside
+	}); err != nil {
+		return err
+	}
+	if err := <-answer; err != nil {
+		return err
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		return &bus.AskError{Err: bus.ErrUnderWay, Detail: "the registration is under way", Hint: "GET /v1/events and the log tell what becomes of it"}
+	}
+}
+
+// mayReprovision says what speaks against a registration on purpose.
+func (s *Session) mayReprovision() error {
+	if err := s.unready(); err != nil {
+		return err
+	}
+	no := func(detail, hint string) error {
+		return &bus.AskError{Err: bus.ErrNotNow, Detail: detail, Hint: hint}
+	}
+	_, known, err := s.deviceSecret()
+	switch {
+	case !s.Device.DeviceSecret.Empty():
+		return no("the device secret is provisioned by hand, and never registered for", "put the new secret in its place, or take device.device_secret_file out of the configuration")
+	case s.Device.ProductSecret.Empty():
+		return no("there is no product secret to register with", "give device.product_secret_file")
+	case s.wish != nil:
+		return alreadyRegistering()
+	case s.identity.DeviceName == "":
+		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not identified yet", Hint: "try again in some seconds"}
+	case err != nil && !errors.Is(err, provision.ErrDamaged):
+		return no(err.Error(), "put the state directory right first")
+	case err == nil && !known:
+		return no("the device has no secret yet, so that it is being registered by itself", "GET /v1/status tells what is in the way")
+	}
+	return nil
+}
+
+func alreadyRegistering() error {
+	return &bus.AskError{Err: bus.ErrNotNow, Detail: "a registration is in progress", Hint: "GET /v1/events tells what becomes of it"}
+}
+
+// wanted says whether a registration on purpose is to be made now. One that
+// waited too long is forgotten.
+func (s *Session) wanted() bool {
+	if s.wish == nil {
+		return false
+	}
+	if time.Now().After(s.wish.until) {
+		s.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: s.Board.Status().Hint})
+		return false
+	}
+	return true
+}
+
+// fulfil tells who asked for a registration what became of it.
+func (s *Session) fulfil(err error) {
+	if s.wish == nil {
+		return
+	}
+	s.wish.done <- err
+	s.wish = nil
+	if err != nil {
+		s.warn("reprovision-failed", "the device keeps its old secret: "+err.Error())
+		return
+	}
+	s.warn("reprovisioned", "the device has a new secret; the old one is kept as the previous generation")
+}
+
+// unfulfilled deals with a registration that failed. One on purpose is over with
+// what the cloud or the disk says, and the session goes on with the secret it has;
+// a module that does not answer is for recovery, and the wish waits.
+func (s *Session) unfulfilled(err error) (State, error) {
+	var f *Failure
+	if s.wish == nil || !errors.As(err, &f) {
+		return Registering, err
+	}
+	switch f.Cause {
+	case OutOfSync, Rebooted, PortMissing, WriteBlocked, NoAnswer:
+		return Registering, err
+	}
+	s.Log.Debug("registration on request", zap.Error(err))
+	s.wish.failed = &bus.AskError{Err: bus.ErrCloud, Detail: f.Error(), Hint: f.hint()}
+	if s.marked() {
+		return Registering, nil // the answer may be in the module all the same
+	}
+	s.fulfil(s.wish.failed)
+	return s.afterAttach()
+}
