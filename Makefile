@@ -12,7 +12,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PROGRAMS := airbridged airbridgectl airsim
-CHECKED  := $(shell find . \( -name "*.sh" -o -path "./packaging/completion/*.bash" \) -not -path "./bin/*" -not -path "./build/*") .ci/run
+CHECKED  := $(shell find . \( -name '*.sh' -o -path './packaging/completion/*.bash' -o -path './packaging/init/*' -o -name '*.post*' \) -not -path "./bin/*" -not -path "./build/*") .ci/run
 
 include packaging/packaging.mk
 include deploy/systemd/systemd.mk
@@ -43,7 +43,7 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint units lintian unit promtool fuzz e2e seeds ## everything that CI checks
+test: fmt vet lint units licenses lintian unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)

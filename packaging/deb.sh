@@ -31,6 +31,7 @@ mkdir -p "$tree"
 
 # What the build may need from outside it fetches here; the build itself must not.
 go mod download
+go -C tools mod download
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 tar -c --exclude-vcs --exclude=./bin --exclude=./build --exclude=./dist . | tar -x -C "$tree"
 cp -R "$tree/packaging/debian" "$tree/debian"

@@ -23,9 +23,10 @@ ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 # What is built is dated by its version, so that it is the same tomorrow.
 export SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
 
+LINTIAN   := lintian --allow-root --tag-display-limit 0 --fail-on error,warning
 MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: man install deb lintian
+.PHONY: man sbom install deb deb-repro tarball lintian licenses package
 
 man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
 
@@ -33,12 +34,23 @@ build/man/%: docs/man/%.scd packaging/debian/changelog
 	@mkdir -p build/man
 	@sed 's/@VERSION@/$(VERSION)/' $< | scdoc >$@.new && mv $@.new $@
 
+sbom: $(if $(wildcard $(BIN)/airsim),,build) ## what is linked into each program, beside it: CycloneDX 1.6 in JSON
+	@mkdir -p build
+	@$(GO) -C tools build -o ../build/sbom ./sbom
+	@for p in $(PROGRAMS); do \
+	    echo "== sbom: $(BIN)/$$p.cdx.json"; \
+	    build/sbom --notice NOTICE --version '$(VERSION)' "$(BIN)/$$p" >"$(BIN)/$$p.cdx.json.new"; \
+	    mv "$(BIN)/$$p.cdx.json.new" "$(BIN)/$$p.cdx.json"; \
+	done
+
 # install puts what was built under DESTDIR; it builds what is missing.
-install: $(if $(wildcard $(BIN)/airsim),,build) man install-systemd ## what was built into DESTDIR, under PREFIX (/usr/local): programs, units, pages, completion
+install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what was built into DESTDIR, under PREFIX (/usr/local): programs, units, pages, completion
 	@echo "== install: $(BIN) to $(DESTDIR)$(PREFIX)"
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
 	@for page in $(MANPAGES); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page; done
+	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged $(BIN)/airbridged.cdx.json $(BIN)/airbridgectl.cdx.json
+	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airsim $(BIN)/airsim.cdx.json
 	@for p in $(PROGRAMS); do \
 	    install -D -m 644 packaging/completion/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
 	    install -D -m 644 packaging/completion/_$$p $(DESTDIR)$(ZSHDIR)/_$$p; \
@@ -51,8 +63,25 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man install-systemd ## what was 
 deb: ## Debian packages of airbridged and airsim in dist/, for ARCH
 	@packaging/deb.sh dist $(or $(ARCH),$$(dpkg --print-architecture))
 
+deb-repro: deb ## the same packages once more, in another place and environment, and compared
+	@echo '== deb-repro: $(or $(ARCH),this machine)'
+	@packaging/repro.sh dist $(or $(ARCH),$$(dpkg --print-architecture))
+
+tarball: build man sbom ## daemon, airbridgectl and init scripts for systems without dpkg or systemd, in dist/, for ARCH
+	@packaging/tarball.sh dist $(or $(ARCH),$$(dpkg --print-architecture)) '$(VERSION)' $(BIN)
+
+package: ## packages, reproduced, and tarballs for all of amd64, arm64, armhf and riscv64, with lintian and checksums, in dist/
+	@rm -rf dist
+	@for arch in $(ARCHES); do $(MAKE) --no-print-directory ARCH=$$arch deb-repro tarball; done
+	@for arch in $(ARCHES); do echo "== lintian: $$arch"; $(LINTIAN) dist/*_$$arch.changes; done
+	@cd dist && sha256sum *.deb *.tar.gz >SHA256SUMS && cat SHA256SUMS
+
+licenses: ## every linked module is named with its license, and the bills of materials are valid CycloneDX
+	@echo '== licenses: go test ./sbom'
+	@$(GO) -C tools test ./sbom
+
 lintian: ## the Debian packages of this machine's architecture, checked by lintian
 	@if ! command -v lintian >/dev/null || ! command -v dh >/dev/null || ! command -v scdoc >/dev/null; then \
 	    echo '== lintian: lintian, debhelper or scdoc is not installed, skipped'; exit 0; fi; \
 	packaging/deb.sh build/lintian "$$(dpkg --print-architecture)"; \
-	echo '== lintian'; lintian --allow-root --tag-display-limit 0 --fail-on error,warning build/lintian/*.changes
+	echo '== lintian'; $(LINTIAN) build/lintian/*.changes
