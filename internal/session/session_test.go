@@ -262,68 +262,6 @@ func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
 	}
 }
 
-// P33, P36, P37, P40 and their like: whatever happens to an online session, it
-// is noticed within its bound, and the next session has its subscriptions.
-func TestWedgesOfAnOnlineSession(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		order  string
-		within time.Duration // until it is noticed
-		cause  session.Cause
-	}{
-		{"P33 closed", "closed", time.Second, session.Closed},
-		{"P40 closed is lost", "silent-closed", 35 * time.Second, session.Closed},
-		{"P37 silent reboot", "reboot", 35 * time.Second, ""}, // no boot line is visible before training: silence, then the echo is back
-		{"bearer lost, colon", "pdp-deact colon", 35 * time.Second, session.BearerFailed},
-		{"bearer lost, plain", "pdp-deact plain", 35 * time.Second, session.BearerFailed},
-		{"bearer lost, CGEV", "pdp-deact cgev", 35 * time.Second, session.BearerFailed},
-		{"P41 kicked by a twin", "kick", time.Second, session.Kicked},
-		{"SIM pulled", "sim removed", 35 * time.Second, session.SIMMissing},
-		{"silence", "silence 40s", 35 * time.Second, session.OutOfSync},
-		{"outage of the cloud", "outage on", time.Second, session.Closed},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, session.Online, "")
-				sub, err := w.hub.Subscribe([]string{get})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer sub.Close()
-				time.Sleep(time.Second) // the subscription is made, and its SUBACK is in
-				w.order(c.order)
-				w.reaches(c.within, session.Recovering, c.cause)
-				switch c.name {
-				case "SIM pulled":
-					w.order("sim inserted")
-				case "outage of the cloud":
-					time.Sleep(30 * time.Minute)
-					w.order("outage off")
-				}
-				w.reaches(15*time.Minute, session.Online, "")
-				if m := w.publish(update, 1, "after"); m.State != outbox.Acked {
-					t.Errorf("a message ended as %s", m.State)
-				}
-				synctest.Wait()
-				if !w.hub.IsGranted(get) {
-					t.Error("online without its subscription")
-				}
-				if n := w.count("ATE0"); c.order == "reboot" && n < 2 {
-					t.Error("the module restarted and was not set up again")
-				}
-				if n := w.cloud.Counters().Registrations; n != 1 {
-					t.Errorf("%d registrations, want 1", n)
-				}
-			})
-		})
-	}
-}
-
 // P35: a message that the module refuses whatever is done must not hold up the
 // ones behind it.
 func TestP35PoisonMessageIsSetAside(t *testing.T) {
