@@ -243,12 +243,18 @@ func (e *Engine) token(t Token) {
 	}
 }
 
-// fail ends the running command with err and puts the engine out of step.
+// fail ends the running command with err and puts the engine out of step. One that
+// waits for its prompt leaves a data phase behind all the same: a line that only
+// looks like a restart does not keep the prompt from coming.
 func (e *Engine) fail(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.poisonLocked(err)
 	if e.running != nil {
+		if e.running.command.Prompt != "" {
+			e.late = e.running.command
+			e.deafLocked(e.late.dataPhase())
+		}
 		e.running.end(err)
 		e.running = nil
 	}

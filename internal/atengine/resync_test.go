@@ -238,6 +238,12 @@ func TestP37RebootBannerFailsTheCommandAtOnce(t *testing.T) {
 			if got := r.port.wrote(); got != publish("").Line+"\r" {
 				t.Errorf("on the wire: %q", got)
 			}
+			// Seen in the simulation: half a boot banner, of noise, stood before the
+			// prompt. The module had not restarted, and took the ATs of the next
+			// attempt for the payload.
+			if d := r.engine.DeafFor(); d < 15*time.Second {
+				t.Errorf("after the prompt the module may be written to in %v", d)
+			}
 		})
 	})
 	t.Run("without a command", func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 // A failing seed is only worth something if it fails the same way again: two runs
 // of a seed have the same timeline, to the nanosecond.
 func TestASeedReplays(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		p := newPlan(seed+1, 6*time.Hour)
 		first, second := live(t, p), live(t, p)
 		if a, b := first.timeline.hash, second.timeline.hash; a != b {
