@@ -20,6 +20,7 @@ type Status struct {
 	Cloud         Cloud          `json:"cloud"`
 	Outbox        Outbox         `json:"outbox"`
 	Counters      StatusCounters `json:"counters"`
+	Data          Data           `json:"data"`
 	Version       string         `json:"version"`
 	UptimeSeconds int64          `json:"uptime_seconds"`
 }
@@ -57,6 +58,25 @@ type Outbox struct {
 	Bytes    int64      `json:"bytes"`
 	OldestAt *time.Time `json:"oldest_at"`
 	InFlight int        `json:"inflight"`
+}
+
+// Data is what the connection has used this month, in bytes on the air,
+// estimated.
+type Data struct {
+	Since         *time.Time        `json:"since"` // counted since
+	Until         *time.Time        `json:"until"` // the end of the month; nil: the gateway's clock was never right
+	Bytes         uint64            `json:"bytes"`
+	ByCause       map[string]uint64 `json:"by_cause"`   // dns downlink handshake http keepalive payload retry
+	ByProgram     []ProgramData     `json:"by_program"` // messages up only, the most first
+	BudgetBytes   *int64            `json:"budget_bytes"`
+	ForecastBytes *uint64           `json:"forecast_bytes"` // by Until, at the present rate; nil: too early to say
+	Holding       bool              `json:"holding"`        // messages are held back because the budget is used up
+}
+
+// ProgramData is what the messages of one local program have used.
+type ProgramData struct {
+	Program string `json:"program"` // USER/COMMAND
+	Bytes   uint64 `json:"bytes"`
 }
 
 // StatusCounters count since the daemon started.

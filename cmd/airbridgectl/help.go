@@ -22,7 +22,7 @@ var commands []command
 
 func init() {
 	commands = []command{
-		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, doctorCommand, traceCommand,
+		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, dataCommand, doctorCommand, traceCommand,
 		atCommand, reprovisionCommand, reloadCommand, versionCommand,
 	}
 }

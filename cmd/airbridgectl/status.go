@@ -154,7 +154,7 @@ func statusRows(s client.Status, now time.Time) []row {
 	}
 	m := s.Modem
 	signal, style := signalWords(m.SignalDBm)
-	return append(
+	rows = append(
 		rows,
 		row{name: "device", rest: text(s.Identity.DeviceName) + " of product " + orUnknown(s.Identity.ProductKey)},
 		row{name: "module", rest: fmt.Sprintf("%s, firmware %s, number (IMEI) %s", text(m.Model), text(m.Firmware), text(m.IMEI))},
@@ -166,6 +166,12 @@ func statusRows(s client.Status, now time.Time) []row {
 		row{name: "in flight", rest: inFlightWords(s.Outbox.InFlight)},
 		row{name: "last ack", rest: lastAckWords(s.Counters.LastAckedAt, now)},
 		row{name: "so far", rest: counterWords(s.Counters)},
+	)
+	if s.Data.Bytes > 0 || s.Data.BudgetBytes != nil {
+		rows = append(rows, row{name: "data", rest: dataWords(s.Data)})
+	}
+	return append(
+		rows,
 		row{name: "daemon", rest: fmt.Sprintf("version %s, up %s", orUnknown(s.Version), span(time.Duration(s.UptimeSeconds)*time.Second))},
 	)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
+	"airbridged/internal/datause"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
@@ -10,14 +11,27 @@ import (
 	"airbridged/internal/session"
 )
 
-// One Metrics takes the measurements of every part.
+// One Metrics takes the measurements of every part; bytes on the air go to the
+// month's account too.
 var (
-	_ session.Recorder = (*metrics.Metrics)(nil)
+	_ session.Recorder = recorder{}
 	_ ipc.Recorder     = (*metrics.Metrics)(nil)
 )
 
+type recorder struct {
+	*metrics.Metrics
+	account *datause.Account
+}
+
+func (r recorder) CloudBytes(cause string, n int) {
+	r.Metrics.CloudBytes(cause, n)
+	r.account.CloudBytes(cause, n)
+}
+
+func (r recorder) ProgramBytes(source uint8, n int) { r.account.ProgramBytes(source, n) }
+
 // observe lets a scrape ask the parts that keep numbers of their own.
-func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, server *ipc.Server, store *provision.Store, healthy func() error) {
+func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, server *ipc.Server, store *provision.Store, data budget, healthy func() error) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
 		Limits: metrics.OutboxLimits{Bytes: cfg.MaxBytes, Messages: cfg.MaxMessages},
@@ -28,6 +42,10 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		Hub:     func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
 		Streams: func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
 		Healthy: healthy,
-		State:   store.Written,
+		State:   func() uint64 { return store.Written() + data.Written() },
+		Data: func() metrics.DataStats {
+			r := data.Report()
+			return metrics.DataStats{Bytes: r.Bytes, Budget: r.Budget, Forecast: r.Forecast, Holding: data.holding(r)}
+		},
 	})
 }

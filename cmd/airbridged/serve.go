@@ -49,14 +49,16 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	defer runOutbox(queue, log)()
+	data := openBudget(cfg, queue, board, log)
+	defer runBudget(data)()
 	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
-	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, meter, log))
+	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, recorder{meter, data.Account}, log))
 	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
-		Healthy: supervisor.Healthy, Version: version, Recorder: meter, Log: log.Named("api"),
+		Healthy: supervisor.Healthy, Version: version, Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	observe(meter, cfg.Outbox, queue, hub, server, store, supervisor.Healthy)
+	observe(meter, cfg.Outbox, queue, hub, server, store, data, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range open.api {
 		group.Go(func() error { return server.Serve(ctx, l) })
@@ -90,7 +92,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 
 // sessionOptions translates the configuration.
 func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
-	carrier *session.Carrier, meter *metrics.Metrics, log *zap.Logger,
+	carrier *session.Carrier, meter session.Recorder, log *zap.Logger,
 ) session.Options {
 	t := cfg.Cloud.Timeouts
 	return session.Options{

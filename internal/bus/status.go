@@ -21,6 +21,7 @@ type Status struct {
 	Cloud         StatusCloud    `json:"cloud"`
 	Outbox        StatusOutbox   `json:"outbox"`
 	Counters      StatusCounters `json:"counters"`
+	Data          StatusData     `json:"data"`
 	Version       string         `json:"version"`
 	UptimeSeconds int64          `json:"uptime_seconds"`
 }
@@ -60,6 +61,25 @@ type StatusOutbox struct {
 	Bytes    int64      `json:"bytes"`
 	OldestAt *time.Time `json:"oldest_at"`
 	Inflight int        `json:"inflight"`
+}
+
+// StatusData is what the connection has used this month, in bytes on the air,
+// estimated.
+type StatusData struct {
+	Since         *time.Time        `json:"since"` // counted since
+	Until         *time.Time        `json:"until"` // the end of the month; null: the clock was never right
+	Bytes         uint64            `json:"bytes"`
+	ByCause       map[string]uint64 `json:"by_cause"`
+	ByProgram     []ProgramData     `json:"by_program"` // messages up only, the most first
+	BudgetBytes   *int64            `json:"budget_bytes"`
+	ForecastBytes *uint64           `json:"forecast_bytes"` // by Until, at the present rate; null: too early to say
+	Holding       bool              `json:"holding"`        // messages are held back because the budget is used up
+}
+
+// ProgramData is what the messages of one local program have used.
+type ProgramData struct {
+	Program string `json:"program"` // USER/COMMAND, as the kernel knows them
+	Bytes   uint64 `json:"bytes"`
 }
 
 // StatusCounters count since the daemon started.

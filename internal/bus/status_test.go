@@ -19,6 +19,7 @@ func TestStatusJSON(t *testing.T) {
 
 	signal, registered, age, gap := -71, false, int64(120), 0.6
 	next, oldest, acked := since.Add(90*time.Second), since.Add(-time.Hour), since.Add(-time.Minute)
+	budget, forecast := int64(5000), uint64(12000)
 	wantGolden(t, "status-known.json", bus.Status{
 		State: "recovering", Cause: "connack-refused", Hint: "check the device secret", Since: since, Attempt: 3, NextAttemptAt: &next,
 		Identity: bus.StatusIdentity{ProductKey: "b1KCi45LcCP", DeviceName: bus.Known("862991419835241")},
@@ -29,7 +30,11 @@ func TestStatusJSON(t *testing.T) {
 		Cloud:    bus.StatusCloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age, PaceSeconds: &gap},
 		Outbox:   bus.StatusOutbox{Messages: 2, Bytes: 256, OldestAt: &oldest, Inflight: 1},
 		Counters: bus.StatusCounters{Acked: 1, Sent: 2, Unknown: 3, Connects: 4, Downlink: 5, LastAckedAt: &acked},
-		Version:  "1.2.3", UptimeSeconds: 86400,
+		Data: bus.StatusData{
+			Since: &oldest, Until: &next, Bytes: 6000, ByCause: map[string]uint64{"payload": 1000, "handshake": 5000},
+			ByProgram: []bus.ProgramData{{Program: "root/sensord", Bytes: 1000}}, BudgetBytes: &budget, ForecastBytes: &forecast, Holding: true,
+		},
+		Version: "1.2.3", UptimeSeconds: 86400,
 	})
 }
 

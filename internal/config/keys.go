@@ -78,6 +78,10 @@ var keys = []key{
 
 	text("state.dir", func(c *Config) *string { return &c.State.Dir }, ownDirectory),
 
+	sizeOrNone("data.monthly_budget", func(c *Config) *int64 { return &c.Data.MonthlyBudget }, 64<<10, 1<<40),
+	number("data.budget_day", func(c *Config) *int { return &c.Data.BudgetDay }, 1, 28),
+	choice("data.when_over", func(c *Config) *string { return &c.Data.WhenOver }, "warn", "hold-low", "hold-normal"),
+
 	text("socket.path", func(c *Config) *string { return &c.Socket.Path }, socketPath),
 	mode("socket.mode"),
 	text("socket.group", func(c *Config) *string { return &c.Socket.Group }, optional(account)),

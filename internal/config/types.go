@@ -16,6 +16,7 @@ type Config struct {
 	Recovery  Recovery
 	Outbox    Outbox
 	State     State
+	Data      Data
 	Socket    Socket
 	MQTT      MQTT
 	Subscribe []Subscribe
@@ -104,6 +105,13 @@ type State struct {
 	Dir string // made 0700
 }
 
+// Data is [data]: what the SIM's contract allows.
+type Data struct {
+	MonthlyBudget int64  // bytes; 0: no budget
+	BudgetDay     int    // of the month on which it begins anew, 1 to 28
+	WhenOver      string // "warn", "hold-low" or "hold-normal"
+}
+
 // Socket is [socket]: the API socket.
 type Socket struct {
 	Path  string      // absolute, at most 107 bytes (unix(7))
@@ -162,6 +170,7 @@ func Default() Config {
 			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5, StartSpread: 150 * time.Second,
 		},
 		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
+		Data:    Data{BudgetDay: 1, WhenOver: "warn"},
 		State:   State{Dir: "/var/lib/airbridged"},
 		Socket:  Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660},
 		MQTT:    MQTT{Socket: "/run/airbridged/mqtt.sock"},

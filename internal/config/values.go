@@ -241,6 +241,26 @@ func size(name string, at func(*Config) *int64, low, high int64) key {
 	}
 }
 
+// sizeOrNone is a size that "0" turns off.
+func sizeOrNone(name string, at func(*Config) *int64, low, high int64) key {
+	k := size(name, at, low, high)
+	sized, shown := k.set, k.show
+	k.set = func(c *Config, v value) error {
+		if s, err := plain(v); err == nil && s == "0" {
+			*at(c) = 0
+			return nil
+		}
+		return sized(c, v)
+	}
+	k.show = func(c *Config) string {
+		if *at(c) == 0 {
+			return literal("0")
+		}
+		return shown(c)
+	}
+	return k
+}
+
 func parseSize(v value) (int64, error) {
 	if v.kind != unstable.String {
 		return 0, fmt.Errorf(`is %s, write a size in quotes with its unit: "64MiB"`, kindName(v))

@@ -51,6 +51,9 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
 			return carryProblem(err)
 		}
 	}
+	if s.o.Source != nil {
+		m.Source = s.o.Source(programOf(clientOf(r.Context())))
+	}
 	if m, err = s.keep(m); err != nil {
 		return appendProblem(err)
 	}

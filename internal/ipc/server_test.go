@@ -60,6 +60,7 @@ func TestStatus(t *testing.T) {
 			`"cloud":{"host":"","auth":"https","token_age_seconds":null,"pace_seconds":null},`+
 			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0},`+
 			`"counters":{"acked":0,"sent":0,"unknown":0,"connects":0,"downlink":0,"last_acked_at":null},`+
+			`"data":{"since":null,"until":null,"bytes":0,"by_cause":null,"by_program":null,"budget_bytes":null,"forecast_bytes":null,"holding":false},`+
 			`"version":"1.2.3","uptime_seconds":90}`+"\n")
 		d.ask("POST", "/v1/publish?topic=/a", "12345")
 		_, body = d.ask("GET", "/v1/status", "")

@@ -19,6 +19,9 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 		age := max(int64(time.Since(*at)/time.Second), 0) // the clock may have been set back since
 		status.Cloud.TokenAgeSeconds = &age
 	}
+	if s.o.Data != nil {
+		status.Data = s.o.Data()
+	}
 	status.Version = s.o.Version
 	status.UptimeSeconds = int64(time.Since(s.begun) / time.Second)
 	writeJSON(w, http.StatusOK, "application/json", status)

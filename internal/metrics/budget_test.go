@@ -41,6 +41,7 @@ func TestBudget(t *testing.T) {
 		m := New("v", "c")
 		from := quiet()
 		from.Outbox = func() OutboxStats { return OutboxStats{Dropped: map[string]uint64{"strange": 1}} }
+		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
 		m.Observe(from)
 		r := rand.New(rand.NewPCG(seed, 0))
 		for range rounds {

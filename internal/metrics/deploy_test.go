@@ -32,7 +32,9 @@ func learn(t *testing.T) vocabulary {
 	at := func(set []string, i int) string { return set[i%len(set)] }
 	for i := range most {
 		m := New("v", "c")
-		m.Observe(quiet())
+		from := quiet()
+		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
+		m.Observe(from)
 		dbm, registered := -71, true
 		m.Signal(&dbm)
 		m.Registered(&registered)

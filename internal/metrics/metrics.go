@@ -68,11 +68,11 @@ func New(version, commit string) *Metrics {
 	m.requests = newCounters(b, 24, "ipc_requests_total", "Requests on the local socket.", "route", "code")
 	m.commands = newCommands(b)
 	m.ackSeconds = newHistogram("publish_ack_seconds", "From the acceptance of a QoS 1 message to the cloud's acknowledgement, outages included.",
-		.25, .5, 1, 5, 10, 30, 60, 300, 1800, 21600, 86400)
+		.5, 1, 5, 10, 30, 60, 300, 1800, 21600, 86400)
 	m.turnaround = newHistogram("publish_turnaround_seconds", "From the cloud's acknowledgement to the next publish written to the serial line.",
 		.0001, .0003, .001, .01, .1)
 	m.fsync = newHistogram("outbox_fsync_seconds", "Flushes of the outbox to storage.", .001, .01, .05, .25, 1)
-	m.requestTime = newHistogram("ipc_request_seconds", "From a local request to the first byte of its answer.", .001, .01, .1, 1, 10)
+	m.requestTime = newHistogram("ipc_request_seconds", "From a local request to the first byte of its answer.", .001, .01, .1, 1)
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
 	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
 	m.registry.MustRegister(

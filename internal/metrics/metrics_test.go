@@ -78,6 +78,7 @@ func anHour(m *Metrics) {
 		Streams: func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
 		Healthy: func() error { return nil },
 		State:   func() uint64 { return 1234 },
+		Data:    func() DataStats { return DataStats{Bytes: 5584, Budget: 30 << 20, Forecast: 900_000} },
 	})
 	steps := []string{"probing", "attaching", "authenticating", "connecting", "online"}
 	for i, to := range steps[1:] {
@@ -319,6 +320,7 @@ func quiet() Sources {
 		Streams: func() StreamStats { return StreamStats{} },
 		Healthy: func() error { return nil },
 		State:   func() uint64 { return 0 },
+		Data:    func() DataStats { return DataStats{} },
 	}
 }
 
@@ -332,8 +334,10 @@ func TestWatched(t *testing.T) {
 	from.Streams = func() StreamStats { return StreamStats{Streams: 9, StreamsDropped: 10} }
 	from.Healthy = func() error { return errors.New("stuck") }
 	from.State = func() uint64 { return 11 }
+	from.Data = func() DataStats { return DataStats{Bytes: 12, Budget: 13, Forecast: 14, Holding: true} }
 	m.Observe(from)
 	want(t, m,
+		"data_month_bytes 12", "data_budget_bytes 13", "data_forecast_bytes 14", "data_holding 1",
 		"outbox_messages 1", "outbox_oldest_age_seconds 0", `outbox_dropped_total{reason="full"} 2`, `outbox_dropped_total{reason="expired"} 0`,
 		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`,
 		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6", "outbox_disk_failing 1", "outbox_limit_bytes 7",

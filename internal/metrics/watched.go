@@ -47,6 +47,14 @@ type StreamStats struct {
 	StreamsDropped uint64 // cut off because their reader took nothing
 }
 
+// DataStats is the month's account of the connection at the moment of a scrape.
+type DataStats struct {
+	Bytes    uint64
+	Budget   int64  // 0: none, not shown
+	Forecast uint64 // 0: too early to say, not shown
+	Holding  bool
+}
+
 // Sources is where a scrape asks. All are asked at each scrape, by any
 // goroutine, and must not wait.
 type Sources struct {
@@ -55,7 +63,8 @@ type Sources struct {
 	Disk    func() DiskStats
 	Hub     func() HubStats
 	Streams func() StreamStats
-	Healthy func() error  // nil: the supervisor makes progress
+	Healthy func() error // nil: the supervisor makes progress
+	Data    func() DataStats
 	State   func() uint64 // bytes written to the state directory since the start
 }
 
@@ -82,6 +91,10 @@ var (
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
 	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
+	descData         = describe("data_month_bytes", "Bytes on the air in the month of the contract, estimated, over restarts.")
+	descBudget       = describe("data_budget_bytes", "The month's budget (data.monthly_budget); absent without one.")
+	descForecast     = describe("data_forecast_bytes", "Bytes by the end of the month at the present rate; absent while it is too early to say.")
+	descHolding      = describe("data_holding", "1 while messages are held back because the budget is used up.")
 	descStateWritten = describe("state_written_bytes_total", "Bytes written to the state directory: credentials, token, counters.")
 	descTime         = describe("time_seconds", "The gateway's clock, in seconds since 1970.")
 )
@@ -91,6 +104,7 @@ func (w watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
 		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descHealthy, descStateWritten, descTime,
+		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
 	}
@@ -113,6 +127,20 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
 	ch <- counter(descStateWritten, float64(from.State()))
 	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
+	from.data(ch)
+}
+
+// data is the account's part of the page.
+func (from *Sources) data(ch chan<- prometheus.Metric) {
+	d := from.Data()
+	ch <- gauge(descData, float64(d.Bytes))
+	if d.Budget > 0 {
+		ch <- gauge(descBudget, float64(d.Budget))
+	}
+	if d.Forecast > 0 {
+		ch <- gauge(descForecast, float64(d.Forecast))
+	}
+	ch <- gauge(descHolding, truth(d.Holding))
 }
 
 // queue is the outbox's part of the page.

@@ -31,7 +31,7 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
-	if m.QoS > 1 || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic {
+	if m.QoS > 1 || m.Source > maxSource || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic {
 		return Message{}, &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
 	}
 	if q.log != nil && m.QoS == 1 {
@@ -55,7 +55,7 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 
 // slotFor makes the slot of a message that is accepted now.
 func (q *Queue) slotFor(m *Message, now time.Time) slot {
-	s := slot{at: q.clock.elapsed(now), due: never, size: uint32(m.size()), priority: m.Priority}
+	s := slot{at: q.clock.elapsed(now), due: never, size: uint32(m.size()), priority: m.Priority, flags: m.Source << slotSource}
 	if m.Latest {
 		s.flags |= slotLatest
 	}

@@ -24,6 +24,13 @@ const (
 	slotOld                // was accepted by an earlier process
 )
 
+// slotSource is how far the message's source stands left in the flags: five bits
+// that cost no memory.
+const (
+	slotSource = 3
+	maxSource  = 1<<(8-slotSource) - 1
+)
+
 // chunkSlots is how many slots are allocated at once.
 const chunkSlots = 256
 

@@ -14,6 +14,8 @@ const (
 	Normal
 	Low
 	levels
+
+	HoldNothing = levels // for HoldBack
 )
 
 // Message is one message on its way up. Payload is shared with the queue and
@@ -26,6 +28,7 @@ type Message struct {
 	Priority Priority
 	TTL      time.Duration // time to live from acceptance; 0: as long as Limits.MaxAge lets it
 	Latest   bool          // replaces what is still unsent on its topic
+	Source   uint8         // who published it, 0 to 31, as the caller numbers them; 0 again after a restart
 
 	AcceptedAt time.Time // with monotonic reading, unless an earlier process accepted it
 	ExpiresAt  time.Time // zero: never
@@ -71,6 +74,7 @@ type Queue struct {
 	kept    population // QoS 1
 	held    population // QoS 0
 	flight  ref        // no population: nothing in flight
+	back    Priority   // levels from this one on are held back; levels: none is
 	bodies  map[uint64]body
 	waiters map[uint64]*waiter
 	history history
@@ -107,7 +111,7 @@ type waiter struct {
 func New(l Limits) *Queue {
 	q := &Queue{
 		maxAge: l.MaxAge, dropOldest: l.DropOldest, ready: make(chan struct{}, 1),
-		clock: newClock(), ids: newIDSource(),
+		clock: newClock(), ids: newIDSource(), back: levels,
 		kept:   population{qos: 1, maxMessages: orDefault(l.Messages, defaultMessages), maxBytes: orDefault(l.Bytes, defaultBytes)},
 		held:   population{qos: 0, maxMessages: orDefault(l.HeldMessages, defaultHeldMessages), maxBytes: orDefault(l.HeldBytes, defaultHeldBytes)},
 		bodies: map[uint64]body{}, waiters: map[uint64]*waiter{}, history: newHistory(), dropped: map[string]uint64{},
@@ -193,7 +197,7 @@ func (q *Queue) Topics() map[string]int {
 // when that is on disk.
 func (q *Queue) message(in *population, s *slot) Message {
 	m := Message{
-		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0,
+		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0, Source: s.flags >> slotSource,
 		AcceptedAt: q.acceptedAt(s), Attempts: int(s.attempts), State: Queued,
 	}
 	switch {

@@ -36,7 +36,7 @@ func (q *Queue) takeNext() (Message, place, bool) {
 		return Message{}, place{}, false
 	}
 	q.sweep(time.Now())
-	for p := range levels {
+	for p := range q.back {
 		in, s := q.head(p)
 		if s == nil {
 			continue
@@ -48,6 +48,16 @@ func (q *Queue) takeNext() (Message, place, bool) {
 		return q.message(in, s), q.place(in, s), true
 	}
 	return Message{}, place{}, false
+}
+
+// HoldBack keeps Take from handing out messages of a level and of all less
+// important ones. They stay in the queue, under its bounds and their own times to
+// live. [HoldNothing] lets all go again; that is how a queue begins.
+func (q *Queue) HoldBack(from Priority) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.back = min(from, levels)
+	q.wake()
 }
 
 // head returns the first message of a level.

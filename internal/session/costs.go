@@ -90,6 +90,7 @@ func (c *costs) charge(m outbox.Message, n int) {
 		cause = costRetry
 	}
 	c.recorder.CloudBytes(cause, n)
+	c.recorder.ProgramBytes(m.Source, n)
 	c.speak()
 }
 

@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 )
 
 // The flight recorder has the traffic of every port that was open, one after the
@@ -118,7 +118,7 @@ func (d *dumps) write(flight *bus.Flight, head dumpHead) (path string, err error
 	}
 	d.number++
 	path = filepath.Join(d.dir, fmt.Sprintf("%06d-%s-%s%s", d.number, head.Rung, head.Cause, dumpSuffix))
-	if err := writeDurably(path, text.Bytes()); err != nil {
+	if err := durable.Replace(path, text.Bytes()); err != nil {
 		return "", err
 	}
 	d.prune()
@@ -165,30 +165,4 @@ func (d *dumps) prune() {
 	for _, name := range names[:max(len(names)-dumpsKept, 0)] {
 		_ = os.Remove(filepath.Join(d.dir, name))
 	}
-}
-
-// writeDurably replaces a file in one step, which a power cut does not undo.
-func writeDurably(path string, data []byte) error {
-	temp := filepath.Join(filepath.Dir(path), "new")
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/internal/durable"
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
 )
@@ -99,7 +100,7 @@ const httpCommands = 20
 // module is told to forget the answer only after that: a daemon that is killed
 // between the two would have burnt the identity.
 func (s *Session) requestSecret(ctx context.Context) error {
-	if err := writeDurably(s.asked(), []byte("{}\n")); err != nil {
+	if err := durable.Replace(s.asked(), []byte("{}\n")); err != nil {
 		return storeFailure(err)
 	}
 	s.searched = false

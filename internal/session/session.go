@@ -85,7 +85,8 @@ type Recorder interface {
 	Signal(dbm *int)
 	Registered(v *bool)
 	ModemInfo(model, firmware string)
-	CloudBytes(cause string, n int)
+	CloudBytes(cause string, n int)   // on the air, estimated
+	ProgramBytes(source uint8, n int) // those of them that a program's messages took, by outbox.Message.Source
 }
 
 // Options is all that a session needs.

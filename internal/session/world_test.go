@@ -314,6 +314,7 @@ func (m *meter) InFlight(int)                          {}
 func (m *meter) Signal(*int)                           {}
 func (m *meter) Registered(*bool)                      {}
 func (m *meter) ModemInfo(string, string)              {}
+func (m *meter) ProgramBytes(uint8, int)               {}
 
 func (m *meter) CloudBytes(cause string, n int) {
 	m.mu.Lock()

@@ -358,6 +358,9 @@ type recorder struct {
 	l *life
 }
 
+// ProgramBytes is for the month's account, which the simulation has none of.
+func (r *recorder) ProgramBytes(uint8, int) {}
+
 func (r *recorder) Transition(from, to, cause string) {
 	if r.l.dead.Load() {
 		return

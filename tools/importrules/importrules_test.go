@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "client",
+	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
 }
 
 const (
@@ -61,6 +61,8 @@ const (
 // library. Directories that are not here, and everything not listed, may not.
 var may = map[string][]string{
 	"internal/secret":    nil,
+	"internal/durable":   nil,
+	"internal/datause":   {"internal/durable"},
 	"internal/typo":      nil,
 	"internal/bus":       {zap},
 	"internal/atengine":  {zap},
@@ -73,7 +75,7 @@ var may = map[string][]string{
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
 	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
-	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/outbox", "internal/provision", "internal/secret"},
+	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/durable", "internal/outbox", "internal/provision", "internal/secret"},
 	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/outbox", "internal/provision", "internal/session", "internal/tty"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
 	"internal/new":       nil, // a directory without a rule
