@@ -51,7 +51,9 @@ While a SIM or a network is missing, the module is asked every 5 s whether it ha
 What follows is what the policy decides on the first, second, third failure of one cause in a row; what stands last
 repeats. It is asked for a session that has worked, with hard resets left in the hour. Before a session has ever worked,
 a ladder stops below the reset, for what fails then is more often a typing error than a wedge (` + "`no-answer` and `out-of-sync`" + `
-apart: a module that does not talk is no matter of configuration). With no reset left the rung is reopen.
+apart: a module that does not talk is no matter of configuration). With no reset left the rung is radio for a module
+that talks, and reopen for one that does not; one that is out of reach for 6 hours ends the process. After resets in vain
+- one of a module that talks, an hour's budget of a mute one - they are an hour apart, over restarts of the daemon too.
 
 `
 
