@@ -32,7 +32,7 @@ SHELL := /bin/bash
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
 
 build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit; ARCH=armhf for another
 	@for p in $(PROGRAMS); do \
@@ -43,7 +43,7 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
-test: fmt vet lint units licenses lintian unit promtool fuzz e2e seeds ## everything that CI checks
+test: fmt vet lint units licenses check-package unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)

@@ -21,16 +21,19 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 
 # What is built is dated by its version, so that it is the same tomorrow.
-export SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
+ifndef SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH := $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
+endif
 
 LINTIAN   := lintian --allow-root --tag-display-limit 0 --fail-on error,warning
 MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: man sbom install deb deb-repro tarball lintian licenses package
+.PHONY: man sbom install deb deb-repro tarball check-package licenses package
 
 man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
 
 build/man/%: docs/man/%.scd packaging/debian/changelog
+	@if ! command -v scdoc >/dev/null; then echo 'man: scdoc is missing; apt-get install scdoc'; exit 1; fi
 	@mkdir -p build/man
 	@sed 's/@VERSION@/$(VERSION)/' $< | scdoc >$@.new && mv $@.new $@
 
@@ -80,8 +83,5 @@ licenses: ## every linked module is named with its license, and the bills of mat
 	@echo '== licenses: go test ./sbom'
 	@$(GO) -C tools test ./sbom
 
-lintian: ## the Debian packages of this machine's architecture, checked by lintian
-	@if ! command -v lintian >/dev/null || ! command -v dh >/dev/null || ! command -v scdoc >/dev/null; then \
-	    echo '== lintian: lintian, debhelper or scdoc is not installed, skipped'; exit 0; fi; \
-	packaging/deb.sh build/lintian "$$(dpkg --print-architecture)"; \
-	echo '== lintian'; $(LINTIAN) build/lintian/*.changes
+check-package: $(if $(shell command -v scdoc),build man sbom) ## packages and tarball of this machine's architecture, by lintian and by installing them, where its tools are
+	@packaging/check.sh '$(VERSION)' $(BIN)
