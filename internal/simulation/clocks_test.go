@@ -49,8 +49,16 @@ const (
 
 const longOutage = 3 * time.Minute
 
-// lateAfter is what a usual recovery should not take; those that do are listed.
-const lateAfter = time.Minute
+// What takes longer is listed for whoever asks for it with LATE=1.
+const (
+	lateAfter   = time.Minute      // a usual recovery
+	lateNoticed = 36 * time.Second // a fault that ends the session
+)
+
+func (r *referee) late(what string, took time.Duration, by string) {
+	r.Late = append(r.Late, fmt.Sprintf("%s %s %v after %s: %s",
+		clockOf(time.Since(r.timeline.begun)), what, took.Round(time.Second), by, strings.Join(r.causes, ", ")))
+}
 
 // recoveryBound is when a session that is not back counts as a wedge that does not
 // end: two waits of backoff_max, the limit on connects, and a bearer that takes its
@@ -112,7 +120,11 @@ func (r *referee) transition(from, to, cause string) {
 		r.left(now)
 	}
 	if to == "recovering" && !r.struckAt.IsZero() {
-		r.detections[r.struckBy] = append(r.detections[r.struckBy], now.Sub(r.struckAt))
+		took := now.Sub(r.struckAt)
+		r.detections[r.struckBy] = append(r.detections[r.struckBy], took)
+		if took > lateNoticed && endsSession(r.struckBy) {
+			r.late("noticed", took, r.struckBy)
+		}
 		r.struckAt, r.disturbed = time.Time{}, now
 	}
 	if cause != "" {
@@ -152,7 +164,7 @@ func (r *referee) back(now time.Time) {
 	}
 	r.recoveries[kind] = append(r.recoveries[kind], took)
 	if kind == usual && took > lateAfter {
-		r.Late = append(r.Late, fmt.Sprintf("%v after %s: %s", took.Round(time.Second), r.disturber, strings.Join(r.causes, ", ")))
+		r.late("back", took, r.disturber)
 	}
 	r.online, r.causes, r.onAt = true, nil, now
 	r.proved()

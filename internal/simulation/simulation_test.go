@@ -100,7 +100,9 @@ func (s *sums) add(o outcome) {
 	s.Lives += o.Tally.Lives
 	s.Logins += o.Tally.Logins
 	s.Registrations += o.Tally.Registrations
-	s.Late = append(s.Late, o.Tally.Late...)
+	for _, late := range o.Tally.Late {
+		s.Late = append(s.Late, fmt.Sprintf("seed %d at %s", o.Seed, late))
+	}
 	for kind, n := range o.Tally.Strikes {
 		s.Strikes[kind] += n
 	}
@@ -151,7 +153,7 @@ func (s *sums) report() string {
 	}
 	var ends []time.Duration // what ends a session by itself
 	for _, kind := range slices.Sorted(maps.Keys(s.detections)) {
-		if kind != "half-open" && slices.ContainsFunc(strikes, func(k strike) bool { return k.breaks && k.order == kind }) {
+		if endsSession(kind) {
 			ends = append(ends, s.detections[kind]...)
 		}
 		fmt.Fprintf(&b, "noticed, %s: %s\n", kind, spread(s.detections[kind]))

@@ -1,6 +1,9 @@
 package simulation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A strike is a fault of the module, the line, the network or the cloud, with what
 // mends it.
@@ -17,6 +20,12 @@ type strike struct {
 	order, mend string
 	breaks      bool // it ends the session there and then, whatever else happens
 	garbles     bool // what comes down may be damaged: the line has no checksum
+}
+
+// endsSession says whether an order ends the session by itself. A path that is dead
+// and looks alive is not among them: only a publish shows it, or the keep-alive.
+func endsSession(order string) bool {
+	return order != "half-open" && slices.ContainsFunc(strikes, func(k strike) bool { return k.breaks && k.order == order })
 }
 
 func (k strike) kind() string {
