@@ -97,7 +97,7 @@ simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SEC
 	    $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./internal/simulation
 
 seeds: ## the days that CI lives: short ones, and always the same
-	@$(MAKE) --no-print-directory simulate SEEDS=400 HOURS=6
+	@$(MAKE) --no-print-directory simulate SEEDS=600 HOURS=6
 
 crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean
 	@echo '== crash: go test -run TestCrashForever, CRASHTIME=$(CRASHTIME)'

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -99,9 +100,11 @@ func (r *referee) note(from, format string, args ...any) {
 
 // find returns the message whose payload this is.
 func (r *referee) find(payload []byte) *message {
-	var program, n int
-	if _, err := fmt.Sscanf(string(payload[:min(len(payload), 24)]), "%d:%d:", &program, &n); err != nil ||
-		program < 0 || program >= len(r.messages) || n < 0 || n >= len(r.messages[program]) {
+	head, rest, _ := bytes.Cut(payload, []byte(":"))
+	number, _, _ := bytes.Cut(rest, []byte(":"))
+	program, err := strconv.Atoi(string(head))
+	n, err2 := strconv.Atoi(string(number))
+	if err != nil || err2 != nil || program < 0 || program >= len(r.messages) || n < 0 || n >= len(r.messages[program]) {
 		return nil
 	}
 	if m := r.messages[program][n]; bytes.Equal(m.Payload, payload) {
