@@ -55,7 +55,7 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 
 // slotFor makes the slot of a message that is accepted now.
 func (q *Queue) slotFor(m *Message, now time.Time) slot {
-	s := slot{at: q.clock.elapsed(now), due: never, size: uint32(m.size()), priority: m.Priority, flags: m.Source << slotSource}
+	s := slot{at: q.elapsed(now), due: never, size: uint32(m.size()), priority: m.Priority, flags: m.Source << slotSource}
 	if m.Latest {
 		s.flags |= slotLatest
 	}

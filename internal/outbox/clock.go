@@ -6,7 +6,10 @@ import (
 )
 
 // clock counts in nanoseconds since the queue was made, by monotonic time.
-type clock struct{ start time.Time }
+type clock struct {
+	start time.Time
+	wall  time.Time // what the wall clock would have said at start, had it been set as it is now
+}
 
 // never is the due time of a message that does not expire.
 const never int64 = math.MaxInt64
@@ -15,17 +18,20 @@ const never int64 = math.MaxInt64
 // counts as set.
 const stepped = time.Second
 
-func newClock() clock { return clock{start: time.Now()} }
+func newClock() clock {
+	now := time.Now()
+	return clock{start: now, wall: now.Round(0)}
+}
 
-// elapsed returns the clock's count at a moment. If the wall clock was set, it
-// takes over: a message accepted before the first time signal then shows the
-// time at which it was really accepted.
-func (c *clock) elapsed(now time.Time) int64 {
+// elapsed returns the clock's count at a moment. If the wall clock was set since
+// the last call, it takes over, and by says how far it was set: a message accepted
+// before the first time signal then shows the time at which it was really accepted.
+func (c *clock) elapsed(now time.Time) (n int64, by time.Duration) {
 	d := now.Sub(c.start)
-	if drift := now.Round(0).Sub(c.start.Round(0)) - d; drift > stepped || drift < -stepped {
-		c.start = now.Add(-d)
+	if drift := now.Round(0).Sub(c.wall) - d; drift > stepped || drift < -stepped {
+		c.start, c.wall, by = now.Add(-d), now.Add(-d).Round(0), drift
 	}
-	return int64(d)
+	return int64(d), by
 }
 
 // at is the moment of a count.
@@ -35,10 +41,14 @@ func (c *clock) at(n int64) time.Time { return c.start.Add(time.Duration(n)) }
 // that was set.
 var clockSet = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 
+// believed is the longest that a gateway is taken to have been off: a clock that
+// says more is wrong.
+const believed = 5 * 365 * 24 * time.Hour
+
 // left returns for how long a message read back at now lives on; see the
 // package comment. Both times are wall clock nanoseconds.
 func left(origin, now int64, life time.Duration) time.Duration {
-	if origin < clockSet || now < origin {
+	if origin < clockSet || now < origin || now-origin > int64(believed) {
 		return life
 	}
 	return life - time.Duration(now-origin)

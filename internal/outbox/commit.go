@@ -89,6 +89,7 @@ func (q *Queue) commit() {
 	for {
 		more := q.commitMessages()
 		q.flushSettled()
+		q.flushSteps()
 		if !more {
 			return
 		}

@@ -43,15 +43,22 @@
 // A record carries its wall clock time of origin and of expiry. A message that
 // is read back lives for what was left at that moment, but never longer than its
 // whole time to live: a clock that is behind its origin, usual before the first
-// time signal, counts as no time passed. One whose origin is before 2026 was
-// accepted before the clock was set; nobody knows its age, and its time to live
-// begins anew. From then on monotonic time counts.
+// time signal, counts as no time passed, and so does one that is more than five
+// years ahead of it. One whose origin is before 2026 was accepted before the clock
+// was set; nobody knows its age, and its time to live begins anew. From then on
+// monotonic time counts.
+//
+// When the clock is set while messages wait, their origins are in terms of a clock
+// that was wrong. The file clock says so, for the next start: JSON, a list of by how
+// many nanoseconds the clock was set, with the sequence numbers of the messages that
+// the process had accepted until then.
 //
 // # Format, version 1
 //
 // The directory holds a file lock (flock, one writer), segments NUMBER.seg
 // with NUMBER in 16 lower-case hexadecimal digits, ascending by age, at most one
-// file spare (a segment to be used again), and quarantine/ with damaged segments.
+// file spare (a segment to be used again), clock (see above), and quarantine/ with
+// damaged segments.
 // Numbers are little endian. A checksum is CRC-32C (Castagnoli).
 //
 // A segment is 512 KiB, longer only when a single record needs it, shorter when

@@ -74,6 +74,7 @@ type segmentLog struct {
 	unreadTries  int           // how often in a row
 	disk         DiskStats
 	notes        notes
+	steps        steps
 
 	// The committer's own.
 	file             files.File // of active

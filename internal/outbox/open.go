@@ -59,6 +59,7 @@ func (q *Queue) load() error {
 		return &Error{Op: "open", Err: err}
 	}
 	slices.Sort(names)
+	ld.l.steps.list = readSteps(ld.l.files)
 	var found []*segment
 	for _, name := range names {
 		if seg, err := ld.look(name); err != nil {
@@ -75,6 +76,7 @@ func (q *Queue) load() error {
 		ld.read(seg, given, i+1 == len(found))
 	}
 	q.ids.last = max(q.ids.last, ld.last)
+	ld.l.steps.first = q.ids.last
 	for _, seg := range q.log.segments {
 		if seg.live == 0 && seg != q.log.newest {
 			q.log.touch(seg)
@@ -210,7 +212,7 @@ func (ld *loader) record(seg *segment, r *record, offset int64) {
 		return
 	}
 	in := &ld.q.kept
-	origin, now := r.origin, ld.now.UnixNano()
+	origin, now := ld.l.steps.origin(r), ld.now.UnixNano()
 	s := slot{
 		seq: r.seq, at: origin, due: never, segment: uint32(seg.number), size: uint32(len(r.topic) + len(r.payload)),
 		offset: uint16(offset / padding), ordinal: r.ordinal, priority: r.priority, flags: slotOld,

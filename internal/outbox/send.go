@@ -122,7 +122,7 @@ func (q *Queue) Release(id string) error {
 	q.flight = ref{}
 	pos, s := r.in.find(r.seq)
 	switch {
-	case s.due <= q.clock.elapsed(time.Now()):
+	case s.due <= q.elapsed(time.Now()):
 		q.finish(r, expire, ReasonExpired, ReasonExpired)
 	case q.outdated(r.in, pos):
 		q.finish(r, drop, ReasonReplaced, ReasonReplaced)
@@ -169,7 +169,7 @@ func (q *Queue) outdated(in *population, pos uint32) bool {
 
 // sweep ends what has expired by now. Every look at the queue begins with it.
 func (q *Queue) sweep(now time.Time) {
-	n := q.clock.elapsed(now)
+	n := q.elapsed(now)
 	for _, in := range []*population{&q.kept, &q.held} {
 		for len(in.due) > 0 {
 			pos := in.due[0]

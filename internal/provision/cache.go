@@ -15,17 +15,24 @@ const (
 )
 
 // Token returns the cached token of a device, however old: ask it whether it
-// is usable. A token of another device or a damaged file is as good as none.
+// is usable. A token of another device or a damaged file is as good as none. From
+// the first look on its age is kept by the monotonic clock: setting the wall clock
+// makes it neither older nor younger.
 func (s *Store) Token(id Identity) (Token, bool) {
 	r, ok := s.cached(tokenFile, kindToken)
 	if !ok || r.identity() != id || r.IotID == "" || r.Secret == "" {
 		return Token{}, false
 	}
-	return Token{IotID: r.IotID, Secret: secret.New(r.Secret), ObtainedAt: time.UnixMilli(r.SavedAt)}, true
+	t := Token{IotID: r.IotID, Secret: secret.New(r.Secret), ObtainedAt: time.UnixMilli(r.SavedAt)}
+	if s.token.IotID != t.IotID || s.token.Secret != t.Secret {
+		s.token = t.aged(time.Now())
+	}
+	return s.token, true
 }
 
 // SaveToken caches the token of a device. Its age is kept by the wall clock.
 func (s *Store) SaveToken(id Identity, t Token) error {
+	s.token = t
 	return s.put(tokenFile, seal(record{
 		Kind: kindToken, ProductKey: id.ProductKey, DeviceName: id.DeviceName,
 		IotID: t.IotID, Secret: t.Secret.Reveal(), SavedAt: t.ObtainedAt.UnixMilli(),
@@ -52,10 +59,8 @@ func (s *Store) Connects() []time.Time {
 	now := time.Now()
 	times := make([]time.Time, len(r.Connects))
 	for i, ms := range r.Connects {
-		times[i] = time.UnixMilli(ms)
-		if times[i].After(now) {
-			times[i] = now
-		}
+		// By its age, so that setting the clock from now on changes nothing.
+		times[i] = now.Add(-max(now.Sub(time.UnixMilli(ms)), 0))
 	}
 	return recent(times)
 }

@@ -87,6 +87,7 @@ type Store struct {
 	path    string
 	dir     Directory
 	notes   []string
+	token   Token // the one that was last saved or looked at, with its age by the monotonic clock
 	written atomic.Uint64
 }
 

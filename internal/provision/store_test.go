@@ -308,3 +308,37 @@ func FuzzCredentials(f *testing.F) {
 		}
 	})
 }
+
+// What is read back has its age by the monotonic clock from then on, so that
+// setting the wall clock makes a token neither older nor younger, and a login
+// neither forgotten nor counted for years.
+func TestAgesSurviveASetClock(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	obtained := time.Now().Add(-time.Hour)
+	if err := s.SaveToken(guide, Token{IotID: "id", Secret: secret.New("token"), ObtainedAt: obtained}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveConnects([]time.Time{obtained, time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if s, err = Open(filepath.Join(dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		first, ok := s.Token(guide)
+		if !ok || !monotonic(first.ObtainedAt) || first.ObtainedAt.Sub(obtained).Abs() > time.Second {
+			t.Errorf("the token is of %v, %v", first.ObtainedAt, ok)
+		}
+		if again, _ := s.Token(guide); again.ObtainedAt != first.ObtainedAt {
+			t.Errorf("obtained at %v, and then at %v", first.ObtainedAt, again.ObtainedAt)
+		}
+		connects := s.Connects()
+		if len(connects) != 2 || !monotonic(connects[0]) || !monotonic(connects[1]) || connects[1].After(time.Now()) {
+			t.Errorf("connects at %v", connects)
+		}
+	}
+}

@@ -40,5 +40,14 @@ func (t Token) Usable(now time.Time) bool {
 	return believed && age >= 0 && age < freshFor
 }
 
+// aged is a token from disk whose age, if the wall clocks of then and now can be
+// believed, is by the monotonic clock from now on.
+func (t Token) aged(now time.Time) Token {
+	if t.Usable(now) {
+		t.ObtainedAt = now.Add(-now.Sub(t.ObtainedAt))
+	}
+	return t
+}
+
 // monotonic says whether a time carries a reading of the monotonic clock.
 func monotonic(t time.Time) bool { return t != t.Round(0) }

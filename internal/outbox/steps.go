@@ -1,0 +1,141 @@
+package outbox
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"airbridged/internal/outbox/files"
+)
+
+// stepsName is the file that remembers when the wall clock was set.
+const (
+	stepsName  = "clock"
+	stepsFresh = "clock.new"
+)
+
+// maxSteps bounds the steps that are remembered; the oldest go first. The clock of
+// a gateway is set once after each start, and steps of which no message is left go
+// anyway.
+const maxSteps = 32
+
+// step is a moment at which the wall clock was set. It concerns the messages that
+// this process had accepted by then: the origins in their records were read from
+// the clock as it was before. Those of an earlier process were read from a clock
+// of which this one knows nothing.
+type step struct {
+	After uint64        `json:"after"` // sequence number of the last message before this process
+	UpTo  uint64        `json:"up_to"` // and of the last one before the step
+	By    time.Duration `json:"by"`    // nanoseconds; positive: it was set forward
+}
+
+type stepsRecord struct {
+	Steps []step `json:"steps"`
+}
+
+// steps is what is known of the wall clock having been set. Guarded by Queue.mu.
+type steps struct {
+	list  []step
+	first uint64 // the last sequence number before this process
+	dirty bool   // the list is not on disk as it is
+}
+
+// elapsed is the count of the queue's clock; under the lock. It notices when the
+// wall clock was set.
+func (q *Queue) elapsed(now time.Time) int64 {
+	n, by := q.clock.elapsed(now)
+	if by != 0 && q.log != nil && q.ids.last > q.log.steps.first {
+		s := &q.log.steps
+		s.list = append(s.list, step{s.first, q.ids.last, by})
+		s.dirty = true
+		q.log.signal()
+	}
+	return n
+}
+
+// origin is when a record's message was accepted, in terms of the wall clock of
+// now, nanoseconds since 1970.
+func (s *steps) origin(r *record) int64 {
+	origin := r.origin
+	for _, st := range s.list {
+		if r.seq > st.After && r.seq <= st.UpTo {
+			origin += int64(st.By)
+		}
+	}
+	return origin
+}
+
+// readSteps returns the steps of earlier processes. A file that cannot be read is
+// as good as none: messages may then live longer or shorter, by the step.
+func readSteps(d files.FileSystem) []step {
+	_ = d.Remove(stepsFresh) // it was never finished
+	f, err := d.Open(stepsName)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil || size > 1<<16 {
+		return nil
+	}
+	b := make([]byte, size)
+	var r stepsRecord
+	if n, _ := f.ReadAt(b, 0); int64(n) < size || json.Unmarshal(b, &r) != nil {
+		return nil
+	}
+	return r.Steps
+}
+
+// flushSteps writes the steps if there are new ones. While the disk fails it is
+// tried again with every commit.
+func (q *Queue) flushSteps() {
+	list, due := q.takeSteps()
+	if !due {
+		return
+	}
+	if err := q.log.writeSteps(list); err != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.log.steps.dirty = true
+	}
+}
+
+// takeSteps forgets the steps that concern no message any more.
+func (q *Queue) takeSteps() (list []step, due bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := &q.log.steps
+	if !s.dirty {
+		return nil, false
+	}
+	s.dirty = false
+	if oldest := q.kept.oldest(); oldest != nil {
+		s.list = slices.DeleteFunc(s.list, func(st step) bool { return st.UpTo < oldest.seq })
+	} else {
+		s.list = nil
+	}
+	s.list = s.list[max(0, len(s.list)-maxSteps):]
+	return slices.Clone(s.list), true
+}
+
+func (l *segmentLog) writeSteps(list []step) error {
+	b, err := json.Marshal(stepsRecord{list})
+	if err != nil {
+		return err
+	}
+	f, err := l.files.Create(stepsFresh)
+	if err != nil {
+		return err
+	}
+	err = l.write(f, []chunkOf{{0, append(b, '\n')}})
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = l.files.Rename(stepsFresh, stepsName)
+	}
+	if err == nil {
+		err = l.files.SyncDir(".")
+	}
+	return err
+}
