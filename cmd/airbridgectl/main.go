@@ -280,6 +280,7 @@ func status(err error) int {
 		{client.ErrStopped, exitUnreachable},
 		{client.ErrStalled, exitUnreachable},
 		{io.ErrUnexpectedEOF, exitUnreachable},
+		{syscall.ECONNRESET, exitUnreachable},
 		{context.DeadlineExceeded, exitUnreachable},
 	} {
 		if errors.Is(err, s.when) {

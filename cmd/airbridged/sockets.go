@@ -70,7 +70,7 @@ func (s *sockets) take(cfg config.Config, name string, list []net.Listener, log 
 		s.unserved = append(s.unserved, list...)
 		why := "this version has no use for it: disable its socket unit"
 		if name == metricsSocket {
-			why = "metrics.listen is empty: disable its socket unit, or set metrics.listen"
+			why = "metrics.listen is empty: mask its socket unit, or set metrics.listen"
 		}
 		log.Warn("an inherited socket is not served, connections to it are closed", zap.String("name", name), zap.String("detail", why))
 	}

@@ -4,7 +4,7 @@
 LIBDIR    = $(DESTDIR)$(PREFIX)/lib
 EXAMPLES  = $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/systemd
 
-.PHONY: install-systemd units
+.PHONY: install-systemd units nspawn
 
 install-systemd: ## units, udev rule, user, directories and kernel modules into DESTDIR, under PREFIX
 	@install -d $(DESTDIR)$(UNITDIR)
@@ -20,3 +20,8 @@ install-systemd: ## units, udev rule, user, directories and kernel modules into 
 
 units: ## deploy/systemd by the tools that own its formats, where they are installed
 	@scripts/units.sh
+
+nspawn: deb ## the packages under real systemd: Debian 12 and 13 in containers, as root; NSPAWN_CACHE=DIR keeps what debootstrap made
+	@echo '== nspawn: go test ./internal/e2e/nspawn'
+	@AIRBRIDGED_NSPAWN=1 AIRBRIDGED_NSPAWN_CACHE='$(NSPAWN_CACHE)' AIRBRIDGED_NSPAWN_DEBS='$(CURDIR)/dist' \
+	    $(GO) test -count=1 -v -timeout 20m ./internal/e2e/nspawn

@@ -1,0 +1,205 @@
+package nspawn
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for something in a container.
+const patience = 60 * time.Second
+
+// inside is what a container has besides a minimal Debian.
+const inside = "systemd,systemd-sysv,dbus,udev,curl"
+
+// container is a booted Debian, thrown away when the test ends.
+type container struct {
+	*testing.T
+	release string
+	cmd     *exec.Cmd
+	console bytes.Buffer
+	leader  int // its init, in our process numbers
+}
+
+// need skips the test where it cannot run, and says what is missing.
+func need(t *testing.T) {
+	t.Helper()
+	if os.Getenv("AIRBRIDGED_NSPAWN") == "" {
+		t.Skip("boots containers: run it by `make nspawn`")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("containers need root")
+	}
+	for _, tool := range []string{"systemd-nspawn", "debootstrap", "nsenter", "dpkg-deb"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is missing: apt-get install systemd-container debootstrap", tool)
+		}
+	}
+}
+
+// rootfs returns a directory with a release, made with debootstrap unless
+// $AIRBRIDGED_NSPAWN_CACHE has it.
+func rootfs(t *testing.T, release string) string {
+	t.Helper()
+	cache := os.Getenv("AIRBRIDGED_NSPAWN_CACHE")
+	if cache == "" {
+		cache = t.TempDir()
+	}
+	dir := filepath.Join(cache, release)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	fresh := dir + ".new"
+	_ = os.RemoveAll(fresh)
+	begin := time.Now()
+	if out, err := exec.Command("debootstrap", "--variant=minbase", "--include="+inside, release, fresh).CombinedOutput(); err != nil {
+		t.Fatalf("debootstrap %s: %v\n%s", release, err, tail(out, 2000))
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("debootstrap %s: %v", release, time.Since(begin).Round(time.Second))
+	return dir
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// boot starts a release with its own network, processes and init. Nothing that
+// happens in it reaches the directory that it was booted from.
+func boot(t *testing.T, release string) *container {
+	t.Helper()
+	c := &container{T: t, release: release}
+	c.cmd = exec.Command("systemd-nspawn", "--quiet", "--directory="+rootfs(t, release), "--volatile=overlay", "--boot",
+		"--register=no", "--keep-unit", "--console=pipe", "--private-network", "--hostname="+release, fmt.Sprintf("--machine=airbridged-%s-%d", release, os.Getpid()))
+	// The unified hierarchy inside, whatever this machine has.
+	c.cmd.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	c.cmd.Stdout, c.cmd.Stderr = &c.console, &c.console
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	begin := time.Now()
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.powerOff)
+	c.await("its init", func() error {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", c.cmd.Process.Pid, c.cmd.Process.Pid))
+		if err != nil {
+			t.Fatalf("systemd-nspawn ended: %v\n%s", err, c.console.Bytes())
+		}
+		c.leader, err = strconv.Atoi(strings.TrimSpace(string(children)))
+		return err
+	})
+	c.await("a booted system", func() error {
+		if said, _ := c.try("systemctl", "is-system-running"); !strings.HasPrefix(said, "running") {
+			return fmt.Errorf("it is %s", said)
+		}
+		return nil
+	})
+	t.Logf("%s booted in %v: %s", release, time.Since(begin).Round(100*time.Millisecond), firstLine(c.sh("systemctl --version")))
+	return c
+}
+
+func firstLine(s string) string { s, _, _ = strings.Cut(s, "\n"); return s }
+
+// powerOff ends the container; its processes die with its init.
+func (c *container) powerOff() {
+	if c.Failed() {
+		said, _ := c.try("sh", "-c", "systemctl --no-pager status 'airbridged*' airsim; journalctl --no-pager -n 150 -o short-monotonic")
+		c.Logf("--- %s ---\n%s", c.release, tail([]byte(said), 20000))
+	}
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// try runs a command in the container and returns all it printed.
+func (c *container) try(args ...string) (said string, code int) {
+	return c.feed("", args...)
+}
+
+// feed is try with something on standard input.
+func (c *container) feed(stdin string, args ...string) (said string, code int) {
+	c.Helper()
+	enter := []string{"--target", strconv.Itoa(c.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--"}
+	cmd := exec.Command("nsenter", append(enter, args...)...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		c.Fatalf("%s: %v", args, err)
+	}
+	return strings.TrimSpace(string(out)), cmd.ProcessState.ExitCode()
+}
+
+// sh runs a shell line that has to succeed.
+func (c *container) sh(line string) string {
+	c.Helper()
+	said, code := c.try("sh", "-euc", line)
+	if code != 0 {
+		c.Fatalf("%s: exit %d\n%s", line, code, said)
+	}
+	return said
+}
+
+// fails runs a shell line that has to fail with an exit code.
+func (c *container) fails(code int, line string) string {
+	c.Helper()
+	said, got := c.try("sh", "-euc", line)
+	if got != code {
+		c.Errorf("%s: exit %d, want %d\n%s", line, got, code, said)
+	}
+	return said
+}
+
+// put writes a file.
+func (c *container) put(path, mode, text string) {
+	c.Helper()
+	if said, code := c.feed(text, "sh", "-euc", fmt.Sprintf("mkdir -p %s; cat >%s; chmod %s %s", filepath.Dir(path), path, mode, path)); code != 0 {
+		c.Fatalf("%s: %s", path, said)
+	}
+}
+
+// copyIn puts a file of ours into the container.
+func (c *container) copyIn(from, to string) {
+	c.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.put(to, "755", string(data))
+}
+
+// property is one of a unit's.
+func (c *container) property(unit, name string) string {
+	c.Helper()
+	return c.sh("systemctl show --value -p " + name + " " + unit)
+}
+
+// has wants a text in what was said.
+func (c *container) has(said, text string) {
+	c.Helper()
+	if !strings.Contains(said, text) {
+		c.Errorf("%q is not in\n%s", text, said)
+	}
+}
+
+// await asks until there is no error.
+func (c *container) await(what string, ask func() error) {
+	c.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.Fatalf("waiting for %s: %v", what, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
