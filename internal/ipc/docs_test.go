@@ -1,0 +1,62 @@
+package ipc
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// docs/api.md has every route, and every problem with its status.
+func TestDocumentIsComplete(t *testing.T) {
+	data, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := string(data)
+	source := ""
+	files, _ := filepath.Glob("*.go")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			source += string(text)
+		}
+	}
+	routes := regexp.MustCompile(`"((?:GET|POST|DELETE|PUT) /[^" ]*)":`).FindAllStringSubmatch(source, -1)
+	if len(routes) < 10 {
+		t.Fatalf("only %d routes were found", len(routes))
+	}
+	for _, r := range routes {
+		if !strings.Contains(document, "\n## "+r[1]+"\n") {
+			t.Errorf("there is no section %q", r[1])
+		}
+	}
+	kinds := regexp.MustCompile(`kind\{"([a-z-]+)", http\.Status(\w+)`).FindAllStringSubmatch(source, -1)
+	if len(kinds) < 20 {
+		t.Fatalf("only %d problems were found", len(kinds))
+	}
+	for _, k := range kinds {
+		row := regexp.MustCompile(`(?m)^\| [0-9, ]*` + statusNumber(t, k[2]) + "[0-9, ]* \\| [^|]*`" + k[1] + "`")
+		if !row.MatchString(document) {
+			t.Errorf("the table of errors does not have %s, status %s", k[1], k[2])
+		}
+	}
+}
+
+// statusNumber is the number of a constant of net/http, by its text.
+func statusNumber(t *testing.T, name string) string {
+	t.Helper()
+	for n := 100; n < 600; n++ {
+		if strings.ReplaceAll(http.StatusText(n), " ", "") == name {
+			return strconv.Itoa(n)
+		}
+	}
+	t.Fatalf("no status is called %s", name)
+	return ""
+}
