@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,21 +29,39 @@ type killer struct {
 	since string
 	at    int // which one; 0: never
 
-	asleep bool // nothing counts
+	mu     sync.Mutex // the session writes, its reader reads, the test looks on
+	asleep bool       // nothing counts
 	begun  bool
 	events int
 	image  string // the state directory at the moment of death; empty: alive
 }
 
+// dead says whether it has happened.
+func (k *killer) dead() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.image != ""
+}
+
+// sleep lets nothing count for now, or begins to.
+func (k *killer) sleep(yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asleep, k.begun = yes, false
+}
+
 func (k *killer) open(int) (io.ReadWriteCloser, error) {
-	if k.image != "" {
+	if k.dead() {
 		return nil, &session.Failure{Cause: session.PortMissing, Err: errKilled}
 	}
 	return &mortal{k.w.module.Open(), k}, nil
 }
 
-// event counts, and says whether the daemon is dead.
-func (k *killer) event() bool {
+// event counts what goes over the port, and says whether the daemon is dead.
+func (k *killer) event(written []byte) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begun = k.begun || strings.Contains(string(written), k.since)
 	if k.image == "" && k.begun && !k.asleep {
 		if k.events++; k.events == k.at {
 			k.image = filepath.Join(k.w.dir, "image")
@@ -60,8 +79,7 @@ type mortal struct {
 }
 
 func (m *mortal) Write(b []byte) (int, error) {
-	m.k.begun = m.k.begun || strings.Contains(string(b), m.k.since)
-	if m.k.event() {
+	if m.k.event(b) {
 		return 0, errKilled
 	}
 	return m.ReadWriteCloser.Write(b)
@@ -69,7 +87,7 @@ func (m *mortal) Write(b []byte) (int, error) {
 
 func (m *mortal) Read(b []byte) (int, error) {
 	n, err := m.ReadWriteCloser.Read(b)
-	if m.k.event() {
+	if m.k.event(nil) {
 		return 0, errKilled
 	}
 	return n, err
@@ -109,10 +127,10 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
 			w.options.Open = k.open
 			w.begin()
-			for k.image == "" && w.board.Status().State != string(session.Online) {
+			for !k.dead() && w.board.Status().State != string(session.Online) {
 				time.Sleep(time.Millisecond)
 			}
-			if died = k.image != ""; !died {
+			if died = k.dead(); !died {
 				return
 			}
 			if w.cloud.Counters().Registrations > 0 {

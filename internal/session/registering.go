@@ -65,8 +65,10 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	case !known && s.Device.ProductSecret.Empty():
 		return Registering, &Failure{Cause: SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
 	}
-	if err := s.Store.Prove(); err != nil {
-		return s.unfulfilled(storeFailure(err))
+	if !known || wanted {
+		if err := s.Store.Prove(); err != nil {
+			return s.unfulfilled(storeFailure(err))
+		}
 	}
 	// The answer comes once in a device's life: a stop in this very moment waits
 	// for it.

@@ -130,9 +130,14 @@ func (s *Session) unfulfilled(err error) (State, error) {
 		return Registering, err
 	}
 	s.Log.Debug("registration on request", zap.Error(err))
-	s.wish.failed = &bus.AskError{Err: bus.ErrCloud, Detail: f.Error(), Hint: f.hint()}
-	if s.marked() {
-		return Registering, nil // the answer may be in the module all the same
+	kind := bus.ErrCloud
+	if f.Cause == StateUnwritable || f.Cause == DiskFull {
+		kind = bus.ErrNotNow
+	}
+	before := s.wish.failed
+	s.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.hint()}
+	if before == nil && s.marked() {
+		return Registering, nil // the answer may be in the module all the same: once more, to look
 	}
 	s.fulfil(s.wish.failed)
 	return s.afterAttach()

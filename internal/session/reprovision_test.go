@@ -115,6 +115,40 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 	}
 }
 
+// The store is proven before the cloud is asked: where a new secret could not be
+// kept, none is asked for. (With a mark of an earlier request on disk, the session
+// once went round and round here.)
+func TestReprovisionWithoutAPlaceForTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, marked := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			defer w.end()
+			w.begin()
+			w.reaches(time.Minute, session.Online, "")
+			inTheWay := filepath.Join(w.options.StateDir, "probe.tmp", "file")
+			if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if marked {
+				if err := os.WriteFile(filepath.Join(w.options.StateDir, "registering.json"), []byte("{}\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.session.Reprovision(t.Context()); !errors.Is(err, bus.ErrNotNow) || !strings.Contains(err.Error(), "probe") {
+				t.Errorf("%v", err)
+			}
+			if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
+				t.Fatal(err)
+			}
+			w.reaches(10*time.Minute, session.Online, "")
+			if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
+
 func TestReprovisionIsRefusedWhereItMakesNoSense(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -189,7 +223,7 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 			defer w.end()
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
 			w.options.Open = k.open
-			k.asleep = true // the first registration is not the one
+			k.sleep(true) // the first registration is not the one
 			w.begin()
 			w.reaches(time.Minute, session.Online, "")
 			old := w.stored()
@@ -197,11 +231,11 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 			w.order("recreate")
 			w.reaches(10*time.Minute, session.Recovering, session.SignatureRefused)
 			time.Sleep(time.Second)
-			k.asleep, k.begun = false, false
+			k.sleep(false)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			err := w.session.Reprovision(ctx)
 			cancel()
-			if died = k.image != ""; !died {
+			if died = k.dead(); !died {
 				if err != nil {
 					t.Error(err)
 				}
