@@ -176,11 +176,14 @@ func seconds(d time.Duration) string {
 func writeSummary(b *strings.Builder, chapters []chapter) {
 	var detect, back, outsideDetect, outsideBack []time.Duration
 	wedges, runs := 0, 0
-	var slow, apart []string
+	var slow, apart, resets []string
 	for _, c := range chapters {
 		for _, m := range c.rows {
 			wedges++
 			runs += len(m.outcomes)
+			if m.resets > 0 {
+				resets = append(resets, fmt.Sprintf("%s (%d)", m.name, m.resets))
+			}
 			if m.apart != "" {
 				apart = append(apart, tellApart(m))
 				continue
@@ -209,6 +212,7 @@ func writeSummary(b *strings.Builder, chapters []chapter) {
 	line("a lost session is noticed", seconds(aimDetect), append(detect, outsideDetect...))
 	line("a message is acknowledged again, beyond the module's boot, where the fault ends by itself or by a rung", seconds(aimRecover), back)
 	line("the same where somebody else ends it, counted from then", "the back-off", outsideBack)
+	fmt.Fprintf(b, "\nThe module is reset in: %s; never in the others.\n", strings.Join(resets, "; "))
 	fmt.Fprintf(b, "\nA run may take longer than the aims, and is held to a bound of its own, in: %s. Not in these figures, because no policy\ncould keep the aims there:\n\n%s\n",
 		orNone(slow), strings.Join(apart, "\n"))
 }

@@ -111,7 +111,7 @@ func cloudWedges() []wedge {
 			name: "cloud away", field: "the cloud is away for half an hour",
 			noticed: "CLOSED, at once; then CONNECT FAIL",
 			kind:    outside, strike: []string{"outage on"}, lasts: 30 * time.Minute, mend: []string{"outage off"},
-			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute, resets: 4,
+			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute, resets: 1,
 		},
 		{
 			name: "cloud refuses all logins", field: "the servers answer and refuse every login for 10 minutes",
@@ -166,13 +166,13 @@ func cloudWedges() []wedge {
 			kind:    ascent, cold: true, strike: []string{"register 429 count=3"}, causes: []session.Cause{session.CloudError},
 		},
 		{
-			name: "disk full", field: "the state directory takes nothing more when the token is to be replaced",
+			name: "disk full", field: "the disk of the state directory takes nothing more when the token is to be replaced",
 			noticed: "a warning: the token is kept in memory, and the times of the connects, too",
 			kind:    ascent, strike: newToken(), hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
 			causes: []session.Cause{session.ConnAckRefused}, setup: withToken,
 		},
 		{
-			name: "state directory unwritable", field: "the file system turns read-only for 10 minutes, on a new device",
+			name: "state directory unwritable", field: "the disk of the state directory is not mounted for 10 minutes, on a new device",
 			noticed: "the store is proven writable before the cloud is asked for a secret that it gives once",
 			kind:    outside, cold: true, hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
 			causes: []session.Cause{session.StateUnwritable}, recover: 6 * time.Minute,

@@ -66,7 +66,7 @@ func networkWedges() []wedge {
 			name: "cell gone for 6 hours", field: "the network is down for a quarter of a day",
 			noticed: "+NO Service, or the registration at the next status poll",
 			kind:    outside, strike: []string{"service lost"}, lasts: 6 * time.Hour, mend: []string{"service back"},
-			causes: []session.Cause{session.NotRegistered}, resets: 24,
+			causes: []session.Cause{session.NotRegistered}, resets: 6,
 		},
 		{
 			name: "dead path, with traffic", field: "a NAT or a firewall forgets the connection; nobody is told",
@@ -84,7 +84,7 @@ func networkWedges() []wedge {
 			name: "names do not resolve", field: "the operator's name servers are away for 10 minutes, and the link drops",
 			noticed: "CONNECT FAIL, or HTTP status 603",
 			kind:    outside, strike: []string{"dns lost", "closed"}, lasts: 10 * time.Minute, mend: []string{"dns back"},
-			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute, resets: 4,
+			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute, resets: 1,
 		},
 		{
 			name: "SIM pulled", field: "the SIM loses contact for 2 minutes",
