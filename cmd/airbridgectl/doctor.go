@@ -20,11 +20,11 @@ connection and login to queue, disk and clock, and says of each in a line
 whether it is ok, a warning, a FAIL, or skipped and why; what to do stands
 behind it.
 
-A daemon that runs is asked, and left in peace. Without one this program opens
-the serial port itself and asks the module, up to name lookup, which takes up to
-two minutes; it never registers the device or connects to the cloud, it leaves
-the module as it was, and it does not touch a port that somebody holds. Run it
-as root: others may not see everything.
+A daemon that runs is asked, and through it the module, which takes no harm.
+Without one this program opens the serial port itself and asks the module, up to
+name lookup, which takes up to two minutes; it never registers the device or
+connects to the cloud, it leaves the module as it was, and it does not touch a
+port that somebody holds. Run it as root: others may not see everything.
 
 The exit status is 0 if nothing failed (there may be warnings), and 1 if
 something did.

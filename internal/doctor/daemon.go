@@ -69,15 +69,26 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 	if x.status.State == string(session.Stopping) {
 		far = 0
 	}
+	var asked map[string]Finding
+	if far > slices.Index(stages, Module) {
+		asked = x.direct(ctx, c)
+	}
 	for i, stage := range stages {
 		if stage == Network {
-			x.signalOfDaemon()
+			x.signalOfDaemon(asked)
 		}
+		now, isAsked := asked[stage]
 		switch {
+		case i < far && isAsked:
+			x.add(now)
 		case i < far:
 			x.ok(stage, "%s", x.knownOf(stage))
 		case i == far && failed != "":
-			x.stop(stage, x.status.Hint, "%s%s", x.status.Cause, x.whereSeen(stage))
+			words := x.status.Cause + x.whereSeen(stage)
+			if isAsked {
+				words += "; asked now: " + now.Detail
+			}
+			x.stop(stage, x.status.Hint, "%s", words)
 		case i == far:
 			x.warn(stage, "wait a minute, and ask again", "the daemon is at it (%s) since %s", x.status.State, span(x.now().Sub(x.status.Since)))
 			x.stopped = stage
@@ -178,9 +189,13 @@ func (x *examination) whereSeen(stage string) string {
 	return words
 }
 
-// signalOfDaemon judges the level that the daemon read last.
-func (x *examination) signalOfDaemon() {
+// signalOfDaemon judges the level that was asked for now, or that the daemon read
+// last.
+func (x *examination) signalOfDaemon(asked map[string]Finding) {
+	now, isAsked := asked[Signal]
 	switch {
+	case isAsked:
+		x.add(now)
 	case x.stopped != "" && x.stopped != SIM:
 		x.needless(Signal)
 	case x.status.Modem.SignalDBm == nil && x.status.State != string(session.Online):
@@ -216,6 +231,8 @@ func (x *examination) queueOfDaemon() {
 	case x.known && (o.Messages >= x.cfg.Outbox.MaxMessages || o.Bytes >= x.cfg.Outbox.MaxBytes):
 		x.fail(Queue, "it drains once the daemon is online; give up what is not worth sending (airbridgectl outbox drop), or raise outbox.max_bytes and outbox.max_messages",
 			"it is full, and programs are refused: %s", words)
+	case x.status.Data.Holding:
+		x.warn(Queue, "raise the budget, or wait for the next month; airbridgectl data tells what used it up", "%s: the data budget of this month is used up", words)
 	case x.status.State == string(session.Online) && o.OldestAt != nil && x.now().Sub(*o.OldestAt) > late:
 		x.warn(Queue, "airbridgectl outbox --watch shows whether it drains; a signal that is weak or a cloud that throttles slows it down", "the daemon is online, but %s", words)
 	default:
