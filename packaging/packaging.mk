@@ -58,8 +58,10 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what
 	    install -D -m 644 packaging/completion/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
 	    install -D -m 644 packaging/completion/_$$p $(DESTDIR)$(ZSHDIR)/_$$p; \
 	done
-	@install -d $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus
-	@install -m 644 deploy/prometheus/airbridged.rules.yml $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus
+	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus deploy/prometheus/airbridged.rules.yml
+	@for json in $(wildcard deploy/grafana/*.json); do \
+	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/grafana $$json; done
+	@install -m 644 $(filter-out docs/soak.md,$(wildcard docs/*.md)) $(DESTDIR)$(PREFIX)/share/doc/airbridged
 	@if [ ! -e $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml ]; then \
 	    install -D -m 644 internal/config/example.toml $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml; fi
 
@@ -71,7 +73,7 @@ deb-repro: deb ## the same packages once more, in another place and environment,
 	@packaging/repro.sh dist $(or $(ARCH),$$(dpkg --print-architecture))
 
 tarball: build man sbom ## daemon, airbridgectl and init scripts for systems without dpkg or systemd, in dist/, for ARCH
-	@packaging/tarball.sh dist $(or $(ARCH),$$(dpkg --print-architecture)) '$(VERSION)' $(BIN)
+	@packaging/tarball.sh dist $(or $(ARCH),$$(dpkg --print-architecture 2>/dev/null || $(GO) env GOARCH)) '$(VERSION)' $(BIN)
 
 package: ## packages, reproduced, and tarballs for all of amd64, arm64, armhf and riscv64, with lintian and checksums, in dist/
 	@rm -rf dist

@@ -107,7 +107,7 @@ func TestCompletionOfValues(t *testing.T) {
 		{Line: "airbridgectl pub /a/b ", Want: nil},
 	})
 	// Bash cuts --qos=1 into three words.
-	for line, want := range map[string][]string{"pub --qos = ": {"0", "1"}, "pub --qos =": {"0", "1"}, "pub --qos = 1": {"1"}} {
+	for line, want := range map[string][]string{"pub --qos = ": {"0", "1"}, "pub --qos =": {"0", "1"}, "pub --qos = 1": {"1"}, "doctor --config /et": {"/etc"}} {
 		if got := mantest.Bash(t, "airbridgectl "+line)[0]; !slices.Equal(got, want) {
 			t.Errorf("%s: proposes %q", line, got)
 		}

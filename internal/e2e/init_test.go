@@ -137,6 +137,19 @@ func TestInitScript(t *testing.T) {
 			s.wants("stop", 0, "is stopped")
 			s.wants("status", 3, "not running")
 
+			// Only a person can mend a configuration: it is not started again.
+			s.wants("start", 0, "is started")
+			write(t, filepath.Join(g.config+".d", "test.toml"), "[log]\nlevl = 1\n", 0o644)
+			if err := syscall.Kill(s.daemon(), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the end of the script", func() error {
+				if said, code := s.run("status"); code != 3 {
+					return fmt.Errorf("%s", said)
+				}
+				return nil
+			})
+
 			// A file that a crash left behind names somebody else's process.
 			write(t, s.file("pid"), fmt.Sprintln(os.Getppid()), 0o644)
 			s.wants("status", 1, "is dead")
