@@ -187,15 +187,8 @@ func (e *Engine) giveUp(r *running, err error) error {
 		<-r.done // answered: end was called with the mutex held
 		return r.err
 	}
-	e.running = nil
 	e.poisonLocked(err)
-	if r.command.Prompt != "" {
-		e.late = r.command
-	}
-	if r.command.Prompt != "" || r.command.DataPhase > 0 {
-		e.deafLocked(r.command.dataPhase())
-	}
-	r.end(err)
+	e.abandonLocked(err)
 	return err
 }
 

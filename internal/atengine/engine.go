@@ -243,21 +243,30 @@ func (e *Engine) token(t Token) {
 	}
 }
 
-// fail ends the running command with err and puts the engine out of step. One that
-// waits for its prompt leaves a data phase behind all the same: a line that only
-// looks like a restart does not keep the prompt from coming.
+// fail ends the running command with err and puts the engine out of step.
 func (e *Engine) fail(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.poisonLocked(err)
-	if e.running != nil {
-		if e.running.command.Prompt != "" {
-			e.late = e.running.command
-			e.deafLocked(e.late.dataPhase())
-		}
-		e.running.end(err)
-		e.running = nil
+	e.abandonLocked(err)
+}
+
+// abandonLocked ends the running command with err, though the module may go on with
+// it: a line that only looked like a restart, or a port that is gone, does not keep
+// the prompt from coming, and what is written then is payload.
+func (e *Engine) abandonLocked(err error) {
+	r := e.running
+	if r == nil {
+		return
 	}
+	e.running = nil
+	if r.command.Prompt != "" {
+		e.late = r.command
+	}
+	if r.command.Prompt != "" || r.command.DataPhase > 0 {
+		e.deafLocked(r.command.dataPhase())
+	}
+	r.end(err)
 }
 
 func (e *Engine) poisonLocked(err error) {
@@ -272,10 +281,7 @@ func (e *Engine) poisonLocked(err error) {
 func (e *Engine) end(err error) {
 	e.mu.Lock()
 	e.portErr = err
-	if e.running != nil {
-		e.running.end(e.closedLocked())
-		e.running = nil
-	}
+	e.abandonLocked(e.closedLocked())
 	e.mu.Unlock()
 	close(e.dead)
 }

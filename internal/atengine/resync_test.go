@@ -205,6 +205,15 @@ func TestResyncEndsWithThePort(t *testing.T) {
 			t.Errorf("in the data phase: %v after %v", err, time.Since(start))
 		}
 	})
+	// Seen in the simulation: the port went away while a prompt was late, came back,
+	// and the cloud got the ATs of the next attempt as a message.
+	story(t, Options{}, silent, func(r *rig) {
+		time.AfterFunc(time.Second, func() { r.port.in.close(errUnplugged) })
+		r.fails(publish("hello"), ErrClosed)
+		if d := r.engine.DeafFor(); d < 15*time.Second {
+			t.Errorf("unplugged before the prompt, the module may be written to in %v", d)
+		}
+	})
 }
 
 func TestP37RebootBannerFailsTheCommandAtOnce(t *testing.T) {

@@ -115,6 +115,9 @@ func (d *day) wait(span time.Duration) bool {
 		select {
 		case <-step.C:
 			d.referee.overdue()
+			if err := l.session.Healthy(); err != nil {
+				d.referee.fail("the watchdog would kill the daemon: %v", err)
+			}
 		case <-d.referee.over:
 			step.Stop()
 			return false
