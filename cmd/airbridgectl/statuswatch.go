@@ -42,12 +42,17 @@ func watchStatus(e *env) error {
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGWINCH, syscall.SIGCONT)
 	defer signal.Stop(again)
+	footer := fmt.Sprintf("%-*sCtrl-C ends this", nameWidth, "")
+	if keys != nil {
+		footer = fmt.Sprintf("%-*sq ends this", nameWidth, "")
+	}
 	return followStatus(e, l, keys, again, func(l look, anew bool) error {
 		if anew {
 			page.forget()
 		}
-		columns, _ := size()
-		return page.draw(e.livePage(l, columns-1))
+		columns, rows := size()
+		lines := append(e.livePage(l, columns-1), "")
+		return page.draw(append(lines[:min(len(lines), max(rows-1, 0))], footer))
 	})
 }
 
@@ -132,8 +137,7 @@ func (e *env) livePage(l look, width int) []string {
 		words := "airbridged does not answer since " + l.since.Format(time.TimeOnly)
 		page = append(page, e.lines(row{"", bad, words, ": " + reason(l.err) + "; what was known last:"}, width)...)
 	}
-	page = append(page, e.statusPage(l.status, time.Now(), width)...)
-	return append(page, "", fmt.Sprintf("%-*sq ends this", nameWidth, ""))
+	return append(page, e.statusPage(l.status, time.Now(), width)...)
 }
 
 // reason is an error without the name of the daemon, which stands before it.

@@ -144,6 +144,20 @@ func TestStatusWatchOnATerminal(t *testing.T) {
 	}
 }
 
+// On a small terminal the end of the page is left out, and how to leave is not.
+func TestStatusWatchOnASmallTerminal(t *testing.T) {
+	start(t, nil)
+	x := newTerminal(t, 40, 5)
+	code := x.runOn("status", "--watch")
+	x.await("\x1b[5;1H           q ends this")
+	if _, err := x.master.Write([]byte("q")); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, code); got != 0 || strings.Contains(x.String(), "\x1b[6;") {
+		t.Errorf("exit %d, %q", got, x.String())
+	}
+}
+
 func TestStatusWatchEndsWithCtrlC(t *testing.T) {
 	start(t, nil)
 	x := newTerminal(t, 80, 24)
