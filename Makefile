@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool fuzz e2e simulate seeds crash soak bench clean
+.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool picture fuzz e2e simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -65,7 +65,7 @@ imports: ## who may import whom (.depguard.yaml), proof that every rule bites, d
 	@echo '== imports: depguard ./...'
 	@$(TOOL) depguard ./...
 	@echo '== imports: every rule bites, and go.mod names who it should'
-	@$(GO) -C tools test -count=1 ./importrules
+	@$(GO) -C tools test -count=1 ./importrules ./dashboard
 
 staticcheck: ## staticcheck, at the version of tools/go.mod
 	@echo '== staticcheck ./...'
@@ -82,6 +82,9 @@ promtool: ## the alert rules and the tests of every alert, by Prometheus' own to
 	    echo '== promtool: check rules, test rules'; \
 	    promtool check rules deploy/prometheus/airbridged.rules.yml; \
 	    promtool test rules deploy/prometheus/airbridged.rules_test.yml; fi
+
+picture: build ## docs/dashboard.svg: the dashboard's queries, drawn from MINUTES (12) of a simulated gateway with faults
+	@scripts/dashboard.sh
 
 fuzz: ## every fuzz target for FUZZTIME (5s), at most FUZZTOTAL (240) seconds together
 	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"airbridged/client"
@@ -177,18 +177,25 @@ func TestPromtoolTakesThePage(t *testing.T) {
 	w := g.watch()
 	w.until("recovering", "")
 	w.until("online", "")
+	page := g.metricsPage()
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(page)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s\n%s", err, out, page)
+	}
+}
+
+// metricsPage is what a scrape over the API socket gets.
+func (g *gateway) metricsPage() string {
+	g.t.Helper()
 	resp, err := unixClient(g.socket).Get("http://airbridged/metrics")
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	page, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	check := exec.Command(promtool, "check", "metrics")
-	check.Stdin = bytes.NewReader(page)
-	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s\n%s", err, out, page)
-	}
+	return string(page)
 }

@@ -211,6 +211,25 @@ func TestAlertsAreExplainedAndTested(t *testing.T) {
 	}
 }
 
+// Every cause has its line in the handbook, and none is there that does not
+// exist.
+func TestCausesAreExplained(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "docs/operations.md"), "\n## The causes\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var explained []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| .+ \\| .+ \\| .+ \\|$").FindAllStringSubmatch(text, -1) {
+		explained = append(explained, m[1])
+	}
+	for _, c := range session.Causes() {
+		if !slices.Contains(explained, string(c)) {
+			t.Errorf("docs/operations.md does not explain %s", c)
+		}
+	}
+	if len(explained) != len(session.Causes()) {
+		t.Errorf("%d causes are explained, and there are %d", len(explained), len(session.Causes()))
+	}
+}
+
 // TestDocumentsNameWhatExists looks at every metric in code quotes.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	v := learn(t)
