@@ -202,7 +202,7 @@ func resume(from State, r Rung, h History) State {
 }
 
 // wait turns a pace into a time: full jitter between least and a cap that
-// doubles with each attempt, so that a thousand gateways that lost the cloud in
+// doubles with each failure of its pace, so that a thousand gateways that lost the cloud in
 // the same second do not come back in the same second.
 func wait(p Pace, attempt int, least, most time.Duration, random *rand.Rand) time.Duration {
 	switch p {

@@ -114,7 +114,7 @@ func (s *Session) settled() {
 	if s.attempt > 2 {
 		s.Log.Info("stable again", zap.Int("attempts", s.attempt), zap.Int("folded", s.folding.unfold(time.Now())))
 	}
-	s.attempt, s.shorts, s.cutShort = 0, 0, 0
+	s.attempt, s.backedOff, s.shorts, s.cutShort = 0, 0, 0, 0
 	clear(s.climbs)
 	s.speed.bad = 0
 	s.resets.settled()

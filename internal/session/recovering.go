@@ -22,7 +22,7 @@ func (s *Session) recover(ctx context.Context, from State, err error) (State, er
 	s.count(f.Cause)
 	s.costs.failed(f.Cause)
 	d := next(from, f.Cause, s.history(f.Cause))
-	pause := wait(d.Pace, s.attempt, s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
+	pause := wait(d.Pace, s.inARow(d.Pace), s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
 	s.enter(from, Recovering, f, pause)
 	if s.line != nil {
 		s.line.loggedIn = false
@@ -69,6 +69,17 @@ func (s *Session) count(c Cause) {
 	if c != Closed && c != Kicked {
 		s.shorts = 0
 	}
+}
+
+// inARow counts a failure and returns what its wait doubles with. The back-off
+// counts only failures that were backed off from: looking for a port that is not
+// there costs nobody anything, and must not make the cloud wait afterwards.
+func (s *Session) inARow(p Pace) int {
+	if p != BackOff {
+		return s.attempt
+	}
+	s.backedOff++
+	return s.backedOff
 }
 
 func (s *Session) history(c Cause) History {

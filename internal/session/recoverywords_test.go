@@ -45,7 +45,7 @@ undid. Each rung tears down what the ones before it left behind.
 | --- | --- |
 | at once | none: a first try that costs the cloud nothing |
 | brisk | 2 to 5 s, drawn at random: what costs neither radio nor cloud |
-| back-off | from ` + "`backoff_min`" + ` (2 s) to a cap that doubles with every attempt up to ` + "`backoff_max`" + ` (5 min), drawn at random |
+| back-off | from ` + "`backoff_min`" + ` (2 s) to a cap that doubles with every such wait up to ` + "`backoff_max`" + ` (5 min), drawn at random |
 | slow | half to all of ` + "`backoff_max`" + `, drawn at random: only a person can end it |
 
 While a SIM or a network is missing, the module is asked every 5 s whether it has come, and the wait ends early.

@@ -146,6 +146,7 @@ type Session struct {
 	since     atengine.Mark   // events of the module up to here are dealt with
 	shorts    int             // sessions in a row that the cloud closed right after CONNACK
 	attempt   int             // failures in a row since the session was stable
+	backedOff int             // how many of these had the pace BackOff
 	climbs    map[Cause]int   // the same by cause, since the module was last reset
 	darkSince time.Time       // when the session was last online, or Run began
 	heard     time.Time       // when the module was last heard or reset, or Run began

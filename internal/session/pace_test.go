@@ -1,0 +1,33 @@
+package session_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"airbridged/internal/bus"
+	"airbridged/internal/session"
+)
+
+// A cable was out for 20 s: six looks for the port, every few seconds. The next thing
+// that went wrong, a connection that the cloud closed, then waited for minutes,
+// because the looks had counted as attempts.
+func TestLookingForAPortDoesNotLengthenTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.begin()
+		w.reaches(2*time.Minute, session.Online, "")
+		w.order("unplug 20s")
+		w.reaches(2*time.Minute, session.Probing, "")
+		w.reaches(2*time.Minute, session.Online, "")
+		w.order("closed")
+		var last bus.Event
+		for _, e := range w.reaches(time.Minute, session.Recovering, session.Closed) {
+			last = e
+		}
+		if most := 2 * w.options.Recovery.BackoffMin; last.WaitSeconds > most.Seconds() {
+			t.Errorf("the first back-off waits %.0f s, not up to %v", last.WaitSeconds, most)
+		}
+	})
+}
