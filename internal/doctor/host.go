@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,11 +43,17 @@ func (x *examination) configuration() {
 		if errors.As(err, &mistakes) {
 			list = strings.Split(mistakes.Error(), "\n")
 		}
+		// What only another user may read is no mistake for the daemon.
+		mine := fmt.Sprintf("cannot be read by uid %d: permission denied", os.Geteuid())
+		if os.Geteuid() != 0 && !slices.ContainsFunc(list, func(m string) bool { return !strings.Contains(m, mine) }) {
+			x.skip(Configuration, "this user may not read all of it (%s); root may", list[0])
+			return
+		}
 		more := ""
 		if len(list) > 1 {
 			more = fmt.Sprintf(", and %d more mistakes", len(list)-1)
 		}
-		x.fail(Configuration, "correct it; airbridged --check-config --config "+x.Config+" lists every mistake", "%s%s", list[0], more)
+		x.fail(Configuration, "airbridged --check-config --config "+x.Config+" lists every mistake", "%s%s", list[0], more)
 		return
 	}
 	x.cfg, x.known = cfg, true

@@ -249,6 +249,23 @@ func TestDoctorOnThePort(t *testing.T) {
 		d := g.examine(t, asNobody)
 		d.says(doctor.SerialPort, doctor.Fail, "usermod -aG")
 	})
+	t.Run("secret of another user", func(t *testing.T) {
+		t.Parallel()
+		if os.Getuid() != 0 {
+			t.Skip("to become another user takes root")
+		}
+		g := prepareGateway(t, "/nonexistent/tty", "")
+		for _, dir := range []string{g.dir, bin} {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := g.examine(t, asNobody)
+		d.says(doctor.Configuration, doctor.Skipped, "product-secret cannot be read by uid 65534: permission denied")
+		if !d.OK {
+			t.Errorf("it is no mistake: %+v", d.Report)
+		}
+	})
 }
 
 func mustResolve(t *testing.T, path string) string {
