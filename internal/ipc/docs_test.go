@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -45,6 +46,38 @@ func TestDocumentIsComplete(t *testing.T) {
 		row := regexp.MustCompile(`(?m)^\| [0-9, ]*` + statusNumber(t, k[2]) + "[0-9, ]* \\| [^|]*`" + k[1] + "`")
 		if !row.MatchString(document) {
 			t.Errorf("the table of errors does not have %s, status %s", k[1], k[2])
+		}
+	}
+}
+
+// The document has every field of the status, as the example in package bus has
+// them all.
+func TestDocumentHasTheStatus(t *testing.T) {
+	document, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(document), "\n## GET /v1/status\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	data, err := os.ReadFile("../bus/testdata/status-known.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status map[string]any
+	if err := json.Unmarshal(data, &status); err != nil {
+		t.Fatal(err)
+	}
+	wants := func(field string) {
+		if !strings.Contains(section, "`"+field+"`") {
+			t.Errorf("docs/api.md does not tell of the status field %s", field)
+		}
+	}
+	for name, value := range status {
+		wants(name)
+		if parts, ok := value.(map[string]any); ok {
+			for part := range parts {
+				wants(part)
+			}
 		}
 	}
 }
