@@ -4,6 +4,7 @@
 
 ARCH     ?=
 ARCHES   := amd64 arm64 armhf riscv64
+ONLYTAR  := armel i386 mipsel
 GOENV_amd64   := GOARCH=amd64
 GOENV_arm64   := GOARCH=arm64
 GOENV_armhf   := GOARCH=arm GOARM=7
@@ -75,9 +76,10 @@ deb-repro: deb ## the same packages once more, in another place and environment,
 tarball: build man sbom ## daemon, airbridgectl and init scripts for systems without dpkg or systemd, in dist/, for ARCH
 	@packaging/tarball.sh dist $(or $(ARCH),$$(dpkg --print-architecture 2>/dev/null || $(GO) env GOARCH)) '$(VERSION)' $(BIN)
 
-package: ## packages, reproduced, and tarballs for all of amd64, arm64, armhf and riscv64, with lintian and checksums, in dist/
+package: ## packages, built twice, and tarballs for every architecture, with lintian and checksums, in dist/
 	@rm -rf dist
 	@for arch in $(ARCHES); do $(MAKE) --no-print-directory ARCH=$$arch deb-repro tarball; done
+	@for arch in $(ONLYTAR); do $(MAKE) --no-print-directory ARCH=$$arch tarball; done
 	@for arch in $(ARCHES); do echo "== lintian: $$arch"; $(LINTIAN) dist/*_$$arch.changes; done
 	@cd dist && sha256sum *.deb *.tar.gz >SHA256SUMS && cat SHA256SUMS
 

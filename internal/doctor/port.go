@@ -119,6 +119,6 @@ func (x *examination) mayProbe(device string) bool {
 	if unix.Stat(real, &st) != nil {
 		return false
 	}
-	data, err := os.ReadFile(fmt.Sprintf("%s/run/udev/data/c%d:%d", x.root, unix.Major(st.Rdev), unix.Minor(st.Rdev)))
+	data, err := os.ReadFile(fmt.Sprintf("%s/run/udev/data/c%d:%d", x.root, unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))))
 	return err == nil && !bytes.Contains(data, []byte("ID_MM_DEVICE_IGNORE=1")) && !bytes.Contains(data, []byte("ID_MM_PORT_IGNORE=1"))
 }

@@ -83,7 +83,8 @@ func lockHolder(device string) (holder, bool) {
 	}
 	defer f.Close()
 	// "1: FLOCK  ADVISORY  WRITE 4711 00:1a:5 0 EOF", the device in hexadecimal: proc(5)
-	node := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	// Device numbers have 32 bits on MIPS.
+	node := fmt.Sprintf("%02x:%02x:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		field := strings.Fields(lines.Text())
 		if len(field) < 6 || field[1] != "FLOCK" || field[5] != node {
@@ -156,7 +157,7 @@ func sameDevice(link, device string) bool {
 	if theirs.Rdev != ours.Rdev {
 		return false
 	}
-	major := unix.Major(ours.Rdev)
+	major := unix.Major(uint64(ours.Rdev))
 	return major < firstPTS || major > lastPTS || theirs.Dev == ours.Dev
 }
 
