@@ -187,7 +187,8 @@ func (c *container) start() {
 
 // The secret is the daemon's alone, however this version of systemd stores it.
 func (c *container) credential() {
-	c.Logf("%s", c.sh("ls -l /run/credentials/airbridged.service/"))
+	c.Logf("%s", c.sh("ls -l /run/credentials/airbridged.service/ | grep secret"))
+	c.has(c.sh("systemd-run -q --pipe --wait -p LoadCredential=product-secret:airbridged.product-secret airbridged --check-config"), "no mistakes")
 	c.sh("useradd --create-home guest; useradd --create-home --groups airbridged app")
 	c.fails(1, "su guest -c 'cat /run/credentials/airbridged.service/product-secret' 2>/dev/null")
 	c.fails(1, "su app -c 'cat /run/credentials/airbridged.service/product-secret' 2>/dev/null")
