@@ -35,7 +35,7 @@ func (c *container) activation() {
 	if s := c.property("airbridged", "ActiveState"); s != "inactive" {
 		c.Fatalf("stopped, it is %s", s)
 	}
-	c.has(c.sh("airbridgectl status"), productKey)
+	c.has(c.sh("airbridgectl status"), "state ")
 	if s := c.property("airbridged", "ActiveState"); s != "active" {
 		c.Errorf("after a program connected it is %s", s)
 	}

@@ -46,6 +46,7 @@ func TestDebian(t *testing.T) {
 				{"without a configuration", (*container).unconfigured},
 				{"start", (*container).start},
 				{"credential", (*container).credential},
+				{"units as installed", (*container).units},
 				{"socket permissions", (*container).permissions},
 				{"journal", (*container).journal},
 				{"metrics", (*container).metrics},
@@ -158,6 +159,7 @@ const apiSocket = "/run/airbridged/airbridged.sock"
 
 func (c *container) online(socket string) {
 	c.Helper()
+	begin := time.Now()
 	c.await("online", func() error {
 		state, cause, err := c.status(socket)
 		if err == nil && state != "online" {
@@ -165,6 +167,9 @@ func (c *container) online(socket string) {
 		}
 		return err
 	})
+	if d := time.Since(begin); d > 3*time.Second {
+		c.Logf("it took %v to come online:\n%s", d.Round(100*time.Millisecond), c.sh("journalctl -q --sync; journalctl -q --no-pager -o cat -u 'airbridged*' -n 12"))
+	}
 }
 
 func (c *container) start() {
@@ -196,6 +201,23 @@ func (c *container) credential() {
 		if strings.Contains(line, productSecret) && !strings.Contains(line, "airsim") {
 			c.Errorf("the secret is in %s", line)
 		}
+	}
+}
+
+// What the tools say of the installed units on this version of systemd: here, and
+// not only on the one that the package was built on.
+func (c *container) units() {
+	if said := c.sh("systemd-analyze verify --man=no --recursive-errors=no airbridged.service airbridged.socket airbridged-metrics.socket airbridged-mqtt.socket airbridged@x.service airbridged@x.socket 2>&1"); said != "" {
+		c.Errorf("verify: %s", said)
+	}
+	score := c.sh("systemd-analyze security --threshold=6 --no-pager airbridged.service")
+	c.Logf("running: %s", score[strings.LastIndex(score, "Overall"):])
+	said, code := c.try("udevadm", "verify", "--resolve-names=never", "/usr/lib/udev/rules.d/90-airbridged.rules")
+	switch {
+	case strings.Contains(said, "Unknown command verb") || strings.Contains(said, "unknown"):
+		c.Logf("udevadm verify: this version has none")
+	case code != 0:
+		c.Errorf("udevadm verify: %s", said)
 	}
 }
 
