@@ -24,7 +24,9 @@ A daemon that runs is asked, and through it the module, which takes no harm.
 Without one this program opens the serial port itself and asks the module, up to
 name lookup, which takes up to two minutes; it never registers the device or
 connects to the cloud, it leaves the module as it was, and it does not touch a
-port that somebody holds. Run it as root: others may not see everything.
+port that somebody holds. Run it as root: others may not see everything. Under
+systemd a stopped daemon is started by whoever asks; to look without it, stop
+its socket as well.
 
 The exit status is 0 if nothing failed (there may be warnings), and 1 if
 something did.
@@ -36,6 +38,7 @@ flags:
 examples:
   airbridgectl doctor
   airbridgectl doctor --config ./airbridged.toml
+  systemctl stop airbridged.socket airbridged && airbridgectl doctor
   airbridgectl doctor --json | jq -r '.findings[] | select(.verdict == "fail")'
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {

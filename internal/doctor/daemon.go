@@ -214,7 +214,7 @@ func (x *examination) namesOfDaemon(bearerUp bool) {
 	case !bearerUp:
 		x.needless(Names)
 	default:
-		x.skip(Names, "a running daemon keeps its module; stop it and ask again to look")
+		x.skip(Names, "a running daemon keeps its module; to look all the same, stop it (systemctl stop airbridged.socket airbridged) and ask again")
 	}
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,11 +11,6 @@ import (
 	"airbridged/internal/session"
 	"airbridged/internal/tty"
 )
-
-// speeds are looked through for a module that does not answer at its configured
-// one: the default of nearly every image first, then that of the low-power images,
-// then what people set (Air AT manual, IPR).
-var speeds = []int{115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200}
 
 // How often and how long one speed is tried: the first one more often, because a
 // module that is just starting answers late.
@@ -61,12 +57,8 @@ func (l *line) close() {
 // candidates are the speeds to try, the likeliest first.
 func candidates(m config.Modem) []int {
 	var list []int
-	for _, baud := range append([]int{m.Baud, m.WorkBaud}, speeds...) {
-		known := baud == 0
-		for _, l := range list {
-			known = known || l == baud
-		}
-		if !known {
+	for _, baud := range append([]int{m.Baud, m.WorkBaud}, session.Speeds()...) {
+		if baud != 0 && !slices.Contains(list, baud) {
 			list = append(list, baud)
 		}
 	}

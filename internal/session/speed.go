@@ -27,6 +27,9 @@ import (
 // (AT manual, IPR; 780EL firmware notes).
 var speeds = []int{115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200}
 
+// Speeds are the line speeds at which a module is looked for, the likeliest first.
+func Speeds() []int { return slices.Clone(speeds) }
+
 // How long one speed is tried. The default gets more, because a module that is
 // just starting answers late. A whole round stays under 20 s, so that a dead
 // module is known within 35 s; the ladder gives a booting one the 90 s that the
