@@ -59,6 +59,7 @@ func (r *referee) reborn(q *outbox.Queue) {
 			r.violated("%s is in the outbox twice", m)
 		case m.end != "":
 			repeats++
+			m.end = "" // it is on its way again
 		case !m.told && !m.appended:
 			r.violated("%s is in the outbox, and its program was told that it is not", m)
 		}
