@@ -55,8 +55,8 @@ type DataStats struct {
 	Holding  bool
 }
 
-// Sources is where a scrape asks. All are asked at each scrape, by any
-// goroutine, and must not wait.
+// Sources is where a scrape asks; every function is needed. All are asked at each
+// scrape, by any goroutine, and must not wait.
 type Sources struct {
 	Outbox  func() OutboxStats
 	Limits  OutboxLimits

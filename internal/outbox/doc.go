@@ -23,6 +23,8 @@
 //     QoS 0: a ring of its own in memory that drops its oldest. Final states: the
 //     last 10,000 are remembered. A message costs 56 bytes of memory, 60 if it
 //     can expire; payloads stay on the disk.
+//   - What [Queue.HoldBack] keeps from going out stays in its place, under the same
+//     bounds and times to live.
 //   - An expired message is seen by nobody any more, though no goroutine looks
 //     for it: every call sweeps first. Expiry counts monotonic time, so setting
 //     the clock, usual on a gateway after power-on, expires nothing.

@@ -58,8 +58,7 @@ func TestHoldBackOfTheOneInFlight(t *testing.T) {
 	}
 }
 
-// The source comes back with the message, whatever else its flags say, and is
-// forgotten by a restart.
+// The source comes back with the message, whatever else its flags say.
 func TestSource(t *testing.T) {
 	q := New(Limits{})
 	for source := range uint8(32) {
@@ -76,5 +75,22 @@ func TestSource(t *testing.T) {
 	}
 	if _, err := q.Append(t.Context(), Message{Topic: "x", QoS: 1, Source: 32}); err == nil {
 		t.Error("a source that does not fit was taken")
+	}
+}
+
+// On disk too the source comes back while the process lives; the format has no
+// place for it, so a restart forgets it and nothing else.
+func TestSourceOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	q := open(t, dir, Limits{}, Options{})
+	m := put(t, q.Queue, "a", low, latest, func(m *Message) { m.Source = 21 })
+	if got, err := q.Get(m.ID); err != nil || m.Source != 21 || got.Source != 21 {
+		t.Errorf("%+v %+v %v", m, got, err)
+	}
+	q.stop()
+	q = open(t, dir, Limits{}, Options{})
+	got, ok := q.Take()
+	if !ok || got.ID != m.ID || got.Source != 0 || !got.Latest || got.Priority != Low {
+		t.Errorf("after a restart %+v", got)
 	}
 }
