@@ -48,7 +48,6 @@ type wedge struct {
 	detect  time.Duration // the longest it may take to be noticed; 0: the aim
 	recover time.Duration // the longest until a message is acknowledged again; 0: the aim
 	resets  int           // the most resets of the module it may cost
-	again   bool          // the session may be lost once more within a minute and a half
 	apart   string        // why no policy could keep the aims; it is told by itself then
 }
 

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -137,19 +138,12 @@ func (w *wedged) lastFailure(began time.Time) time.Time {
 func (w *wedged) checkBounds(o outcome) {
 	w.Helper()
 	k := w.wedge
-	if most := cmpOr(k.detect, aimDetect); k.kind != ridden && o.detect > most {
+	if most := cmp.Or(k.detect, aimDetect); k.kind != ridden && o.detect > most {
 		w.Errorf("noticed after %v, want at most %v", o.detect, most)
 	}
-	if most := cmpOr(k.recover, aimRecover) + o.boot; o.back > most {
+	if most := cmp.Or(k.recover, aimRecover) + o.boot; o.back > most {
 		w.Errorf("recovered after %v (the module's boot is %v of it), want at most %v", o.back, o.boot, most)
 	}
-}
-
-func cmpOr(d, otherwise time.Duration) time.Duration {
-	if d != 0 {
-		return d
-	}
-	return otherwise
 }
 
 // checkPromises looks from both ends at what must hold whatever happened.
@@ -160,7 +154,7 @@ func (w *wedged) checkPromises(began, recovered time.Time) {
 	n, at := w.find(began, calm, func(n noted) bool {
 		return n.To == string(session.Recovering) && (k.kind == ridden || n.At.After(recovered))
 	})
-	if at >= 0 && !k.again {
+	if at >= 0 {
 		w.Errorf("the session was lost %v after the blow: %s", n.At.Sub(began), n.Cause)
 	}
 	got := map[string]int{}
@@ -206,7 +200,7 @@ func checkCatalogue(t *testing.T, chapters []chapter) {
 			t.Errorf("two wedges are called %q", k.name)
 		}
 		seen[k.name] = true
-		if k.name == "" || k.field == "" || k.wedge.noticed == "" || (len(k.causes) == 0) != (k.kind == ridden) {
+		if k.name == "" || k.field == "" || k.noticed == "" || (len(k.causes) == 0) != (k.kind == ridden) {
 			t.Errorf("the row of %q is not whole", k.name)
 		}
 		if strings.ContainsAny(k.name+k.field+k.noticed, "|\n") {
