@@ -42,6 +42,7 @@ type wedge struct {
 	mend    []string        // orders
 	setup   setup           // how the world differs
 	cold    bool            // it strikes before the daemon is started
+	dead    bool            // the reset line does nothing
 	only    []string        // personalities it can happen to; none: all
 	causes  []session.Cause // any of which it must be called at first; none with ridden
 
@@ -147,7 +148,9 @@ func newWedged(t *testing.T, k wedge, seed int) *wedged {
 			o.Open, o.Recorder = w.open, rungMeter{o.Recorder.(*meter), w}
 			o.HardReset = func(context.Context) error {
 				w.hardResets++
-				w.order("reset")
+				if !k.dead {
+					w.order("reset")
+				}
 				return nil
 			}
 			if k.setup.session != nil {

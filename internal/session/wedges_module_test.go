@@ -74,6 +74,12 @@ func moduleWedges() []wedge {
 			apart: "only a reset helps, and a module gets the 90 s that the family's hardware guide allows it for a boot before one",
 		},
 		{
+			name: "dead module", field: "the module is dead for 3 hours, whatever is pulled; then it is replaced",
+			noticed: "as a hung module; resets are spent as long as the budget allows, and the port is opened again and again",
+			kind:    outside, strike: []string{"hang"}, dead: true, lasts: 3 * time.Hour, mend: []string{"reset"},
+			causes: []session.Cause{session.OutOfSync}, resets: 6,
+		},
+		{
 			name: "module without power", field: "the module's supply fails for a minute",
 			noticed: "the status poll's deadline; then no OK for AT",
 			strike:  []string{"power-off"}, lasts: time.Minute, mend: []string{"reset"},

@@ -69,6 +69,12 @@ func networkWedges() []wedge {
 			causes: []session.Cause{session.NotRegistered}, resets: 6,
 		},
 		{
+			name: "cell gone, and a restart", field: "no service for 10 minutes, and the module restarts in the middle of them",
+			noticed: "+NO Service, or the registration at the next status poll; then the echo or the boot lines",
+			kind:    outside, strike: []string{"service lost", "at 4m reboot"}, lasts: 10 * time.Minute, mend: []string{"service back"},
+			causes: []session.Cause{session.NotRegistered}, resets: 1,
+		},
+		{
 			name: "dead path, with traffic", field: "a NAT or a firewall forgets the connection; nobody is told",
 			noticed: "PUBACK does not come, `cloud.timeouts.puback`",
 			strike:  []string{"half-open"}, publish: "held", causes: []session.Cause{session.PubAckTimeout},
