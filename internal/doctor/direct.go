@@ -29,7 +29,7 @@ func (x *examination) direct(ctx context.Context, c *client.Client) map[string]F
 	defer reader.Wait()
 	defer port.close()
 
-	asked := &examination{Options: Options{now: x.now}, cfg: x.cfg}
+	asked := &examination{Options: Options{now: x.now}, ended: ctx.Err, cfg: x.cfg}
 	asked.cfg.Cloud.Timeouts.Bearer = 0 // what is not so now is told as it is
 	found := map[string]Finding{}
 	l := &line{Modem: modem}

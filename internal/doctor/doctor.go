@@ -94,7 +94,7 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	x := &examination{Options: o, report: Report{OK: true, Findings: []Finding{}}}
+	x := &examination{Options: o, ended: ctx.Err, report: Report{OK: true, Findings: []Finding{}}}
 	x.configuration()
 	c := client.New(x.socketPath())
 	defer c.Close()
@@ -113,6 +113,7 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 // examination is one run of the checks, and what they found for each other.
 type examination struct {
 	Options
+	ended  func() error // of its context
 	report Report
 
 	cfg     config.Config
@@ -124,7 +125,11 @@ type examination struct {
 	stopped string // the check that failed and that all behind it need
 }
 
+// add takes a finding, but for one that was made because nobody waits any more.
 func (x *examination) add(f Finding) {
+	if x.ended() != nil {
+		return
+	}
 	if f.Verdict == Fail {
 		x.report.OK = false
 	}

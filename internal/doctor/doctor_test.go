@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -151,7 +153,7 @@ func TestQueueOfADaemon(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(path+".d", "small.toml"), []byte("[outbox]\nmax_messages = 3\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	x := &examination{Options: Options{Config: path, now: time.Now}}
+	x := &examination{Options: Options{Config: path, now: time.Now}, ended: t.Context().Err}
 	x.configuration()
 	old := time.Now().Add(-time.Hour)
 	x.status.State, x.status.Outbox.Messages, x.status.Outbox.OldestAt = "online", 2, &old
@@ -170,7 +172,7 @@ func TestClock(t *testing.T) {
 		time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC): {Clock, OK, "it says 2026-12-01 08:00:00 UTC", ""},
 		time.Date(2106, 2, 7, 6, 28, 0, 0, time.UTC): {Clock, Warning, "it says 2106-02-07, which is far ahead", "timedatectl"},
 	} {
-		x := &examination{Options: Options{now: func() time.Time { return at }}}
+		x := &examination{Options: Options{now: func() time.Time { return at }}, ended: t.Context().Err}
 		x.clock()
 		if f := x.report.Findings[0]; f.Verdict != want.Verdict || f.Detail != want.Detail || !strings.Contains(f.Advice, want.Advice) {
 			t.Errorf("%+v", f)
@@ -288,5 +290,15 @@ func TestFindingsAreToldAsTheyAreMade(t *testing.T) {
 	r, err := Examine(t.Context(), Options{Config: path, Tell: func(f Finding) { told = append(told, f) }})
 	if err != nil || !slices.Equal(told, r.Findings) || len(told) != 16 {
 		t.Errorf("%d told, %d in the report, %v", len(told), len(r.Findings), err)
+	}
+}
+
+// Somebody who has lost patience is not told that everything fails.
+func TestInterrupted(t *testing.T) {
+	path, _ := configured(t)
+	ctx, stop := context.WithCancel(t.Context())
+	r, err := Examine(ctx, Options{Config: path, Tell: func(Finding) { stop() }})
+	if !errors.Is(err, context.Canceled) || len(r.Findings) != 1 || !r.OK {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
