@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -210,23 +211,30 @@ func (t *Terminal) attended() bool {
 func (t *Terminal) drain(fd int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before := t.hosts
+	closed := false
 	buf := make([]byte, 1024)
 	for {
 		n, err := unix.Read(fd, buf)
 		if err != nil || n <= 0 {
 			break
 		}
-		t.count(buf[:n])
+		closed = t.count(buf[:n]) || closed
 	}
-	if before > 0 && t.hosts == 0 {
+	if !closed {
+		return
+	}
+	// Two opens in a row that nobody has read yet are one event (inotify(7)). A host
+	// that opens the port twice and closes it once, as serial libraries do, would be
+	// taken for gone, and all that the module says to it would be lost.
+	t.hosts = max(t.hosts, t.holders())
+	if t.hosts == 0 {
 		t.abandoned()
 	}
 }
 
 // count reads inotify events: a header of 16 bytes with the mask at 4 and the
-// length of a name at 12.
-func (t *Terminal) count(events []byte) {
+// length of a name at 12. It says whether a host has closed the port.
+func (t *Terminal) count(events []byte) (closed bool) {
 	for len(events) >= unix.SizeofInotifyEvent {
 		mask := binary.NativeEndian.Uint32(events[4:])
 		name := int(binary.NativeEndian.Uint32(events[12:]))
@@ -236,8 +244,28 @@ func (t *Terminal) count(events []byte) {
 			t.hosts++
 		case mask&unix.IN_CLOSE != 0:
 			t.hosts = max(0, t.hosts-1)
+			closed = true
 		}
 	}
+	return closed
+}
+
+// holders counts the descriptors of the port that are open besides our own, in all
+// processes whose descriptors we may see.
+func (t *Terminal) holders() int {
+	var own unix.Stat_t
+	if err := control(t.slave, func(fd int) error { return unix.Fstat(fd, &own) }); err != nil {
+		return 0
+	}
+	open, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	n := -1 // ours
+	for _, name := range open {
+		var other unix.Stat_t
+		if unix.Stat(name, &other) == nil && other.Dev == own.Dev && other.Ino == own.Ino {
+			n++
+		}
+	}
+	return max(n, 0)
 }
 
 // abandoned clears what the last host left.

@@ -170,6 +170,37 @@ func TestHostsComeAndGo(t *testing.T) {
 	}
 }
 
+// A serial library opens the port once more for its settings, and closes that
+// again. Seen: one start of the daemon in four took 6 s, because the module did not
+// answer at the right speed.
+func TestAHostThatOpensTwice(t *testing.T) {
+	term, err := OpenTerminal(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer term.Close()
+	open := func() *os.File {
+		f, err := os.OpenFile(term.Path(), os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	// While the lock is held nobody reads the news, as on a machine that is busy:
+	// the kernel makes one event of the two opens.
+	term.mu.Lock()
+	host, library := open(), open()
+	_ = library.Close()
+	term.mu.Unlock()
+	if !term.attended() {
+		t.Error("a host that has the port open is taken for gone: it hears nothing, and trains every speed in vain")
+	}
+	_ = host.Close()
+	if term.attended() {
+		t.Error("the host is gone")
+	}
+}
+
 // The speed that the host configures is the one it is heard at.
 func TestTheRateOfTheHostMatters(t *testing.T) {
 	defer goleak.VerifyNone(t)
