@@ -30,6 +30,7 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 		notice []string // one of them is what the referee says
 	}{
 		{"no barrier after an unknown outcome", &brokenBarrier, nil, []string{"two in flight", "the cloud never got it"}},
+		{"no barrier, and only both ends are looked at", &brokenBarrier, func(p *plan) { p.blind, p.only, p.between = true, "puback late 33s", time.Minute }, []string{"the cloud never got it"}},
 		{"no resync after silence", &brokenResync, nil, []string{"two in flight", "the cloud never got it", "which nobody published", "never reached the cloud", "arrived", "not online"}},
 		{"a secret is used before it is on disk", &brokenCredentials, nil, []string{"would lose for good"}},
 		{"the disk syncs nothing", nil, func(p *plan) { p.lying = true }, []string{"is not in the outbox any more", "repeat that were settled", "told that it is not"}},

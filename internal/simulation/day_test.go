@@ -32,7 +32,7 @@ func liveAndTell(t *testing.T, p plan, all io.Writer) (r *referee) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(bornAt))
 		r = newReferee(len(p.programs))
-		r.lossy, r.timeline.all = p.limits.DropOldest, all
+		r.lossy, r.blind, r.timeline.all = p.limits.DropOldest, p.blind, all
 		d := &day{gateway: newGateway(t, p, r), random: rand.New(rand.NewPCG(p.seed, 1)), killed: make(chan bool, 1)}
 		d.run()
 	})

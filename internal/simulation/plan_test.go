@@ -22,6 +22,7 @@ type plan struct {
 	programs []habit
 	only     string                  // the one strike or disaster there is; empty: all of them
 	breaks   func(*session.Recovery) // only to show that it is noticed
+	blind    bool                    // the same: the referee does not look at the line
 	lying    bool                    // the same: the outbox's disk syncs nothing
 }
 

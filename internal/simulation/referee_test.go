@@ -32,6 +32,7 @@ type referee struct {
 	garbled  bool      // a fault damaged bytes on the line
 	lossy    bool      // the owner has the outbox drop the oldest when it is full
 	violent  bool      // the last process was murdered
+	blind    bool      // for once, what passes over the line is not judged
 	diskAt   time.Time // when the outbox's disk failed last
 	reported [][]byte  // the secrets, as bytes
 	connects []time.Time
@@ -284,7 +285,7 @@ var tearDown = []string{"AT+MDISCONNECT", "AT+MIPCLOSE", "AT+RESET", "AT+CFUN=0"
 func (r *referee) command(text string) {
 	switch {
 	case strings.HasPrefix(text, "AT+MPUB") && strings.Contains(text, `",1,0,`):
-		if r.wire != "" {
+		if r.wire != "" && !r.blind {
 			r.violated("two in flight: %s follows %s, which is neither acknowledged nor torn down", text, r.wire)
 		}
 		r.wire = text
