@@ -40,6 +40,15 @@ type Modem struct {
 	Operator   *string `json:"operator"`
 	SignalDBm  *int    `json:"signal_dbm"` // -113 (none) to -51 (best)
 	Registered *bool   `json:"registered"`
+
+	NetworkTime *NetworkTime `json:"network_time"`
+}
+
+// NetworkTime is the time that the network tells, to the second.
+type NetworkTime struct {
+	Time          time.Time `json:"time"`           // now
+	AgeSeconds    int64     `json:"age_seconds"`    // since the module was asked
+	OffsetSeconds float64   `json:"offset_seconds"` // how far it is ahead of the gateway's clock
 }
 
 // Cloud describes the way to the cloud.

@@ -73,6 +73,10 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
 	group.Go(func() error { return tellStatus(ctx, board) })
+	if len(cfg.Modem.ClockCommand) > 0 {
+		clock := &clockSetter{command: cfg.Modem.ClockCommand, board: board, log: log, kept: clockIsKept}
+		group.Go(func() error { return clock.run(ctx) })
+	}
 	if w, watched := newWatchdog(log, []part{
 		{"supervisor", func(context.Context) error { return supervisor.Healthy() }},
 		{"outbox", queue.Answers},

@@ -1,6 +1,7 @@
 package airsim
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,29 @@ func networkCases() map[string]faultCase {
 		"csq": on(func(r *rig) {
 			r.do("csq 99")
 			r.expect("AT+CSQ\r", "\r\n+CSQ: 99,0\r\n"+okay)
+		}),
+		"network-time": on(func(r *rig) {
+			tells := func() time.Time {
+				var text string
+				answer := r.ask("AT+CCLK?\r")
+				if _, err := fmt.Sscanf(answer, "\r\n+CCLK: %q\r\n", &text); err != nil {
+					r.t.Fatalf("%q: %v", answer, err)
+				}
+				at, err := time.Parse("06/01/02,15:04:05-07", text[:len(text)-2]+"08") // 32 quarters
+				if err != nil {
+					r.t.Fatalf("%q: %v", text, err)
+				}
+				return at
+			}
+			if d := time.Since(tells()); d < 0 || d > time.Second {
+				r.t.Errorf("the module's clock is %v behind", d)
+			}
+			r.do("network-time -90m")
+			if d := time.Since(tells()); d < 90*time.Minute || d > 90*time.Minute+time.Second {
+				r.t.Errorf("the module's clock is %v behind", d)
+			}
+			r.do("network-time unset")
+			r.expect("AT+CCLK?\r", "\r\n+CCLK: \"70/01/01,08:00:00+32\"\r\n"+okay)
 		}),
 		"sim": on(func(r *rig) {
 			r.do("sim removed")

@@ -58,8 +58,8 @@ func (m *Module) card(read func() string) reply {
 // clock is local time in quarter hours, 32 of them for China; it begins in 1970
 // until the network has told the time.
 func (m *Module) clock() string {
-	if !m.radio.registered {
+	if !m.radio.registered || m.radio.clockUnset {
 		return "70/01/01,08:00:00+32"
 	}
-	return m.now.In(time.FixedZone("CST", 8*3600)).Format("06/01/02,15:04:05") + "+32"
+	return m.now.Add(m.radio.clockOff).In(time.FixedZone("CST", 8*3600)).Format("06/01/02,15:04:05") + "+32"
 }

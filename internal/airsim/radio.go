@@ -3,6 +3,7 @@ package airsim
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // radio is the SIM card, the registration and the attachment, and whether the
@@ -13,6 +14,9 @@ type radio struct {
 	simPIN  bool // the card wants a PIN
 	service bool // there is a network to be heard
 	csq     int
+
+	clockUnset bool          // the network tells no time
+	clockOff   time.Duration // or one that is so far off
 
 	mode       int    // AT+CFUN: 0, 1 or 4
 	simReady   bool   // the card has been read
@@ -25,7 +29,7 @@ type radio struct {
 
 // powerCycle forgets what a restart forgets; card, network and signal stay.
 func (r *radio) powerCycle() {
-	*r = radio{simIn: r.simIn, simPIN: r.simPIN, service: r.service, csq: r.csq, mode: 1, gen: r.gen + 1}
+	*r = radio{simIn: r.simIn, simPIN: r.simPIN, service: r.service, csq: r.csq, clockUnset: r.clockUnset, clockOff: r.clockOff, mode: 1, gen: r.gen + 1}
 }
 
 // radioOn reads the card, registers and attaches, as far as card and network

@@ -217,6 +217,14 @@ func networkWords() []word {
 			n := a.integer("N", 0, 99)
 			return onModule(func(m *Module) { m.radio.csq = n })
 		}},
+		{"network-time", "unset|OFFSET", "the network tells no time, or one that is so far off", "network-time -90m", func(a *arguments) action {
+			text := a.next("OFFSET")
+			off, err := time.ParseDuration(text)
+			if text != "unset" && err != nil {
+				a.fail("OFFSET is unset or a duration such as 0s or -90m")
+			}
+			return onModule(func(m *Module) { m.radio.clockUnset, m.radio.clockOff = text == "unset", off })
+		}},
 		{"sim", "removed|inserted|pin", "the card is pulled, put in, or wants its PIN", "sim removed", func(a *arguments) action {
 			how := a.choice("what", "removed", "inserted", "pin")
 			return onModule(func(m *Module) {

@@ -41,6 +41,28 @@ type StatusModem struct {
 	Operator   *string `json:"operator"`
 	SignalDBm  *int    `json:"signal_dbm"`
 	Registered *bool   `json:"registered"`
+
+	NetworkTime *NetworkTime `json:"network_time"`
+}
+
+// NetworkTime is the time that the network tells, as the module last told it. Its
+// first three fields are set by who answers, by Now.
+type NetworkTime struct {
+	Time          time.Time `json:"time"`           // now, by the network
+	AgeSeconds    int64     `json:"age_seconds"`    // since the module was asked
+	OffsetSeconds float64   `json:"offset_seconds"` // how far the network is ahead of the gateway's clock
+
+	Told time.Time `json:"-"` // what the module said
+	At   time.Time `json:"-"` // when, with the reading of the monotonic clock
+}
+
+// Now is the network's time at a moment of the gateway.
+func (n NetworkTime) Now(now time.Time) NetworkTime {
+	age := now.Sub(n.At)
+	n.Time = n.Told.Add(age).Truncate(time.Second)
+	n.AgeSeconds = int64(age / time.Second)
+	n.OffsetSeconds = n.Told.Add(age).Sub(now.Round(0)).Round(100 * time.Millisecond).Seconds()
+	return n
 }
 
 // StatusCloud describes the way to the cloud.

@@ -26,6 +26,7 @@ func TestStatusJSON(t *testing.T) {
 		Modem: bus.StatusModem{
 			Model: bus.Known("Air780EP"), Firmware: bus.Known("AirM2M_780EP_V1004_LTE_AT"), IMEI: bus.Known("862991419835241"),
 			ICCID: bus.Known("89860121801097564807"), Operator: bus.Known("CHINA MOBILE"), SignalDBm: &signal, Registered: &registered,
+			NetworkTime: &bus.NetworkTime{Time: since, AgeSeconds: 90, OffsetSeconds: -3.5, Told: since, At: since},
 		},
 		Cloud:    bus.StatusCloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age, PaceSeconds: &gap},
 		Outbox:   bus.StatusOutbox{Messages: 2, Bytes: 256, OldestAt: &oldest, Inflight: 1},

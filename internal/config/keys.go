@@ -34,6 +34,7 @@ var keys = []key{
 	text("modem.apn", func(c *Config) *string { return &c.Modem.APN }, optional(apn)),
 	text("modem.reset_gpio", func(c *Config) *string { return &c.Modem.ResetGPIO }, optional(gpioLine)),
 	texts("modem.reset_command", func(c *Config) *[]string { return &c.Modem.ResetCommand }, command),
+	texts("modem.clock_command", func(c *Config) *[]string { return &c.Modem.ClockCommand }, command),
 	number("modem.max_payload", func(c *Config) *int { return &c.Modem.MaxPayload }, 0, 4100),
 
 	text("device.product_key", func(c *Config) *string { return &c.Device.ProductKey }, optional(productKey)),

@@ -33,6 +33,7 @@ type Modem struct {
 	APN          string   // at most 50 characters (Air AT manual, SAPBR); "": the module's own choice
 	ResetGPIO    string   // "gpiochipN/LINE" or "gpiochipN/LINE/active-low"; "": none
 	ResetCommand []string // program and arguments, no shell; empty: none
+	ClockCommand []string // program that sets the system clock, and arguments; empty: none
 	MaxPayload   int      // bytes on the wire, 1 to 4100; 0: what the firmware is known to carry
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,24 @@ func TestStatusTokenAge(t *testing.T) {
 	})
 }
 
+// The network's time goes on since the module told it, and is held against the clock
+// as it is now.
+func TestStatusNetworkTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := virtualDaemon(t, nil)
+		now := time.Now()
+		d.board.Update(func(s *bus.Status) {
+			s.Modem.NetworkTime = &bus.NetworkTime{Told: time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC), At: now}
+		})
+		time.Sleep(90 * time.Second)
+		offset := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC).Sub(now).Round(100 * time.Millisecond).Seconds()
+		want := fmt.Sprintf(`"network_time":{"time":"2026-11-23T01:03:33Z","age_seconds":90,"offset_seconds":%v}`, strconv.FormatFloat(offset, 'f', -1, 64))
+		if _, body := d.ask("GET", "/v1/status", ""); !strings.Contains(body, want) {
+			t.Errorf("%s has no %s", body, want)
+		}
+	})
+}
+
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := virtualDaemon(t, nil)
@@ -56,7 +75,7 @@ func TestStatus(t *testing.T) {
 		_, body := d.ask("GET", "/v1/status", "")
 		expect(t, "empty", body, `{"state":"online","cause":"","hint":"","since":"2026-11-22T08:00:00Z","attempt":0,"next_attempt_at":null,`+
 			`"identity":{"product_key":"a1b2c3","device_name":null},`+
-			`"modem":{"model":null,"firmware":null,"imei":null,"iccid":null,"operator":null,"signal_dbm":-71,"registered":null},`+
+			`"modem":{"model":null,"firmware":null,"imei":null,"iccid":null,"operator":null,"signal_dbm":-71,"registered":null,"network_time":null},`+
 			`"cloud":{"host":"","auth":"https","token_age_seconds":null,"pace_seconds":null},`+
 			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0},`+
 			`"counters":{"acked":0,"sent":0,"unknown":0,"connects":0,"downlink":0,"last_acked_at":null},`+

@@ -19,6 +19,10 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 		age := max(int64(time.Since(*at)/time.Second), 0) // the clock may have been set back since
 		status.Cloud.TokenAgeSeconds = &age
 	}
+	if told := status.Modem.NetworkTime; told != nil {
+		now := told.Now(time.Now())
+		status.Modem.NetworkTime = &now
+	}
 	if s.o.Data != nil {
 		status.Data = s.o.Data()
 	}

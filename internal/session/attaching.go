@@ -135,6 +135,28 @@ func (s *Session) readICCID(ctx context.Context) {
 	}
 }
 
+// How often the module is asked for the network's time: once it knows it, and
+// until then.
+const (
+	clockEvery = 10 * time.Minute
+	clockUntil = time.Minute
+)
+
+// readClock refreshes the network's time in status, when it is due. What the module
+// does not know leaves the last time that it knew.
+func (s *Session) readClock(ctx context.Context) {
+	if time.Since(s.clockAsked) < s.clockWait {
+		return
+	}
+	told, err := s.line.modem.NetworkTime(ctx)
+	s.clockAsked, s.clockWait = time.Now(), clockUntil
+	if err != nil || told.IsZero() {
+		return
+	}
+	s.clockWait = clockEvery
+	s.Board.Update(func(st *bus.Status) { st.Modem.NetworkTime = &bus.NetworkTime{Told: told, At: s.clockAsked} })
+}
+
 func (s *Session) readOperator(ctx context.Context) {
 	s.health.expect(s.Cloud.Timeouts.Bearer)
 	if name, err := s.line.modem.Operator(ctx); err == nil {

@@ -191,6 +191,7 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 		return err
 	}
 	s.readSignal(ctx)
+	s.readClock(ctx)
 	s.easePace()
 	s.costs.silent()
 	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {

@@ -160,6 +160,10 @@ type Session struct {
 	fatalID   string // the message to a foreign topic that sessions ended over last, and how often
 	fatal     int
 	speed     speed
+
+	clockAsked time.Time     // when the module was last asked for the network's time
+	clockWait  time.Duration // before it is asked again
+
 	deafUntil time.Time // nothing may be written before: see deaf.go
 	dumps     dumps
 	wish      *wish     // a registration that somebody asked for; nil: none

@@ -587,3 +587,38 @@ func TestLostRegistrationAnswerIsFoundInTheModule(t *testing.T) {
 		})
 	}
 }
+
+// The network's time is in the status once the module knows it, and what it tells
+// before that is not taken for a time.
+func TestNetworkTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC))) // virtual time begins in 2000
+		w := newWorld(t, setup{})
+		defer w.end()
+		w.order("network-time unset")
+		w.begin()
+		w.reaches(time.Minute, session.Online, "")
+		told := func() *bus.NetworkTime { return w.board.Status().Modem.NetworkTime }
+		time.Sleep(5 * time.Minute)
+		if told() != nil {
+			t.Errorf("told %+v", told())
+		}
+		w.order("network-time 90s")
+		time.Sleep(2 * time.Minute)
+		if told() == nil {
+			t.Fatal("not told")
+		}
+		if n := told().Now(time.Now()); n.OffsetSeconds < 88.9 || n.OffsetSeconds > 90.1 {
+			t.Errorf("told %+v", n)
+		}
+		asked := w.count("AT+CCLK?")
+		w.order("network-time unset") // what was known stays known, with its age
+		time.Sleep(time.Hour)
+		if n := told().Now(time.Now()); n.AgeSeconds < 3000 || n.OffsetSeconds < 88.9 || n.OffsetSeconds > 90.1 {
+			t.Errorf("told %+v", n)
+		}
+		if n := w.count("AT+CCLK?") - asked; n > 60 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+	})
+}
