@@ -3,6 +3,7 @@ package simulation
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -82,25 +83,35 @@ func run(t *testing.T, seed uint64, hours int) outcome {
 	return o
 }
 
-// crew runs seeds in a process for each core and hands on what they tell. It
-// returns when all have ended; a process that dies is a failure of its seed.
+// crew runs seeds in a process for each core and hands on what they tell, until all
+// is done or a seed failed. A process that dies is a failure of its seed.
 func crew(t *testing.T, w work, tell func(outcome)) {
 	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
+	pass := func(o outcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
+			return // another one failed
+		}
+		if tell(o); o.Broken != "" {
+			stop()
+		}
+	}
 	var all sync.WaitGroup
 	cores := uint64(runtime.GOMAXPROCS(0))
 	for i := range cores {
 		mine := w
 		mine.First, mine.Stride, mine.Count = w.First+i, cores, w.Count-min(i, w.Count)
 		all.Go(func() {
-			if seed, err := worker(binary, mine, func(o outcome) { mu.Lock(); defer mu.Unlock(); tell(o) }); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				tell(outcome{Seed: seed, Broken: fmt.Sprintf("seed %d: %v", seed, err)})
+			if seed, err := worker(ctx, binary, mine, pass); err != nil {
+				pass(outcome{Seed: seed, Broken: fmt.Sprintf("seed %d: %v", seed, err)})
 			}
 		})
 	}
@@ -108,7 +119,7 @@ func crew(t *testing.T, w work, tell func(outcome)) {
 }
 
 // worker runs one process and returns the seed that it died of.
-func worker(binary string, w work, tell func(outcome)) (seed uint64, err error) {
+func worker(ctx context.Context, binary string, w work, tell func(outcome)) (seed uint64, err error) {
 	text, err := json.Marshal(w)
 	if err != nil {
 		return 0, err
@@ -119,7 +130,7 @@ func worker(binary string, w work, tell func(outcome)) (seed uint64, err error) 
 	}
 	defer read.Close()
 	var printed bytes.Buffer
-	cmd := exec.Command(binary, "-test.run=^TestWorker$", "-test.timeout=0")
+	cmd := exec.CommandContext(ctx, binary, "-test.run=^TestWorker$", "-test.timeout=0")
 	cmd.Env = append(os.Environ(), workVariable+"="+string(text), "GOMAXPROCS=1", "GOGC=400")
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &printed, &printed, []*os.File{write}
 	err = cmd.Start()
