@@ -31,7 +31,9 @@ func (r recorder) CloudBytes(cause string, n int) {
 func (r recorder) ProgramBytes(source uint8, n int) { r.account.ProgramBytes(source, n) }
 
 // observe lets a scrape ask the parts that keep numbers of their own.
-func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, server *ipc.Server, store *provision.Store, data budget, healthy func() error) {
+func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
+	server *ipc.Server, store *provision.Store, data budget, healthy func() error,
+) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
 		Limits: metrics.OutboxLimits{Bytes: cfg.MaxBytes, Messages: cfg.MaxMessages},
@@ -41,6 +43,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		},
 		Hub:     func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
 		Streams: func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
+		Pace:    func() *float64 { return board.Status().Cloud.PaceSeconds },
 		Healthy: healthy,
 		State:   func() uint64 { return store.Written() + data.Written() },
 		Data: func() metrics.DataStats {

@@ -58,7 +58,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	observe(meter, cfg.Outbox, queue, hub, server, store, data, supervisor.Healthy)
+	observe(meter, cfg.Outbox, queue, hub, board, server, store, data, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range open.api {
 		group.Go(func() error { return server.Serve(ctx, l) })

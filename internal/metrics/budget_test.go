@@ -42,6 +42,7 @@ func TestBudget(t *testing.T) {
 		from := quiet()
 		from.Outbox = func() OutboxStats { return OutboxStats{Dropped: map[string]uint64{"strange": 1}} }
 		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
+		from.Pace = func() *float64 { return new(float64) }
 		m.Observe(from)
 		r := rand.New(rand.NewPCG(seed, 0))
 		for range rounds {

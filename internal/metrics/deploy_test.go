@@ -34,6 +34,7 @@ func learn(t *testing.T) vocabulary {
 		m := New("v", "c")
 		from := quiet()
 		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
+		from.Pace = func() *float64 { return new(float64) }
 		m.Observe(from)
 		dbm, registered := -71, true
 		m.Signal(&dbm)

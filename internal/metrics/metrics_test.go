@@ -76,6 +76,7 @@ func anHour(m *Metrics) {
 		Disk:    func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
 		Hub:     func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} },
 		Streams: func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
+		Pace:    func() *float64 { pace := 0.6; return &pace },
 		Healthy: func() error { return nil },
 		State:   func() uint64 { return 1234 },
 		Data:    func() DataStats { return DataStats{Bytes: 5584, Budget: 30 << 20, Forecast: 900_000} },
@@ -318,6 +319,7 @@ func quiet() Sources {
 		Disk:    func() DiskStats { return DiskStats{} },
 		Hub:     func() HubStats { return HubStats{} },
 		Streams: func() StreamStats { return StreamStats{} },
+		Pace:    func() *float64 { return nil },
 		Healthy: func() error { return nil },
 		State:   func() uint64 { return 0 },
 		Data:    func() DataStats { return DataStats{} },
@@ -326,18 +328,21 @@ func quiet() Sources {
 
 func TestWatched(t *testing.T) {
 	m := New("v", "c")
+	m.Observe(quiet())
+	absent(t, m, "publish_pace_seconds")
 	from := quiet()
 	from.Outbox = func() OutboxStats { return OutboxStats{Messages: 1, Dropped: map[string]uint64{"full": 2, "gone": 3}} }
 	from.Limits = OutboxLimits{Bytes: 7, Messages: 8}
 	from.Disk = func() DiskStats { return DiskStats{Written: 5, Quarantined: 6, Failing: true} }
 	from.Hub = func() HubStats { return HubStats{Dropped: 4} }
 	from.Streams = func() StreamStats { return StreamStats{Streams: 9, StreamsDropped: 10} }
+	from.Pace = func() *float64 { pace := 0.25; return &pace }
 	from.Healthy = func() error { return errors.New("stuck") }
 	from.State = func() uint64 { return 11 }
 	from.Data = func() DataStats { return DataStats{Bytes: 12, Budget: 13, Forecast: 14, Holding: true} }
 	m.Observe(from)
 	want(t, m,
-		"data_month_bytes 12", "data_budget_bytes 13", "data_forecast_bytes 14", "data_holding 1",
+		"publish_pace_seconds 0.25", "data_month_bytes 12", "data_budget_bytes 13", "data_forecast_bytes 14", "data_holding 1",
 		"outbox_messages 1", "outbox_oldest_age_seconds 0", `outbox_dropped_total{reason="full"} 2`, `outbox_dropped_total{reason="expired"} 0`,
 		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`,
 		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6", "outbox_disk_failing 1", "outbox_limit_bytes 7",

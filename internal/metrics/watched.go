@@ -63,7 +63,8 @@ type Sources struct {
 	Disk    func() DiskStats
 	Hub     func() HubStats
 	Streams func() StreamStats
-	Healthy func() error // nil: the supervisor makes progress
+	Pace    func() *float64 // seconds; nil: there is none
+	Healthy func() error    // nil: the supervisor makes progress
 	Data    func() DataStats
 	State   func() uint64 // bytes written to the state directory since the start
 }
@@ -90,6 +91,7 @@ var (
 	descSlow         = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
+	descPace         = describe("publish_pace_seconds", "Least time between two publishes while the cloud is known to drop faster ones; absent otherwise.")
 	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
 	descData         = describe("data_month_bytes", "Bytes on the air in the month of the contract, estimated, over restarts.")
 	descBudget       = describe("data_budget_bytes", "The month's budget (data.monthly_budget); absent without one.")
@@ -103,7 +105,7 @@ var (
 func (w watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
-		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descHealthy, descStateWritten, descTime,
+		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descPace, descHealthy, descStateWritten, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -124,6 +126,9 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(descSlow, float64(h.Dropped), "slow")
 	ch <- gauge(descStreams, float64(s.Streams))
 	ch <- counter(descCutOff, float64(s.StreamsDropped))
+	if pace := from.Pace(); pace != nil {
+		ch <- gauge(descPace, *pace)
+	}
 	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
 	ch <- counter(descStateWritten, float64(from.State()))
 	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
