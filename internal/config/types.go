@@ -168,7 +168,7 @@ func Default() Config {
 		},
 		Recovery: Recovery{
 			BackoffMin: 2 * time.Second, BackoffMax: 5 * time.Minute, StableAfter: time.Minute,
-			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5, StartSpread: 150 * time.Second,
+			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5,
 		},
 		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
 		Data:    Data{BudgetDay: 1, WhenOver: "warn"},

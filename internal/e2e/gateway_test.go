@@ -386,7 +386,6 @@ backoff_min = "100ms"
 backoff_max = "2s"
 connects_per_minute = 60
 status_poll = "2s"
-start_spread = "0"
 `, device, productKey, secretFile, filepath.Join(dir, "outbox"), filepath.Join(dir, "state"), g.socket), 0o644)
 	if err := os.Mkdir(g.config+".d", 0o755); err != nil {
 		t.Fatal(err)

@@ -117,7 +117,6 @@ level = "info"
 backoff_max = "20s"
 hard_resets_per_hour = 60
 status_poll = "5s"
-start_spread = "0"
 `
 	shortTimeouts = `
 [cloud.timeouts]

@@ -57,6 +57,7 @@ type gateway struct {
 
 func newGateway(seed uint64) *gateway {
 	defaults := Recovery(config.Default().Recovery)
+	defaults.StartSpread = 150 * time.Second
 	return &gateway{begun: time.Now(), Session: &Session{
 		Options: Options{
 			Cloud:    Cloud{HTTPSAuth: seed%2 == 0},

@@ -216,7 +216,7 @@ func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
 func TestAfterAPowerCutEachWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
+		w := newWorld(t, setup{session: func(o *session.Options) { o.Recovery.StartSpread = 150 * time.Second }})
 		defer w.end()
 		start := func(justBooted bool) time.Duration {
 			w.options.JustBooted = justBooted

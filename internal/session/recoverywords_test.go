@@ -77,8 +77,8 @@ const pageFleet = `
 10,000 gateways lose the cloud in the same second, and then it is back. Each is the daemon's own counting, decisions,
 waits and limit on logins, with its own random numbers; what is counted is the logins that reach the cloud in one second.
 No second may hold more than 1 % of them, wherever the outage was long enough for the waits to spread, which takes about
-four minutes. A machine that was just switched on, whose device has logged in before, waits for a random moment within
-` + "`recovery.start_spread`" + ` (150 s), or a district that gets its power back would log in within a few seconds.
+four minutes. A district that gets its power back would log in within a few seconds: with ` + "`recovery.start_spread`" + `, which
+is off unless it is set, and 150 s here, a device on a machine that was just switched on waits for a random moment.
 
 | what happens | busiest second | half is back after | all are back after |
 | --- | --- | --- | --- |

@@ -12,7 +12,7 @@ import (
 // When the power comes back to a whole district, every gateway in it starts in the
 // same second, and nothing has failed yet that a back-off could spread. So a
 // gateway on a machine that was just switched on draws a moment within
-// start_spread for its first request to the cloud. A new one, which has never
+// start_spread, where that is set, for its first request to the cloud. A new one, which has never
 // logged in, is in nobody's way, and somebody stands beside it and waits.
 
 // JustBooted is how long after the machine's start the daemon's own start counts as
