@@ -60,15 +60,14 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	})
 	observe(meter, cfg.Outbox, queue, hub, board, server, store, data, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range open.api {
-		group.Go(func() error { return server.Serve(ctx, l) })
+	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {
+		for _, l := range list {
+			group.Go(func() error { return answer(ctx, l) })
+		}
 	}
-	for _, l := range open.metrics {
-		group.Go(func() error { return serveMetrics(ctx, l, meter.Handler(), log) })
-	}
-	for _, l := range open.unserved {
-		group.Go(func() error { return turnAway(ctx, l) })
-	}
+	each(open.api, server.Serve)
+	each(open.metrics, func(ctx context.Context, l net.Listener) error { return serveMetrics(ctx, l, meter.Handler(), log) })
+	each(open.unserved, turnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
@@ -77,13 +76,12 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		clock := &clockSetter{command: cfg.Modem.ClockCommand, board: board, log: log, kept: clockIsKept}
 		group.Go(func() error { return clock.run(ctx) })
 	}
-	if w, watched := newWatchdog(log, []part{
-		{"supervisor", func(context.Context) error { return supervisor.Healthy() }},
-		{"outbox", queue.Answers},
-		{"api", apiAnswers(open.api[0].Addr(), server.Accepted, log)},
-	}...); watched {
-		group.Go(func() error { return w.run(ctx) })
-	}
+	group.Go(func() error {
+		return runWatchdog(ctx, log,
+			part{"supervisor", func(context.Context) error { return supervisor.Healthy() }},
+			part{"outbox", queue.Answers},
+			part{"api", apiAnswers(open.api[0].Addr(), server.Accepted, log)})
+	})
 	log.Info("ready", zap.String("socket", open.api[0].Addr().String()), zap.String("device", cfg.Modem.Device))
 	notify(daemon.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })

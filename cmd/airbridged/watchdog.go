@@ -43,6 +43,16 @@ func newWatchdog(log *zap.Logger, parts ...part) (w watchdog, ok bool) {
 	return watchdog{interval: interval, parts: parts, ping: func() { notify(daemon.SdNotifyWatchdog) }, log: log}, interval > 0
 }
 
+// runWatchdog watches over the parts until ctx ends, where a service manager
+// wants it.
+func runWatchdog(ctx context.Context, log *zap.Logger, parts ...part) error {
+	w, watched := newWatchdog(log, parts...)
+	if !watched {
+		return nil
+	}
+	return w.run(ctx)
+}
+
 // verdict is what a part answered.
 type verdict struct {
 	part int
