@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -170,10 +171,29 @@ func statusRows(s client.Status, now time.Time) []row {
 	if s.Data.Bytes > 0 || s.Data.BudgetBytes != nil {
 		rows = append(rows, row{name: "data", rest: dataWords(s.Data)})
 	}
+	if words := clockWords(m.NetworkTime); words != "" {
+		rows = append(rows, row{name: "clock", style: minor, lead: words})
+	}
 	return append(
 		rows,
 		row{name: "daemon", rest: fmt.Sprintf("version %s, up %s", orUnknown(s.Version), span(time.Duration(s.UptimeSeconds)*time.Second))},
 	)
+}
+
+// clockOff is how far the gateway's clock may be off without a word, in seconds.
+const clockOff = 60
+
+// clockWords tells of a clock that the network contradicts.
+func clockWords(n *client.NetworkTime) string {
+	if n == nil || math.Abs(n.OffsetSeconds) <= clockOff {
+		return ""
+	}
+	words := "behind"
+	if n.OffsetSeconds < 0 {
+		words = "ahead of"
+	}
+	off := time.Duration(min(math.Abs(n.OffsetSeconds), 9e9) * float64(time.Second))
+	return "the gateway's clock is " + span(off) + " " + words + " the network's time"
 }
 
 func triesWords(s client.Status, now time.Time) string {

@@ -114,6 +114,20 @@ func TestNextTryInWords(t *testing.T) {
 	}
 }
 
+func TestClockInWords(t *testing.T) {
+	for offset, want := range map[float64]string{
+		0: "", -59.5: "", 3600: "the gateway's clock is 1 h 0 min behind the network's time", -90000: "the gateway's clock is 1 day 1 h ahead of the network's time",
+		1e300: "the gateway's clock is 104166 days 16 h behind the network's time",
+	} {
+		if got := clockWords(&client.NetworkTime{OffsetSeconds: offset}); got != want {
+			t.Errorf("%v: %q", offset, got)
+		}
+	}
+	if got := clockWords(nil); got != "" {
+		t.Errorf("not known: %q", got)
+	}
+}
+
 func TestSignalWords(t *testing.T) {
 	for want, dbm := range map[string]*int{
 		"unknown": nil, "none (-113 dBm)": ptr(-113), "weak (-111 dBm)": ptr(-111), "weak (-101 dBm)": ptr(-101),

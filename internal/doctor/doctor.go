@@ -122,7 +122,8 @@ type examination struct {
 	status  client.Status
 	from    string // the state that failed last, as far as the daemon remembers
 	imei    string
-	stopped string // the check that failed and that all behind it need
+	ahead   time.Duration // the network's time before the clock here; 0 where it is not known, too
+	stopped string        // the check that failed and that all behind it need
 }
 
 // add takes a finding, but for one that was made because nobody waits any more.

@@ -180,6 +180,22 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// The network's time tells a clock that is wrong by less than years.
+func TestClockAgainstTheNetwork(t *testing.T) {
+	path, _ := configured(t)
+	for offset, want := range map[time.Duration]Finding{
+		2 * time.Second: {Verdict: OK, Detail: "it says "},
+		time.Hour:       {Verdict: Warning, Detail: "which is 1 h 0 min behind the network's time"},
+		-2 * time.Hour:  {Verdict: Warning, Detail: "ahead of the network's time"},
+	} {
+		r := asked(t, Options{Config: path}, func(s *bus.Status) {
+			now := time.Now()
+			s.State, s.Modem.NetworkTime = "online", &bus.NetworkTime{Told: now.Add(offset), At: now}
+		})
+		wants(t, r, Clock, want.Verdict, want.Detail)
+	}
+}
+
 // What is stored decides whether the device will register, so it is told.
 func TestIdentityOnDisk(t *testing.T) {
 	path, state := configured(t)

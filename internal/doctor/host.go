@@ -218,17 +218,29 @@ func room(dir string) (place string, free int64, readOnly bool, err error) {
 // built is a time before which no clock can be right: this was written then.
 var built = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// clock looks whether the time is possible.
+// wrong is how far the clock may be off the network's before somebody should know.
+const wrong = time.Minute
+
+// clock looks whether the time is possible, and what the network says to it.
 func (x *examination) clock() {
 	now := x.now()
+	if told := x.status.Modem.NetworkTime; told != nil {
+		x.ahead = time.Duration(told.OffsetSeconds * float64(time.Second))
+	}
 	const advice = "set it: timedatectl set-ntp true, or a real-time clock with a battery; messages go up all the same, but the times of messages and logs are wrong"
 	switch {
 	case now.Before(built):
 		x.warn(Clock, advice, "it says %s, which cannot be", now.UTC().Format(time.DateOnly))
 	case now.After(built.AddDate(30, 0, 0)):
 		x.warn(Clock, advice, "it says %s, which is far ahead", now.UTC().Format(time.DateOnly))
+	case x.ahead.Abs() > wrong:
+		words := "behind"
+		if x.ahead < 0 {
+			words = "ahead of"
+		}
+		x.warn(Clock, advice, "it says %s UTC, which is %s %s the network's time", now.UTC().Format(time.DateTime), span(x.ahead.Abs()), words)
 	default:
-		x.ok(Clock, "it says %s", now.UTC().Format(time.DateTime)+" UTC")
+		x.ok(Clock, "it says %s UTC", now.UTC().Format(time.DateTime))
 	}
 }
 

@@ -116,11 +116,19 @@ func (x *examination) network(ctx context.Context, l *line) {
 	case !attached:
 		x.stop(Network, "check with the operator that the SIM has data and is not suspended", "registered, but not admitted to packet data (AT+CGATT) after %v", patience)
 	default:
+		x.networkTime(ctx, l)
 		words := "registered"
 		if name, err := l.Operator(ctx); err == nil && name != "" {
 			words += " with " + name
 		}
 		x.ok(Network, "%s", words)
+	}
+}
+
+// networkTime asks what the network says to the clock here.
+func (x *examination) networkTime(ctx context.Context, l *line) {
+	if told, err := l.NetworkTime(ctx); err == nil && !told.IsZero() {
+		x.ahead = told.Sub(x.now())
 	}
 }
 

@@ -160,6 +160,7 @@ func TestDoctorAloneFindsWhatIsWrong(t *testing.T) {
 		{"no network", nil, []string{"service lost"}, hasty, doctor.Network, doctor.Fail, "antenna", doctor.Bearer},
 		{"wrong APN", []string{"--apn", "cmnet"}, nil, hasty, doctor.Bearer, doctor.Fail, `"CMIOT"`, doctor.Names},
 		{"no name server", nil, []string{"dns lost"}, "", doctor.Names, doctor.Fail, "name server", ""},
+		{"network has another time", nil, []string{"network-time 2h"}, "", doctor.Clock, doctor.Warning, "behind the network's time", ""},
 		{"wrong speed", nil, []string{"baud 9600"}, "[modem]\nbaud = 115200\n", doctor.Module, doctor.Fail, "set modem.baud to 9600", ""},
 		{"module hangs", nil, []string{"hang"}, "", doctor.Module, doctor.Fail, "PWRKEY", doctor.SIM},
 		{"firmware without MQTT", []string{"--personality", "unsupported"}, nil, "", doctor.Module, doctor.Fail, "flash", doctor.SIM},
