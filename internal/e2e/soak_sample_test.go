@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -226,4 +227,24 @@ func (s *soak) plot() {
 			s.Errorf("gnuplot: %v\n%s", err, out)
 		}
 	}
+	picture := filepath.Join(s.dir, "soak.svg")
+	if drawn, err := os.ReadFile(picture); err == nil {
+		write(s.T, picture, soakPoints.ReplaceAllStringFunc(string(drawn), joinPoints), 0o644)
+	}
+}
+
+var (
+	soakPoint  = regexp.MustCompile(`<use xlink:href='#gpPt6' transform='translate\(([\d.,]+)\)[^>]*color='([^']*)'/>`)
+	soakPoints = regexp.MustCompile(`(?:<use xlink:href='#gpPt6' transform=[^>]*/>\s*)+`)
+)
+
+// joinPoints makes one path of the points of a series, each of which gnuplot draws
+// as an element of 100 bytes. What is seen stays the same.
+func joinPoints(series string) string {
+	points := soakPoint.FindAllStringSubmatch(series, -1)
+	var path strings.Builder
+	for _, p := range points {
+		fmt.Fprintf(&path, "M%sh0", p[1])
+	}
+	return fmt.Sprintf("<path stroke='%s' stroke-width='2.7' stroke-linecap='round' d='%s'/>\n", points[0][2], &path)
 }
