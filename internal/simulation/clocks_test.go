@@ -15,8 +15,9 @@ import (
 // Recovery runs from the last moment at which something was still wrong until the
 // session is online: the detection of the last fault, what mended one that lasts, or
 // a restart of the daemon. The time that the module takes to start, when it restarts
-// after that, is taken off. Three kinds are kept apart from the usual ones, for their
-// waits are policy: after an outage of more than 3 minutes the back-off has grown, up
+// after that, is taken off. Four kinds are kept apart from the usual ones, for their
+// waits are policy: a gateway that was just switched on waits for its turn, because
+// its neighbours were too; after an outage of more than 3 minutes the back-off has grown, up
 // to backoff_max, and a session that was not online for stable_after does not end an
 // outage; after a refusal that only a person can end, or a kick, the session waits
 // half to all of backoff_max at once; and a module that needs a hard reset is given
@@ -32,8 +33,10 @@ type clocks struct {
 	causes    []string // of the failures since the session left online
 	resetAt   time.Time
 	slow      bool
-	booting   time.Time // when the module started last
-	bootTime  time.Duration
+
+	justBooted bool      // the process was told so
+	booting    time.Time // when the module started last
+	bootTime   time.Duration
 
 	recoveries map[string][]time.Duration // by kind
 	detections map[string][]time.Duration // by fault
@@ -45,6 +48,7 @@ const (
 	longAfter = "after an outage of over 3 minutes"
 	slowAfter = "after a refusal or a kick"
 	byReset   = "by a hard reset"
+	switched  = "after the machine was switched on"
 )
 
 const longOutage = 3 * time.Minute
@@ -151,6 +155,8 @@ func (r *referee) back(now time.Time) {
 		since = r.offAt
 	}
 	switch {
+	case r.justBooted:
+		kind, r.justBooted = switched, false
 	case r.slow:
 		kind = slowAfter
 	case !r.resetAt.IsZero():

@@ -144,6 +144,7 @@ func (d *day) rise(power bool) {
 		pause += time.Duration(d.random.Int64N(int64(time.Minute)))
 	}
 	time.Sleep(pause)
+	d.booted = power
 	d.begin()
 }
 

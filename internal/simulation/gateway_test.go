@@ -38,6 +38,7 @@ type gateway struct {
 	module  *airsim.Module
 	random  *rand.Rand // of power cuts
 	dirs    int
+	booted  bool // the machine was switched on a moment ago
 
 	mu     sync.Mutex
 	life   *life         // nil: the daemon does not run
@@ -157,7 +158,7 @@ func (g *gateway) start(seed uint64) error {
 	if l.queue, err = outbox.Open("", g.p.limits, outbox.Options{Files: files, SegmentSize: 16 << 10, CommitWindow: g.p.window}); err != nil {
 		return err
 	}
-	g.referee.reborn(l.queue)
+	g.referee.reborn(l.queue, g.booted)
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), (*printer)(g.referee), zap.DebugLevel))
 	store := provision.OpenIn(stateDir{state}, "/state")
 	l.session = session.New(l.options(store, caches, seed, log))
@@ -183,11 +184,12 @@ func (l *life) options(store *provision.Store, caches string, seed uint64, log *
 			Host: identity.ProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
 			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
 		},
-		Modem:    session.Modem{Baud: g.p.module.Baud, APN: "CMIOT"},
+		Modem:    g.p.modem,
 		Recovery: g.p.recovery(session.Recovery(defaults.Recovery)),
-		Open: func(int) (io.ReadWriteCloser, error) {
+		Open: func(baud int) (io.ReadWriteCloser, error) {
 			port := g.module.Open()
 			l.port = port
+			_ = port.(interface{ SetBaud(int) error }).SetBaud(baud) // one that is gone says so when it is read
 			return &serial{port, l}, nil
 		},
 		HardReset: func(context.Context) error {
@@ -200,7 +202,8 @@ func (l *life) options(store *provision.Store, caches string, seed uint64, log *
 		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, StateDir: caches,
 		Carrier:  session.NewCarrier(caches, 0, log),
 		Recorder: &recorder{metrics.New("simulated", ""), l}, Log: log, Seed: seed | 1,
-		Random: func() string { return "r" + time.Duration(random.Int64()).String() },
+		JustBooted: g.booted,
+		Random:     func() string { return "r" + time.Duration(random.Int64()).String() },
 	}
 }
 

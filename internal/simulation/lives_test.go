@@ -41,11 +41,12 @@ func (r *referee) stopped(q *outbox.Queue, violently bool) {
 
 // reborn checks what a new process finds in its outbox: everything that was accepted
 // and has not ended, and of what has ended no more than is promised.
-func (r *referee) reborn(q *outbox.Queue) {
+func (r *referee) reborn(q *outbox.Queue, booted bool) {
 	page, _ := q.List("", 1<<20)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Lives++
+	r.justBooted = booted
 	r.timeline.add(fromDaemon, fmt.Sprintf("started, %d messages in the outbox", len(page)))
 	r.disturbed = time.Now()
 	there, repeats := map[*message]bool{}, 0

@@ -14,6 +14,7 @@ type plan struct {
 	seed     uint64
 	faulty   time.Duration // faults strike so long
 	module   airsim.Options
+	modem    session.Modem
 	https    bool
 	limits   outbox.Limits
 	window   time.Duration // outbox.commit_window
@@ -48,6 +49,13 @@ func newPlan(seed uint64, day time.Duration) plan {
 		Personality: []string{"2g", "air724", "air780e", "air780ep"}[r.IntN(4)], Seed: seed,
 		Baud:    []int{9600, 115200, 921600}[r.IntN(3)],
 		Latency: r.IntN(4) > 0, RTT: time.Duration(1+r.IntN(400)) * time.Millisecond,
+	}
+	p.modem = session.Modem{Baud: p.module.Baud, APN: "CMIOT"}
+	switch r.IntN(3) {
+	case 0:
+		p.modem.Baud = 0 // trains
+	case 1:
+		p.modem.WorkBaud = []int{115200, 460800, 921600}[r.IntN(3)]
 	}
 	p.limits = outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000}
 	switch r.IntN(6) {
