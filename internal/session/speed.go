@@ -150,7 +150,7 @@ func (s *Session) answersAt(ctx context.Context, c candidate) error {
 	err := s.line.modem.Train(ctx, c.tries, trainEach)
 	switch {
 	case err == nil:
-		s.line.raised = c.baud == s.Modem.WorkBaud
+		s.line.raised = c.baud == s.Modem.WorkBaud && c.baud != s.home().baud
 		s.Log.Debug("module answers", zap.Int("baud", c.baud))
 		s.since = s.line.modem.Mark()
 		return nil
