@@ -59,6 +59,7 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what
 	    install -D -m 644 packaging/completion/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
 	    install -D -m 644 packaging/completion/_$$p $(DESTDIR)$(ZSHDIR)/_$$p; \
 	done
+	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/metainfo packaging/invalid.packages.airbridged.metainfo.xml
 	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus deploy/prometheus/airbridged.rules.yml
 	@for json in $(wildcard deploy/grafana/*.json); do \
 	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/grafana $$json; done
