@@ -29,7 +29,7 @@ func TestThrottledDeviceSlowsDown(t *testing.T) {
 		for n := range 600 {
 			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
 		}
-		w.reaches(time.Minute, session.Recovering, session.Throttled)
+		w.reaches(2*time.Minute, session.Recovering, session.Throttled)
 		for _, id := range ids {
 			if m := w.settled(id); m.State != outbox.Acked {
 				t.Fatalf("message %s ended as %s", id, m.State)
@@ -58,6 +58,42 @@ func TestThrottledDeviceSlowsDown(t *testing.T) {
 			t.Errorf("still one message in %v s, 12 hours after the quota was lifted", *st.Cloud.PaceSeconds)
 		}
 	})
+}
+
+// A PUBACK gets lost on the serial line now and then. A device that sent a message
+// a second was slowed down for it, below what its programs published, and its
+// queue grew.
+func TestOneLostPubAckSlowsNothingDown(t *testing.T) {
+	t.Parallel()
+	for _, every := range []time.Duration{0, time.Second} {
+		t.Run(every.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{})
+				defer w.end()
+				w.begin()
+				w.reaches(5*time.Minute, session.Online, "")
+				for n := range 300 {
+					if n == 100 {
+						w.order("drop PUBACK count=1")
+					}
+					w.append(update, 1, fmt.Sprint(n))
+					time.Sleep(every)
+				}
+				time.Sleep(5 * time.Minute)
+				st := w.board.Status()
+				if st.Counters.Unknown != 1 {
+					t.Errorf("%d messages of unknown outcome, want the one whose PUBACK was lost", st.Counters.Unknown)
+				}
+				if st.Cloud.PaceSeconds != nil {
+					t.Errorf("one message in %v s after a single lost PUBACK", *st.Cloud.PaceSeconds)
+				}
+				if n := w.queue.Stats().Messages; n > 0 {
+					t.Errorf("%d messages still wait", n)
+				}
+			})
+		})
+	}
 }
 
 // The cloud takes logins and subscriptions and acknowledges no message, for a

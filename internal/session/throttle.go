@@ -20,8 +20,9 @@ import (
 const (
 	// A missing PUBACK of a message that followed the one before by less can be the
 	// quota's doing. One that came after a longer rest has another reason.
-	throttleSpan = 2 * time.Second
-	paceMost     = 2 * throttleSpan
+	throttleSpan = 500 * time.Millisecond
+	quotaSpan    = 120 * time.Millisecond // that fast is about the quota itself, and no second sign is needed
+	paceMost     = 4 * time.Second
 	paceLeast    = 50 * time.Millisecond // a shorter gap is none
 	// How long a gap has to have sufficed before a shorter one is tried. Each time
 	// that turns out wrong it is doubled, because finding out costs a session.
@@ -65,8 +66,11 @@ func (t *throttle) begin(now time.Time) {
 }
 
 // tooFast says whether the last publish may have been one too many: others of
-// this session were acknowledged, and it followed at their heels.
-func (t *throttle) tooFast() bool { return t.acked && t.between < throttleSpan }
+// this session were acknowledged, and it followed at their heels, or as closely as
+// the pace so far allows.
+func (t *throttle) tooFast() bool {
+	return t.acked && t.between < max(throttleSpan, t.gap+t.gap/2)
+}
 
 // slower doubles the gap, starting from how fast it went.
 func (t *throttle) slower(now time.Time) {
@@ -90,13 +94,16 @@ func (t *throttle) eased(now time.Time) bool {
 // unacknowledged finds out more about a PUBACK that did not come. It is the
 // cloud holding back, and not a wedge, when link and signal are fine, and either
 // messages followed each other fast, or a reset of the module has changed nothing.
+// A single PUBACK can get lost on any line, so where they were slower than the
+// quota it has to happen again, which it does within seconds.
 func (s *Session) unacknowledged(ctx context.Context, err error) error {
 	why := s.unanswered(PubAckTimeout, err)
 	var f *Failure
 	if !errors.As(why, &f) || f.Cause != PubAckTimeout || ctx.Err() != nil {
 		return why
 	}
-	tooFast := s.throttle.tooFast()
+	likely := s.climbs[PubAckTimeout] > 0 || s.throttle.gap > 0 || s.throttle.between < quotaSpan
+	tooFast := likely && s.throttle.tooFast()
 	if !tooFast && s.resets.vain == 0 {
 		return why
 	}
