@@ -43,7 +43,8 @@ type File interface {
 	Size() (int64, error)
 }
 
-// Dir is a directory of a real file system, by its path.
+// Dir is a directory of a real file system, by its path. Its methods are those of
+// [FileSystem].
 type Dir string
 
 // diskFile is a file of a Dir.
