@@ -90,7 +90,7 @@ func (r *referee) owed(yield func(*message) bool) {
 			if m.QoS == 1 && m.told && m.end == "" && !replaced[m.Topic] && !r.excused(m) && !yield(m) {
 				return
 			}
-			if m.Latest && m.appended {
+			if m.Latest && m.QoS == 1 && m.appended { // QoS 0 replaces nothing that was promised
 				replaced[m.Topic] = true
 			}
 		}
