@@ -100,15 +100,22 @@ func newGateway(t testing.TB, p plan, r *referee) *gateway {
 	return g
 }
 
-// cacheDir is a directory for small files, in memory where there is one: a day writes
-// them some thousand times.
-func cacheDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "airbridged")
+// cacheDir is a directory for small files, which a day writes some thousand times.
+func cacheDir(t testing.TB) string { return filepath.Join(memoryDir(t), "caches") }
+
+// memoryDir is a directory in memory where there is one. That of a worker is in its
+// parent's, which outlives it if it has to be killed.
+func memoryDir(t testing.TB) string {
+	parent := os.Getenv(memoryVariable)
+	if parent == "" {
+		parent = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(parent, "airbridged")
 	if err != nil {
-		return filepath.Join(t.TempDir(), "caches")
+		return t.TempDir()
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return filepath.Join(dir, "caches")
+	return dir
 }
 
 // observe passes on what the cloud does, and checks the credentials at the two

@@ -36,7 +36,10 @@ type work struct {
 // replayed: one seed in so many is lived twice, to see that it replays.
 const replayed = 64
 
-const workVariable = "SIMULATION_WORK"
+const (
+	workVariable   = "SIMULATION_WORK"
+	memoryVariable = "SIMULATION_MEMORY"
+)
 
 // TestWorker is a process that runs seeds one after the other, on one core: the
 // goroutines of a day take turns, and more cores would only make them wait for each
@@ -93,6 +96,7 @@ func crew(t *testing.T, w work, tell func(outcome)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	memory := memoryDir(t)
 	var mu sync.Mutex
 	pass := func(o outcome) {
 		mu.Lock()
@@ -110,7 +114,7 @@ func crew(t *testing.T, w work, tell func(outcome)) {
 		mine := w
 		mine.First, mine.Stride, mine.Count = w.First+i, cores, w.Count-min(i, w.Count)
 		all.Go(func() {
-			if seed, err := worker(ctx, binary, mine, pass); err != nil {
+			if seed, err := worker(ctx, binary, memory, mine, pass); err != nil {
 				pass(outcome{Seed: seed, Broken: fmt.Sprintf("seed %d: %v", seed, err)})
 			}
 		})
@@ -119,7 +123,7 @@ func crew(t *testing.T, w work, tell func(outcome)) {
 }
 
 // worker runs one process and returns the seed that it died of.
-func worker(ctx context.Context, binary string, w work, tell func(outcome)) (seed uint64, err error) {
+func worker(ctx context.Context, binary, memory string, w work, tell func(outcome)) (seed uint64, err error) {
 	text, err := json.Marshal(w)
 	if err != nil {
 		return 0, err
@@ -131,7 +135,7 @@ func worker(ctx context.Context, binary string, w work, tell func(outcome)) (see
 	defer read.Close()
 	var printed bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, "-test.run=^TestWorker$", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), workVariable+"="+string(text), "GOMAXPROCS=1", "GOGC=400")
+	cmd.Env = append(os.Environ(), workVariable+"="+string(text), memoryVariable+"="+memory, "GOMAXPROCS=1", "GOGC=400")
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &printed, &printed, []*os.File{write}
 	err = cmd.Start()
 	_ = write.Close()
