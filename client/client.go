@@ -10,8 +10,15 @@
 // or [ErrUnreachable] means that it was not kept. Any other error (the context
 // ended, the connection broke) leaves open which of the two it is.
 //
-// Nothing is retried here. A Client is safe for concurrent use; it talks
-// HTTP/1.1 over a Unix socket and uses the standard library only.
+// Nothing is retried here, and no call has a time limit of its own: the context
+// says how long to wait. Every call may fail with [ErrUnreachable], with
+// [ErrNotPermitted] where the socket may not be opened, with what the context ended
+// with, or with a *[Problem]; its own comment names what else to test for with
+// errors.Is. A nil pointer in an answer is a value that is not known. A newer daemon
+// may send more than these types hold, and words that are not listed here.
+//
+// A Client is safe for concurrent use; it talks HTTP/1.1 over a Unix socket and uses
+// the standard library only.
 package client
 
 import (
@@ -37,14 +44,15 @@ const DefaultSocket = "/run/airbridged/airbridged.sock"
 // maxAnswer bounds an answer that is one document, in bytes.
 const maxAnswer = 1 << 20
 
-// Client talks to one daemon.
+// Client talks to one daemon. [New] makes one; the zero value is of no use.
 type Client struct {
 	socket string
 	http   *http.Client
 }
 
 // New returns a client of the daemon that listens on socket; "" means
-// $AIRBRIDGE_SOCKET or, without that, [DefaultSocket]. Nothing is dialled yet.
+// $AIRBRIDGE_SOCKET or, without that, [DefaultSocket]. Nothing is dialled yet. The
+// path of a Unix socket has at most 107 bytes.
 func New(socket string) *Client {
 	if socket == "" {
 		socket = os.Getenv(SocketVariable)
@@ -75,12 +83,12 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type Message struct {
 	ID         string     `json:"id"` // opaque, unique for ever, sorts by acceptance
 	Topic      string     `json:"topic"`
-	QoS        int        `json:"qos"`
+	QoS        int        `json:"qos"` // 0 or 1
 	Priority   Priority   `json:"priority"`
-	Latest     bool       `json:"latest"`
+	Latest     bool       `json:"latest"` // a newer one of its topic may replace it
 	State      State      `json:"state"`
-	Reason     string     `json:"reason"` // why it was dropped or rejected
-	Attempts   int        `json:"attempts"`
+	Reason     string     `json:"reason"`   // why it was dropped or rejected
+	Attempts   int        `json:"attempts"` // how often it was handed to the module
 	AcceptedAt time.Time  `json:"accepted_at"`
 	ExpiresAt  *time.Time `json:"expires_at"` // nil: never
 }
@@ -119,8 +127,8 @@ func (c *Client) Message(ctx context.Context, id string) (Message, error) {
 	return m, err
 }
 
-// Healthy is nil while the daemon's supervisor makes progress. It does not say
-// that the cloud is reached; [Client.Status] does.
+// Healthy is nil while the daemon's supervisor makes progress, and [ErrUnhealthy]
+// otherwise. It does not say that the cloud is reached; [Client.Status] does.
 func (c *Client) Healthy(ctx context.Context) error {
 	return c.do(ctx, http.MethodGet, "/healthz", nil, nil)
 }

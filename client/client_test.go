@@ -199,6 +199,37 @@ func TestProblemsAreConditions(t *testing.T) {
 	}
 }
 
+func TestProblemsTellWhatIsInTheWay(t *testing.T) {
+	for _, c := range []struct {
+		err  bus.CarryError
+		want [4]int
+	}{
+		{bus.CarryError{Reason: "r", TooLarge: true, Size: 1400, Limit: 1360}, [4]int{1400, 1360, 0, 0}},
+		{bus.CarryError{Reason: "r", Offset: 2, Byte: 0x1a}, [4]int{0, 0, 2, 0x1a}},
+	} {
+		_, cl := connected(t, func(o *ipc.Options) { o.Carry = func(string, []byte) error { return &c.err } })
+		_, err := cl.Publish(t.Context(), "/a", []byte("no\x1a"), client.PublishOptions{})
+		p, ok := errors.AsType[*client.Problem](err)
+		if !ok || [4]int{p.Size, p.Limit, p.Offset, int(p.Byte)} != c.want {
+			t.Errorf("%v, want %v", err, c.want)
+		}
+	}
+}
+
+// Seen: mistakes in a configuration passed for a payload that is not carried,
+// because both are 422.
+func TestMistakesAreNoPayload(t *testing.T) {
+	_, cl := connected(t, func(o *ipc.Options) {
+		o.Reload = func(context.Context) (ipc.Reloaded, error) {
+			return ipc.Reloaded{}, ipc.Mistakes{{File: "/etc/a.toml", Line: 3, Column: 1, Key: "modem.bawd", Text: "unknown key"}}
+		}
+	})
+	_, err := cl.Reload(t.Context())
+	if !errors.Is(err, client.ErrConfiguration) || errors.Is(err, client.ErrNotCarried) {
+		t.Error(err)
+	}
+}
+
 func TestHealthy(t *testing.T) {
 	var sick error
 	_, c := connected(t, func(o *ipc.Options) { o.Healthy = func() error { return sick } })

@@ -9,17 +9,18 @@ import (
 
 // ATReply is what the module answered to a command.
 type ATReply struct {
-	Lines   []string `json:"lines"` // without the final one
-	Final   string   `json:"final"` // OK, ERROR, +CME ERROR: 3 and the like
-	OK      bool     `json:"ok"`    // Final is a good one
-	Seconds float64  `json:"took_seconds"`
+	Lines   []string `json:"lines"`               // without the final one
+	Final   string   `json:"final"`               // OK, ERROR, +CME ERROR: 3 and the like
+	OK      bool     `json:"ok"`                  // Final is a good one
+	Seconds float64  `json:"took_seconds"`        // from command to final result
 	Anew    bool     `json:"session_begins_anew"` // because of this command, which was forced
 }
 
 // AT gives the module one AT command; only root and the daemon's own user may. An
 // ERROR of the module is an answer, not an error. Commands that do more than ask
 // are refused with [ErrHarmful] unless force is set; after one of those the
-// daemon's session begins anew. Some are refused in any case.
+// daemon's session begins anew. Some are refused in any case. [ErrTryAgain]: there
+// is no module, or it is busy. Others get [ErrNotPermitted].
 func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, error) {
 	var r ATReply
 	body, err := json.Marshal(struct {
@@ -35,7 +36,7 @@ func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, e
 // Reprovision registers the device at the cloud once more; only root may. done
 // says that the new secret is stored; without an error it may still be under way,
 // and [Client.Events] tells what becomes of it. With an error the device keeps its
-// old secret.
+// old secret; [ErrTryAgain] says that there is no module to do it, or that it is busy.
 func (c *Client) Reprovision(ctx context.Context) (done bool, err error) {
 	var answer struct{ State string }
 	err = c.do(ctx, http.MethodPost, "/v1/reprovision", nil, &answer)

@@ -91,7 +91,7 @@ func (c *Client) Drop(ctx context.Context, id string) error {
 
 // DropTopic gives up every message that waits and whose topic matches the
 // filter, with + for one level and # for all that follow, and returns how many
-// that were. The one in flight is passed over.
+// that were. The one in flight is passed over. With an error none was dropped.
 func (c *Client) DropTopic(ctx context.Context, filter string) (int, error) {
 	var d dropped
 	err := c.do(ctx, http.MethodDelete, "/v1/outbox?topic="+queryEscape(filter), nil, &d)

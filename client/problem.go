@@ -17,9 +17,10 @@ import (
 var (
 	// ErrUnreachable: nobody answers on the socket. Nothing was sent.
 	ErrUnreachable = errors.New("airbridged is not reachable")
-	// ErrNotPermitted: the socket may not be opened, or an access rule forbids the topic.
+	// ErrNotPermitted: the socket may not be opened, the call is for root or the daemon's
+	// own user, or the topic is not for this program.
 	ErrNotPermitted = errors.New("not permitted")
-	// ErrTryAgain: the daemon refused for now (429, 503, 507, or ErrInFlight); see Problem.RetryAfter.
+	// ErrTryAgain: the daemon refused for now (429, 503, 507, or [ErrInFlight]); see Problem.RetryAfter.
 	ErrTryAgain = errors.New("try again later")
 	// ErrFull: the outbox is full by its configured bounds. It is ErrTryAgain too.
 	ErrFull = errors.New("outbox is full")
@@ -53,6 +54,14 @@ type Problem struct {
 	Detail string `json:"detail"` // what is wrong with this request
 	Hint   string `json:"hint"`   // what to do about it
 
+	// Size and Limit are there with [ErrTooLarge] only: bytes as the module counts
+	// them, or 0 where that is not known. Offset, from 0 on, and Byte are there with
+	// [ErrNotCarried] only: what of the payload is in the way.
+	Size   int  `json:"size"`
+	Limit  int  `json:"limit"`
+	Offset int  `json:"offset"`
+	Byte   byte `json:"byte"`
+
 	// Mistakes are there with [ErrConfiguration] only.
 	Mistakes []Mistake `json:"mistakes"`
 
@@ -60,6 +69,7 @@ type Problem struct {
 	RetryAfter time.Duration `json:"-"`
 }
 
+// Error is title, detail and hint in one line.
 func (p *Problem) Error() string {
 	s := "airbridged: " + p.Title
 	if p.Detail != "" {
@@ -89,7 +99,7 @@ func (p *Problem) Is(target error) bool {
 	case ErrTooLarge:
 		return p.Status == http.StatusRequestEntityTooLarge
 	case ErrNotCarried:
-		return p.Status == http.StatusUnprocessableEntity
+		return p.Type == ProblemPrefix+"payload-not-carried"
 	case ErrConfiguration:
 		return p.Type == ProblemPrefix+"configuration"
 	case ErrHarmful:

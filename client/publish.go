@@ -31,7 +31,8 @@ const (
 )
 
 // PublishOptions say how a message is to be treated. The zero value is a
-// message that is kept until the cloud acknowledges it.
+// message that is kept until the cloud acknowledges it. A duration below zero is
+// refused.
 type PublishOptions struct {
 	QoS      QoS
 	Wait     time.Duration // wait so long for the final state, at most 1 h; 0: return once it is kept
@@ -42,7 +43,13 @@ type PublishOptions struct {
 
 // Publish hands a message to the daemon; an empty payload is a message. Of the
 // answer, ID, Topic and State are set: [Queued] or [Held] once it is kept, or
-// with Wait the state that was met within that time.
+// with Wait the state that was met within that time. Look at it: [Expired],
+// [Dropped] and [Rejected] are answers, not errors.
+//
+// The topic is one of the cloud's own, as in "/PRODUCTKEY/DEVICENAME/update", without
+// wildcards. The payload has at most 64 KiB, and at most what the module carries
+// ([ErrTooLarge], [ErrNotCarried]). A full outbox is [ErrFull], a full or failing disk
+// [ErrTryAgain].
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o PublishOptions) (Message, error) {
 	target := "/v1/publish?topic=" + queryEscape(topic)
 	add := func(name, value string) {

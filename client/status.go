@@ -9,12 +9,12 @@ import (
 
 // Status is the daemon's status. A nil pointer is a value that is not known.
 type Status struct {
-	State         string         `json:"state"` // probing attaching registering authenticating connecting online recovering stopping
-	Cause         string         `json:"cause"` // a word of a closed set; empty while online
-	Hint          string         `json:"hint"`  // what to do, in words
-	Since         time.Time      `json:"since"`
-	Attempt       int            `json:"attempt"`
-	NextAttemptAt *time.Time     `json:"next_attempt_at"`
+	State         string         `json:"state"`           // probing attaching registering authenticating connecting online recovering stopping
+	Cause         string         `json:"cause"`           // a word of a closed set; empty while online
+	Hint          string         `json:"hint"`            // what to do, in words
+	Since         time.Time      `json:"since"`           // of State
+	Attempt       int            `json:"attempt"`         // failures in a row
+	NextAttemptAt *time.Time     `json:"next_attempt_at"` // nil: it does not wait
 	Identity      Identity       `json:"identity"`
 	Modem         Modem          `json:"modem"`
 	Cloud         Cloud          `json:"cloud"`
@@ -54,8 +54,8 @@ type NetworkTime struct {
 // Cloud describes the way to the cloud.
 type Cloud struct {
 	Host            string `json:"host"`
-	Auth            string `json:"auth"` // "https" or "direct"
-	TokenAgeSeconds *int64 `json:"token_age_seconds"`
+	Auth            string `json:"auth"`              // "https" or "direct"
+	TokenAgeSeconds *int64 `json:"token_age_seconds"` // nil: there is no token
 	// PaceSeconds is the least time between two messages while the cloud is known
 	// to drop faster ones; nil: they go as fast as they are acknowledged.
 	PaceSeconds *float64 `json:"pace_seconds"`
@@ -63,9 +63,9 @@ type Cloud struct {
 
 // Outbox describes the queue of messages on their way up.
 type Outbox struct {
-	Messages int        `json:"messages"`
-	Bytes    int64      `json:"bytes"`
-	OldestAt *time.Time `json:"oldest_at"`
+	Messages int        `json:"messages"`  // that wait or are in flight
+	Bytes    int64      `json:"bytes"`     // of them
+	OldestAt *time.Time `json:"oldest_at"` // when the oldest was accepted; nil: there is none
 	InFlight int        `json:"inflight"`
 }
 
@@ -75,9 +75,9 @@ type Data struct {
 	Since         *time.Time        `json:"since"` // counted since
 	Until         *time.Time        `json:"until"` // the end of the month; nil: the gateway's clock was never right
 	Bytes         uint64            `json:"bytes"`
-	ByCause       map[string]uint64 `json:"by_cause"`   // dns downlink handshake http keepalive payload retry
-	ByProgram     []ProgramData     `json:"by_program"` // messages up only, the most first
-	BudgetBytes   *int64            `json:"budget_bytes"`
+	ByCause       map[string]uint64 `json:"by_cause"`       // dns downlink handshake http keepalive payload retry
+	ByProgram     []ProgramData     `json:"by_program"`     // messages up only, the most first
+	BudgetBytes   *int64            `json:"budget_bytes"`   // nil: there is no budget
 	ForecastBytes *uint64           `json:"forecast_bytes"` // by Until, at the present rate; nil: too early to say
 	Holding       bool              `json:"holding"`        // messages are held back because the budget is used up
 }
@@ -90,12 +90,12 @@ type ProgramData struct {
 
 // StatusCounters count since the daemon started.
 type StatusCounters struct {
-	Acked       uint64     `json:"acked"`    // QoS 1 messages that the cloud acknowledged
-	Sent        uint64     `json:"sent"`     // QoS 0 messages handed to the module
-	Unknown     uint64     `json:"unknown"`  // publishes whose outcome stayed unknown and that are sent again
-	Connects    uint64     `json:"connects"` // MQTT sessions opened
-	Downlink    uint64     `json:"downlink"` // messages received
-	LastAckedAt *time.Time `json:"last_acked_at"`
+	Acked       uint64     `json:"acked"`         // QoS 1 messages that the cloud acknowledged
+	Sent        uint64     `json:"sent"`          // QoS 0 messages handed to the module
+	Unknown     uint64     `json:"unknown"`       // publishes whose outcome stayed unknown and that are sent again
+	Connects    uint64     `json:"connects"`      // MQTT sessions opened
+	Downlink    uint64     `json:"downlink"`      // messages received
+	LastAckedAt *time.Time `json:"last_acked_at"` // nil: none was
 }
 
 // Status asks for the daemon's status.

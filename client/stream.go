@@ -134,7 +134,9 @@ type Received struct {
 
 // Subscribe listens to one or more topic filters, with + for one level and # for
 // all that follow. When it returns, the daemon has the subscription; it keeps
-// the filters subscribed at the cloud for as long as the stream is open.
+// the filters subscribed at the cloud for as long as the stream is open. What was
+// sent before the cloud has acknowledged a filter ([Grant], [Item]) does not arrive.
+// [ErrTryAgain]: too many streams are open, or the cloud takes no more filters.
 func (c *Client) Subscribe(ctx context.Context, filters ...string) (*Stream[Item], error) {
 	query := make([]string, len(filters))
 	for i, f := range filters {
