@@ -53,7 +53,7 @@ func (c *clockSetter) look(ctx context.Context, now time.Time) {
 	if told == nil || now.Sub(told.At) > clockFresh || !c.ran.IsZero() && now.Sub(c.ran) < clockRest {
 		return
 	}
-	offset := told.Told.Add(now.Sub(told.At)).Sub(now.Round(0))
+	offset := told.Offset(now)
 	if offset.Abs() < clockTolerance || c.kept() {
 		return
 	}

@@ -61,8 +61,13 @@ func (n NetworkTime) Now(now time.Time) NetworkTime {
 	age := now.Sub(n.At)
 	n.Time = n.Told.Add(age).Truncate(time.Second)
 	n.AgeSeconds = int64(age / time.Second)
-	n.OffsetSeconds = n.Told.Add(age).Sub(now.Round(0)).Round(100 * time.Millisecond).Seconds()
+	n.OffsetSeconds = n.Offset(now).Round(100 * time.Millisecond).Seconds()
 	return n
+}
+
+// Offset is how far the network was ahead of the gateway's clock at a moment of it.
+func (n NetworkTime) Offset(now time.Time) time.Duration {
+	return n.Told.Add(now.Sub(n.At)).Sub(now.Round(0))
 }
 
 // StatusCloud describes the way to the cloud.
