@@ -126,10 +126,22 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	return s, nil
 }
 
+// values names what an option takes, by its type, where its text has no name for it.
+var values = map[string]string{"int": " N", "uint": " N", "string": " TEXT", "duration": " DURATION", "": ""}
+
 func printHelp(f *flag.FlagSet, stdout io.Writer) {
 	_, _ = io.WriteString(stdout, help)
-	f.SetOutput(stdout)
-	f.PrintDefaults()
+	f.VisitAll(func(o *flag.Flag) {
+		kind, text := flag.UnquoteUsage(o)
+		value, known := values[kind]
+		if !known {
+			value = " " + kind
+		}
+		if unset := []string{"", "0", "0s", "false"}; !slices.Contains(unset, o.DefValue) && o.Name != "control" {
+			text += " (default " + o.DefValue + ")"
+		}
+		_, _ = fmt.Fprintf(stdout, "  --%-23s %s\n", o.Name+value, text)
+	})
 }
 
 // account makes the one product of the command line. The guide's device keeps

@@ -11,8 +11,8 @@ import (
 	"airbridged/internal/mantest"
 )
 
-// optionLine is a flag as package flag lists it.
-var optionLine = regexp.MustCompile(`(?m)^  -([a-z-]+)`)
+// optionLine is an option as --help lists it.
+var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)`)
 
 // Whoever adds an option finds it missing in airsim(1), which is
 // docs/man/airsim.1.scd, or in packaging/completion.
