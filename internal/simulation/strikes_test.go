@@ -11,8 +11,8 @@ import (
 // Three faults that the simulator knows are left out: a final result printed twice
 // ("dup OK"), a PUBACK printed twice ("puback dup"), and a PUBACK that the module had
 // and prints only after the connection it came over was closed and another one was
-// opened ("delay PUBACK 31s", with a restart of the daemon in between). None carries
-// an id, so that it is taken for the next one's when it comes at the worst moment.
+// opened ("delay PUBACK", by however little: it may have come just before). None
+// carries an id, so that it is taken for the next one's when it comes at the worst moment.
 // Nobody has reported a module that does it; one that prints two at once is dealt
 // with, see package air, and one that is late on the air ("puback late") by the
 // barrier.
@@ -66,7 +66,7 @@ var strikes = []strike{
 	{order: "drop PUBACK count=2"},
 	{order: "drop OK prob=0.2 count=5"},
 	{order: "drop CLOSED"},
-	{order: "delay PUBACK 1s count=3"},
+	{order: "delay SUBACK 1s count=3"},
 	{order: "corrupt OK count=2", garbles: true},
 	{order: "corrupt PUBACK", garbles: true},
 	{order: "split PUBACK 300ms count=5"},
