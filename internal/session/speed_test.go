@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +19,19 @@ import (
 )
 
 // speedWorld is a world whose host has a line speed, as a real one does; the
-// usual one is always understood. opened lists the speeds in turn.
+// usual one is always understood.
 type speedWorld struct {
 	*world
-	opened []int
+
+	mu    sync.Mutex
+	tried []int
+}
+
+// opened are the speeds at which the port was opened, in turn.
+func (w *speedWorld) opened() []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.tried)
 }
 
 func newSpeedWorld(t *testing.T, personality string, workBaud int) *speedWorld {
@@ -31,7 +42,9 @@ func newSpeedWorld(t *testing.T, personality string, workBaud int) *speedWorld {
 			o.Modem = session.Modem{Baud: 0, WorkBaud: workBaud, APN: "CMIOT"}
 			o.Open = func(baud int) (io.ReadWriteCloser, error) {
 				port := w.module.Open()
-				w.opened = append(w.opened, baud)
+				w.mu.Lock()
+				w.tried = append(w.tried, baud)
+				w.mu.Unlock()
 				return port, port.(interface{ SetBaud(int) error }).SetBaud(baud)
 			}
 		},
@@ -40,7 +53,10 @@ func newSpeedWorld(t *testing.T, personality string, workBaud int) *speedWorld {
 }
 
 // speed is that at which the port was opened last.
-func (w *speedWorld) speed() int { return w.opened[len(w.opened)-1] }
+func (w *speedWorld) speed() int {
+	opened := w.opened()
+	return opened[len(opened)-1]
+}
 
 // carries publishes, so that something passes at the present speed.
 func (w *speedWorld) carries(text string) {
@@ -130,7 +146,7 @@ func TestWorkSpeedGoesWrong(t *testing.T) {
 				begun := time.Now()
 				w.begin()
 				w.reaches(c.limit, session.Online, "")
-				t.Logf("online after %v, at the speeds %v", time.Since(begun), w.opened)
+				t.Logf("online after %v, at the speeds %v", time.Since(begun), w.opened())
 				if w.speed() != c.at {
 					t.Errorf("online at %d, want %d", w.speed(), c.at)
 				}
@@ -158,7 +174,7 @@ func TestUnsteadyWorkSpeedIsGivenUp(t *testing.T) {
 		}
 		begun := time.Now()
 		w.carries("at last")
-		t.Logf("given up after %v, at the speeds %v", time.Since(begun), w.opened)
+		t.Logf("given up after %v, at the speeds %v", time.Since(begun), w.opened())
 		if w.speed() != 115200 || time.Since(begun) > 5*time.Minute {
 			t.Errorf("at %d after %v", w.speed(), time.Since(begun))
 		}
@@ -187,12 +203,12 @@ func TestModuleIsFoundAtAnotherSpeed(t *testing.T) {
 				w.reaches(time.Minute, session.Online, "")
 				time.Sleep(2 * time.Minute)
 				w.order(c.order)
-				begun, opened := time.Now(), len(w.opened)
+				begun, opened := time.Now(), len(w.opened())
 				w.publish(update, 1, "back")
 				if d := time.Since(begun); d > c.limit {
 					t.Errorf("it took %v", d)
 				} else {
-					t.Logf("back after %v, at the speeds %v", d, w.opened[opened:])
+					t.Logf("back after %v, at the speeds %v", d, w.opened()[opened:])
 				}
 				if w.speed() != 921600 {
 					t.Errorf("back at %d", w.speed())
@@ -242,10 +258,10 @@ func TestSpeedIsRemembered(t *testing.T) {
 				if c.edit != nil {
 					c.edit(&w.options)
 				}
-				opened := len(w.opened)
+				opened := len(w.opened())
 				w.begin()
 				w.reaches(time.Minute, session.Online, "")
-				if got := fmt.Sprint(w.opened[opened:]); got != fmt.Sprint(c.first) {
+				if got := fmt.Sprint(w.opened()[opened:]); got != fmt.Sprint(c.first) {
 					t.Errorf("opened at %v, want %v", got, c.first)
 				}
 				if w.speed() != c.at {
