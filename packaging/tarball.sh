@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/$name
 
-install -d "$tree"/{bin,init,man,completion}
+install -d "$tree"/{bin,init,man,completion,docs}
 install -m 755 "$bin"/{airbridged,airbridgectl} "$tree/bin"
 install -m 755 packaging/init/airbridged "$tree/init/airbridged"
 install -m 755 packaging/openwrt/airbridged.init "$tree/init/airbridged.openwrt"
@@ -24,6 +24,7 @@ install -m 644 build/man/airbridged.8 build/man/airbridged.toml.5 build/man/airb
 install -m 644 packaging/completion/{airbridged,airbridgectl}.bash packaging/completion/{_airbridged,_airbridgectl} "$tree/completion"
 install -m 644 internal/config/example.toml "$tree/airbridged.toml"
 install -m 644 "$bin"/{airbridged,airbridgectl}.cdx.json README.md LICENSE NOTICE packaging/debian/copyright "$tree"
+install -m 644 docs/*.md docs/*.svg "$tree/docs"
 
 mkdir -p "$out"
 tar -C "$work" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
