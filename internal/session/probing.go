@@ -32,7 +32,7 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 		return Probing, s.unanswered(NoAnswer, err)
 	}
 	modem = s.line.modem
-	caps, err := modem.Probe(ctx, id)
+	caps, err := s.capabilities(ctx, id)
 	var unsupported *air.UnsupportedError
 	switch {
 	case errors.As(err, &unsupported):
@@ -50,6 +50,21 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 		return Probing, &Failure{Cause: NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
 	return Attaching, nil
+}
+
+// capabilities asks what the module can do. A "no" is asked for a second time: a
+// bit that flipped on the line, or a module that is still busy with its start,
+// answers ERROR to a test form too, and the wait for another firmware is long.
+func (s *Session) capabilities(ctx context.Context, id air.Identity) (air.Capabilities, error) {
+	caps, err := s.line.modem.Probe(ctx, id)
+	var unsupported *air.UnsupportedError
+	if !errors.As(err, &unsupported) {
+		return caps, err
+	}
+	if err := s.pause(ctx, askAgain); err != nil {
+		return caps, err
+	}
+	return s.line.modem.Probe(ctx, id)
 }
 
 // identify settles the device name: the configured one, or the IMEI.

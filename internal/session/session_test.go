@@ -262,6 +262,24 @@ func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
 	}
 }
 
+// The module was still busy with its start and answered ERROR to one question:
+// the daemon called its firmware unsupported, and waited for minutes for another.
+func TestOneErrorWhileProbingIsNoVerdict(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"AT+MCONFIG", "AT+SSLMIPSTART"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			defer w.end()
+			w.order("error " + verb + " count=1")
+			w.begin()
+			w.reaches(time.Minute, session.Online, "")
+			if n := w.count(verb + "=?"); n != 2 {
+				t.Errorf("%s=? was asked %d times, want a second time", verb, n)
+			}
+		})
+	}
+}
+
 // P35: a message that the module refuses whatever is done must not hold up the
 // ones behind it.
 func TestP35PoisonMessageIsSetAside(t *testing.T) {

@@ -72,9 +72,10 @@ func (t *throttle) tooFast() bool {
 	return t.acked && t.between < max(throttleSpan, t.gap+t.gap/2)
 }
 
-// slower doubles the gap, starting from how fast it went.
+// slower doubles the gap, or begins with a third of how fast it went: each try
+// that is still too fast costs a session and the time-out of a PUBACK.
 func (t *throttle) slower(now time.Time) {
-	t.gap = min(2*max(t.gap, t.between, paceLeast), paceMost)
+	t.gap = min(max(2*t.gap, 3*t.between, 2*paceLeast), paceMost)
 	t.ease = min(max(2*t.ease, easeFirst), easeMost)
 	t.easeAt = now.Add(t.ease)
 }
