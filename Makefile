@@ -92,7 +92,8 @@ fuzz: ## every fuzz target for FUZZTIME (5s), at most FUZZTOTAL (240) seconds to
 e2e: ## end to end: the real programs on pseudo-terminals, built with the race detector (RACE= without)
 	@$(NEED_CC)
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
-	@$(GO) test $(RACE) -count=1 -timeout 8m ./internal/e2e/...
+	@# They wait for time-outs more than they compute: six at a time, whatever the machine has.
+	@$(GO) test $(RACE) -count=1 -timeout 8m -parallel 6 ./internal/e2e/...
 
 simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SECONDS=s at most; SEED=n replays one
 	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
