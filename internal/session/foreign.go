@@ -45,11 +45,10 @@ func (s *Session) endsSessions(m outbox.Message, why error) bool {
 
 // tellForeign warns of a topic that is not the device's.
 func (s *Session) tellForeign(topic, what string) {
-	key := "topic " + topic
-	if s.own(topic) || s.told[key] || len(s.told) >= foreignMost {
+	if s.own(topic) || s.foreign[topic] || len(s.foreign) >= foreignMost {
 		return
 	}
-	s.told[key] = true
+	s.foreign[topic] = true
 	s.warn("topic-foreign", fmt.Sprintf("%s %s: it does not carry this device's names, so the cloud most likely drops it without a word; "+
 		"it should contain /%s/%s/", what, topic, s.identity.ProductKey, s.identity.DeviceName))
 }

@@ -137,6 +137,7 @@ type Session struct {
 	identity  provision.Identity
 	unsaved   secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
 	told      map[string]bool // notes of the credential store that were passed on
+	foreign   map[string]bool // topics that are not the device's and were told; at most foreignMost
 	attached  bool
 	awake     bool            // the radio was switched on in this attempt to attach
 	nudged    bool            // and the module was told to attach
@@ -202,6 +203,7 @@ func New(o Options) *Session {
 		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
+		foreign: make(map[string]bool),
 		asks:    make(chan ask),
 		dumps:   dumps{dir: filepath.Join(o.StateDir, dumpDir)},
 
