@@ -5,8 +5,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"airbridged/internal/bus"
 )
 
 // inboxSize bounds the packets on their way to one module; beyond it a message
@@ -241,13 +239,13 @@ func (c *Cloud) throttled(d *device) bool {
 
 // may says whether a topic or filter is the device's own: its key and name stand
 // in it, one behind the other, with no wildcard before them. Broadcasts of the
-// product may be subscribed. The cloud's limits are 128 bytes and 7 slashes.
+// product may be subscribed.
 func (d *device) may(topic string, filter bool) bool {
-	check := bus.CheckTopic
+	good := goodTopic
 	if filter {
-		check = bus.CheckFilter
+		good = goodFilter
 	}
-	if check(topic) != nil {
+	if !good(topic) {
 		return false
 	}
 	if filter && strings.HasPrefix(topic, "/broadcast/"+d.key+"/") {
@@ -305,7 +303,7 @@ func (c *Cloud) sorted() []*device {
 
 func wants(filters map[string]byte, topic string) bool {
 	for f := range filters {
-		if bus.Match(f, topic) {
+		if falls(topic, f) {
 			return true
 		}
 	}

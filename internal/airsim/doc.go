@@ -14,6 +14,6 @@
 // so a whole virtual day runs in a testing/synctest bubble.
 //
 // It never opens a network connection except to the broker it is told to relay
-// to, never speaks real TLS, and shares no signing code with the program it is
-// used to test.
+// to, never speaks real TLS, and shares no code with the program it is used to
+// test.
 package airsim

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"airbridged/internal/topic"
 )
 
 // MaxFilters is how many different filters may be subscribed at the cloud at
@@ -86,13 +87,13 @@ func (h *Hub) Publish(m Message) {
 }
 
 // Subscribe opens a subscription to one or more filters. The caller owns it and
-// must Close it. Errors: what [CheckFilter] says, or [ErrTooManyFilters].
+// must Close it. Errors: what [topic.CheckFilter] says, or [ErrTooManyFilters].
 func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 	if len(filters) == 0 {
 		return nil, errors.New("no filter given")
 	}
 	for _, f := range filters {
-		if err := CheckFilter(f); err != nil {
+		if err := topic.CheckFilter(f); err != nil {
 			return nil, err
 		}
 	}
@@ -100,7 +101,7 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 	defer h.mu.Unlock()
 	wanted := h.wanted()
 	for _, f := range filters {
-		if !strings.HasPrefix(f, LocalPrefix) {
+		if !topic.IsLocal(f) {
 			wanted[f] = localQoS
 		}
 	}
@@ -114,14 +115,14 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 }
 
 // Wanted returns every filter that is to be subscribed at the cloud, sorted by
-// topic. Filters of local topics ([LocalPrefix]) are not among them.
+// topic. Filters of local topics ([topic.LocalPrefix]) are not among them.
 func (h *Hub) Wanted() []Filter {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wanted := h.wanted()
 	list := make([]Filter, 0, len(wanted))
-	for _, topic := range slices.Sorted(maps.Keys(wanted)) {
-		list = append(list, Filter{Topic: topic, QoS: wanted[topic]})
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		list = append(list, Filter{Topic: name, QoS: wanted[name]})
 	}
 	return list
 }
@@ -131,13 +132,13 @@ func (h *Hub) wanted() map[string]byte {
 	wanted := make(map[string]byte)
 	for s := range h.subs {
 		for _, f := range s.filters {
-			if !strings.HasPrefix(f, LocalPrefix) {
+			if !topic.IsLocal(f) {
 				wanted[f] = localQoS
 			}
 		}
 	}
 	for _, f := range h.kept {
-		if !strings.HasPrefix(f.Topic, LocalPrefix) {
+		if !topic.IsLocal(f.Topic) {
 			wanted[f.Topic] = f.QoS
 		}
 	}

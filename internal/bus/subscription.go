@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"airbridged/internal/topic"
 )
 
 // Bounds of one subscriber's queue. When either is reached, the newest message
@@ -62,8 +64,8 @@ func (s *Subscription) Close() {
 	}
 }
 
-func (s *Subscription) wants(topic string) bool {
-	return slices.ContainsFunc(s.filters, func(f string) bool { return Match(f, topic) })
+func (s *Subscription) wants(name string) bool {
+	return slices.ContainsFunc(s.filters, func(f string) bool { return topic.Match(f, name) })
 }
 
 // queue is bounded by items and bytes; what does not fit is counted and

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"airbridged/internal/topic"
 	"airbridged/internal/typo"
 )
 
@@ -33,26 +34,13 @@ func variables(s string) error {
 	return nil
 }
 
-// filter checks an expanded topic filter: MQTT 3.1.1 section 4.7, and at most
-// 128 bytes and 7 slashes (Aliyun limits, document 30527).
+// filter checks an expanded topic filter.
 func filter(s string) error {
 	if err := argument(s); err != nil {
 		return err
 	}
-	levels := strings.Split(s, "/")
-	for i, level := range levels {
-		switch {
-		case strings.Contains(level, "#") && (level != "#" || i != len(levels)-1):
-			return fmt.Errorf("%s is no topic filter: # stands alone at the end, write for example a/b/#", quoted(s))
-		case strings.Contains(level, "+") && level != "+":
-			return fmt.Errorf("%s is no topic filter: + stands alone between slashes, write for example a/+/c", quoted(s))
-		}
-	}
-	switch {
-	case len(s) > 128:
-		return fmt.Errorf("has %d bytes once expanded, the cloud takes at most 128, write a shorter one", len(s))
-	case len(levels) > 8:
-		return fmt.Errorf("%s has %d slashes, the cloud takes at most 7, write a shorter one", quoted(s), len(levels)-1)
+	if err := topic.CheckFilter(s); err != nil {
+		return fmt.Errorf("%s is refused: %w; write one like a/b/# or a/+/c, of at most %d bytes and %d slashes once expanded", quoted(s), err, topic.MaxBytes, topic.MaxSlashes)
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/topic"
 )
 
 // How many messages a page of the outbox has: maxPage of them, with topics as
@@ -114,10 +114,10 @@ func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request) error {
 		return badFilter.problem(fmt.Sprintf("%d topic filters are given", n), "nothing was dropped; give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; every topic is ?topic=%23")
 	}
 	filter := q["topic"][0]
-	if err := bus.CheckFilter(filter); err != nil {
+	if err := topic.CheckFilter(filter); err != nil {
 		return badFilter.problem(err.Error(), "nothing was dropped; "+wildcards)
 	}
-	n := s.o.Outbox.DropTopic(func(topic string) bool { return bus.Match(filter, topic) })
+	n := s.o.Outbox.DropTopic(func(name string) bool { return topic.Match(filter, name) })
 	if n > 0 {
 		c := clientOf(r.Context())
 		s.o.Log.Info("messages dropped on request", zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))

@@ -60,7 +60,7 @@ func TestOutboxListing(t *testing.T) {
 	d := startDaemon(t, nil)
 	resp, body := d.ask("GET", "/v1/outbox", "")
 	expect(t, "empty", resp.Status+" "+body, `200 OK {"messages":[],"total":0}`+"\n")
-	d.ask("POST", "/v1/publish?topic="+topic, "hello")
+	d.ask("POST", "/v1/publish?topic="+ownTopic, "hello")
 	d.ask("POST", "/v1/publish?topic=/a&ttl=90m&priority=high", "\x00\xff")
 	d.ask("POST", "/v1/publish?topic=/a&qos=0&priority=low", "")
 	resp, body = d.ask("GET", "/v1/outbox", "")

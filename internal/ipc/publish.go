@@ -7,11 +7,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
-	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/topic"
 )
 
 // publishParams are the options of POST /v1/publish.
@@ -99,18 +98,13 @@ func (q query) topic() (string, error) {
 	if len(topics) != 1 {
 		return "", badTopic.problem(fmt.Sprintf("%d topics are given", len(topics)), "give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; "+notKept)
 	}
-	if isLocal(topics[0]) {
-		return "", reservedTopic.problem("topics under "+bus.LocalPrefix+" never leave the gateway; only the daemon publishes them", notKept+"; choose a topic of the cloud")
+	if topic.IsLocal(topics[0]) {
+		return "", reservedTopic.problem("topics under "+topic.LocalPrefix+" never leave the gateway; only the daemon publishes them", notKept+"; choose a topic of the cloud")
 	}
-	if err := bus.CheckTopic(topics[0]); err != nil {
+	if err := topic.Check(topics[0]); err != nil {
 		return "", badTopic.problem(err.Error(), notKept+"; the topics that a device may publish to are listed with its product at the cloud")
 	}
 	return topics[0], nil
-}
-
-// isLocal says whether a topic or filter is one that the daemon keeps to itself.
-func isLocal(topic string) bool {
-	return strings.HasPrefix(topic+"/", bus.LocalPrefix)
 }
 
 // qos reads the quality of service: 1 when absent. The cloud knows 0 and 1

@@ -15,6 +15,7 @@ import (
 
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/topic"
 	"airbridged/internal/typo"
 )
 
@@ -35,7 +36,7 @@ func TestPublishIsAnsweredAfterTheOutboxHasIt(t *testing.T) {
 		{"bytes of every value", "", allBytes, outbox.Message{QoS: 1, Priority: outbox.Normal}, `{"id":"m8","state":"queued"}`},
 		{"largest body", "", strings.Repeat("x", maxBody), outbox.Message{QoS: 1, Priority: outbox.Normal}, `{"id":"m9","state":"queued"}`},
 	} {
-		resp, body := d.ask("POST", "/v1/publish?topic="+topic+c.query, c.body)
+		resp, body := d.ask("POST", "/v1/publish?topic="+ownTopic+c.query, c.body)
 		if resp.StatusCode != http.StatusAccepted {
 			t.Errorf("%s: %s", c.name, resp.Status)
 		}
@@ -46,7 +47,7 @@ func TestPublishIsAnsweredAfterTheOutboxHasIt(t *testing.T) {
 		if string(got.Payload) != c.body {
 			t.Errorf("%s: payload was changed to %q", c.name, got.Payload)
 		}
-		if got.Topic != topic || got.QoS != c.want.QoS || got.Priority != c.want.Priority || got.TTL != c.want.TTL || got.Latest != c.want.Latest {
+		if got.Topic != ownTopic || got.QoS != c.want.QoS || got.Priority != c.want.Priority || got.TTL != c.want.TTL || got.Latest != c.want.Latest {
 			t.Errorf("%s: kept %+v", c.name, got)
 		}
 	}
@@ -275,7 +276,7 @@ func FuzzPublishOptions(f *testing.F) {
 			}
 			return
 		}
-		if bus.CheckTopic(m.Topic) != nil || m.QoS > 1 || wait < 0 || wait > maxWait || m.TTL < 0 {
+		if topic.Check(m.Topic) != nil || m.QoS > 1 || wait < 0 || wait > maxWait || m.TTL < 0 {
 			t.Fatalf("%q: accepted %+v, wait %v", raw, m, wait)
 		}
 		m.Priority = outbox.High

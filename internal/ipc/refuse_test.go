@@ -29,7 +29,7 @@ type refusal struct {
 	problem string
 }
 
-const topic = "/a1b2c3/gw-1/update"
+const ownTopic = "/a1b2c3/gw-1/update"
 
 func failing(err error) func(*Options) {
 	return func(o *Options) { o.Outbox = &testQueue{fail: err, done: make(chan struct{})} }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/topic"
 )
 
 type subscribedLine struct {
@@ -88,11 +89,11 @@ func readFilters(raw string) ([]string, error) {
 	}
 	var filters []string
 	for _, f := range q["topic"] {
-		if err := bus.CheckFilter(f); err != nil {
+		if err := topic.CheckFilter(f); err != nil {
 			return nil, badFilter.problem(err.Error(), wildcards)
 		}
-		if isLocal(f) {
-			return nil, reservedTopic.problem("topics under "+bus.LocalPrefix+" are not on this socket", "GET /v1/status and GET /v1/events tell the daemon's state")
+		if topic.IsLocal(f) {
+			return nil, reservedTopic.problem("topics under "+topic.LocalPrefix+" are not on this socket", "GET /v1/status and GET /v1/events tell the daemon's state")
 		}
 		if !slices.Contains(filters, f) {
 			filters = append(filters, f)

@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
+	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
 }
 
 const (
@@ -63,21 +63,22 @@ var may = map[string][]string{
 	"internal/secret":    nil,
 	"internal/durable":   nil,
 	"internal/datause":   {"internal/durable"},
+	"internal/topic":     nil,
 	"internal/typo":      nil,
-	"internal/bus":       {zap},
+	"internal/bus":       {zap, "internal/topic"},
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
 	"internal/outbox":    {zap, sys},
 	simdisk:              nil,
 	"internal/metrics":   {zap, prom},
 	"internal/provision": {zap, sys, "internal/secret"},
-	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/typo"},
+	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
-	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/typo"},
+	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/durable", "internal/outbox", "internal/provision", "internal/secret"},
 	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/outbox", "internal/provision", "internal/session", "internal/tty"},
-	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang", "internal/bus"},
+	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang"},
 	"internal/new":       nil, // a directory without a rule
 	"client":             nil,
 	"cmd/airbridged":     append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom, gpio),

@@ -1,4 +1,10 @@
-package bus
+// Package topic is the rule for topics and topic filters: which ones this
+// gateway takes, and which topics fall under a filter. Everybody who asks, asks
+// here: the configuration, the local interfaces and the hub.
+//
+// It never knows whose topic it is, and what the module's AT commands can carry
+// is package air's to say.
+package topic
 
 import (
 	"errors"
@@ -11,8 +17,8 @@ import (
 // module itself would take 256 bytes (AT manual, MPUB), so the cloud's are the
 // ones that bind.
 const (
-	// MaxTopic is the longest topic or filter, in bytes of UTF-8.
-	MaxTopic = 128
+	// MaxBytes is the length of the longest topic or filter, in UTF-8.
+	MaxBytes = 128
 	// MaxSlashes is the largest number of slashes in a topic or filter.
 	MaxSlashes = 7
 )
@@ -20,15 +26,18 @@ const (
 // LocalPrefix begins the topics that never leave the gateway.
 const LocalPrefix = "$airbridge/"
 
-// CheckTopic says why a topic cannot be published to, or nil. Wildcards are for
+// IsLocal says whether a topic or filter is one that the daemon keeps to itself.
+func IsLocal(name string) bool { return strings.HasPrefix(name+"/", LocalPrefix) }
+
+// Check says why a topic cannot be published to, or nil. Wildcards are for
 // filters (MQTT 3.1.1 section 4.7.1). Local topics ([LocalPrefix]) are good ones:
 // who may publish to them is not decided here.
-func CheckTopic(topic string) error {
-	if err := checkName("topic", topic); err != nil {
+func Check(name string) error {
+	if err := checkName("topic", name); err != nil {
 		return err
 	}
-	if i := strings.IndexAny(topic, "+#"); i >= 0 {
-		return fmt.Errorf("topic has the wildcard %q at offset %d; a message is published to one topic", topic[i], i)
+	if i := strings.IndexAny(name, "+#"); i >= 0 {
+		return fmt.Errorf("topic has the wildcard %q at offset %d; a message is published to one topic", name[i], i)
 	}
 	return nil
 }
@@ -51,32 +60,41 @@ func CheckFilter(filter string) error {
 	return nil
 }
 
-// checkName holds what topics and filters have in common. Quotes, backslashes
-// and control bytes are refused because they could leave their argument of an
-// AT command; blanks because the cloud's level names have none and a pasted one
-// would send messages where nobody listens.
+// checkName holds what topics and filters have in common.
 func checkName(what, s string) error {
 	switch {
 	case s == "":
 		return fmt.Errorf("%s is empty", what)
-	case len(s) > MaxTopic:
-		return fmt.Errorf("%s has %d bytes; the cloud takes %d", what, len(s), MaxTopic)
+	case len(s) > MaxBytes:
+		return fmt.Errorf("%s has %d bytes; the cloud takes %d", what, len(s), MaxBytes)
 	case strings.Count(s, "/") > MaxSlashes:
 		return fmt.Errorf("%s has %d slashes; the cloud takes %d", what, strings.Count(s, "/"), MaxSlashes)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("%s is not valid UTF-8", what)
 	}
 	for i, r := range s {
-		switch {
-		case r < 0x20 || r == 0x7f || r == '\ufffe' || r == '\uffff':
-			return fmt.Errorf("%s has the control character %U at offset %d", what, r, i)
-		case r == '"' || r == '\\':
-			return fmt.Errorf("%s has %q at offset %d, which no AT command can carry in a topic", what, r, i)
-		case r == ' ':
-			return fmt.Errorf("%s has a blank at offset %d; topics of the cloud have none (a stray one from copying?)", what, i)
+		if name, why := refused(r); name != "" {
+			return fmt.Errorf("%s has %s at offset %d%s", what, name, i, why)
 		}
 	}
 	return nil
+}
+
+// refused names a character that no topic may have, with the reason where the
+// name does not say it; the name of a good one is empty. This is the one list of
+// them. Control characters, quotes and backslashes could leave their argument of
+// an AT command; blanks because the cloud's level names have none and a pasted
+// one would send messages where nobody listens.
+func refused(r rune) (name, why string) {
+	switch {
+	case r < 0x20 || r == 0x7f || r == '\ufffe' || r == '\uffff':
+		return fmt.Sprintf("the control character %U", r), ""
+	case r == '"' || r == '\\':
+		return fmt.Sprintf("%q", r), ", which no AT command can carry in a topic"
+	case r == ' ':
+		return "a blank", "; topics of the cloud have none (a stray one from copying?)"
+	}
+	return "", ""
 }
 
 // Match says whether a topic falls under a filter, both taken as valid. A
