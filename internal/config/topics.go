@@ -40,7 +40,7 @@ func filter(s string) error {
 		return err
 	}
 	if err := topic.CheckFilter(s); err != nil {
-		return fmt.Errorf("%s is refused: %w; write one like a/b/# or a/+/c, of at most %d bytes and %d slashes once expanded", quoted(s), err, topic.MaxBytes, topic.MaxSlashes)
+		return fmt.Errorf("%s: %w", quoted(s), err)
 	}
 	return nil
 }
