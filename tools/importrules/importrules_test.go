@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, "internal/provision", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
+	"internal/outbox", simdisk, wire, "internal/provision", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
 }
 
 const (
@@ -52,6 +52,7 @@ const (
 	simulator = "internal/airsim"         // only cmd/airsim and tests
 	helper    = "internal/ipc/ipctest"    // only tests
 	simdisk   = "internal/outbox/simdisk" // only tests
+	wire      = "internal/mqttd/packet"
 	sync      = "golang.org/x/sync/errgroup"
 	gpio      = "github.com/warthog618/go-gpiocdev"
 	prom      = "github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,7 @@ var may = map[string][]string{
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
 	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
+	wire:                 nil,
 	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/durable", "internal/outbox", "internal/provision", "internal/secret"},
 	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/outbox", "internal/provision", "internal/session", "internal/tty"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang"},
