@@ -6,23 +6,13 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
-	"golang.org/x/sys/unix"
+	"airbridged/internal/peer"
 )
-
-// peer is who is at the other end of a connection, as the kernel says
-// (SO_PEERCRED, unix(7)). It travels as a value in the request's context and
-// never inside a string that a client could forge.
-type peer struct {
-	PID int32
-	UID uint32
-	GID uint32
-}
 
 // client is what a request's context knows of its connection.
 type client struct {
-	peer  peer
+	peer  peer.Cred
 	known bool // peer is what the kernel said; false on anything but a Unix socket
 	extra bool // accepted beyond the number of connections that are served
 }
@@ -40,27 +30,12 @@ func clientOf(ctx context.Context) client {
 	return c
 }
 
-// credentials asks the kernel who opened a connection.
-func credentials(c net.Conn) (peer, error) {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return peer{}, errors.ErrUnsupported
+// program names the program for people, see [peer.Cred.Program].
+func (c client) program() string {
+	if !c.known {
+		return "unknown"
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return peer{}, err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return peer{}, err
-	}
-	if credErr != nil {
-		return peer{}, credErr
-	}
-	return peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}, nil
+	return c.peer.Program()
 }
 
 // limiter bounds the connections of a listener: the first many are served,
@@ -104,7 +79,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 	l.accepted.Add(1)
 	c := &conn{Conn: nc, owner: l}
 	c.fresh.Store(true)
-	if p, err := credentials(nc); err == nil {
+	if p, err := peer.Of(nc); err == nil {
 		c.client.peer, c.client.known = p, true
 	}
 	l.mu.Lock()

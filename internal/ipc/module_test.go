@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/peer"
 )
 
 // fakeModule answers as it is told.
@@ -127,10 +128,10 @@ func TestReprovisionAnswers(t *testing.T) {
 // are refused where the kernel does not tell who asks.
 func TestReprovisionIsForRoot(t *testing.T) {
 	own := uint32(os.Geteuid())
-	if err := rootOnly(httpRequest(t, client{known: true, peer: peer{UID: own + 12345}})); err == nil {
+	if err := rootOnly(httpRequest(t, client{known: true, peer: peer.Cred{UID: own + 12345}})); err == nil {
 		t.Error("somebody else may")
 	}
-	if err := rootOnly(httpRequest(t, client{known: true, peer: peer{UID: own}})); (err == nil) != (own == 0) {
+	if err := rootOnly(httpRequest(t, client{known: true, peer: peer.Cred{UID: own}})); (err == nil) != (own == 0) {
 		t.Errorf("uid %d: %v", own, err)
 	}
 	if err := rootOnly(httpRequest(t, client{known: true})); err != nil {

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"os"
-	"os/exec"
 	"os/user"
 	"strings"
 	"sync"
@@ -40,32 +39,5 @@ func TestPublishTellsPrograms(t *testing.T) {
 	page := d.queue.messages
 	if len(page) != 2 || seen[own] == 0 || page[0].Source != seen[own] || page[1].Source != seen[own] || page[0].Priority != outbox.Normal {
 		t.Errorf("sources %v of %v, messages %+v", seen, own, page)
-	}
-}
-
-func TestProgramOf(t *testing.T) {
-	uid := uint32(os.Getuid())
-	name := users.name(uid)
-	child := exec.Command("sleep", "60")
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
-	for _, c := range []struct {
-		why  string
-		who  client
-		want string
-	}{
-		{"a process", client{known: true, peer: peer{PID: int32(child.Process.Pid), UID: uid}}, name + "/sleep"},
-		{"one that is gone or hidden", client{known: true, peer: peer{PID: 1 << 30, UID: uid}}, name},
-		{"a user without a name", client{known: true, peer: peer{PID: 1 << 30, UID: 3_999_999_999}}, "uid 3999999999"},
-		{"no Unix socket", client{}, "unknown"},
-	} {
-		if got := programOf(c.who); got != c.want && !(c.want == name+"/sleep" && strings.HasPrefix(got, name+"/")) {
-			t.Errorf("%s: %q, want %q", c.why, got, c.want)
-		}
-	}
-	if got := printable([]byte("ev\x1b[2Jil\n")); got != "ev?[2Jil?" {
-		t.Errorf("%q", got)
 	}
 }

@@ -51,7 +51,7 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if s.o.Source != nil {
-		m.Source = s.o.Source(programOf(clientOf(r.Context())))
+		m.Source = s.o.Source(clientOf(r.Context()).program())
 	}
 	if m, err = s.keep(m); err != nil {
 		return appendProblem(err)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"airbridged/internal/peer"
 )
 
 func TestReload(t *testing.T) {
@@ -42,9 +44,9 @@ func TestPrivilegedCalls(t *testing.T) {
 		client  client
 		allowed bool
 	}{
-		{"root", client{known: true, peer: peer{UID: 0}}, true},
-		{"the daemon's user", client{known: true, peer: peer{UID: own}}, true},
-		{"somebody else", client{known: true, peer: peer{UID: own + 12345}}, false},
+		{"root", client{known: true, peer: peer.Cred{UID: 0}}, true},
+		{"the daemon's user", client{known: true, peer: peer.Cred{UID: own}}, true},
+		{"somebody else", client{known: true, peer: peer.Cred{UID: own + 12345}}, false},
 		{"not told by the kernel", client{}, false},
 	} {
 		asked := httpRequest(t, c.client)

@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, wire, "internal/provision", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
+	"internal/outbox", simdisk, wire, "internal/peer", "internal/provision", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
 }
 
 const (
@@ -66,6 +66,7 @@ var may = map[string][]string{
 	"internal/datause":   {"internal/durable"},
 	"internal/topic":     nil,
 	"internal/typo":      nil,
+	"internal/peer":      {sys},
 	"internal/bus":       {zap, "internal/topic"},
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
@@ -75,7 +76,7 @@ var may = map[string][]string{
 	"internal/provision": {zap, sys, "internal/secret"},
 	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
-	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/topic", "internal/typo"},
+	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	wire:                 nil,
 	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/durable", "internal/outbox", "internal/provision", "internal/secret"},
