@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/datause"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 )
 
@@ -23,14 +23,14 @@ type budget struct {
 var heldBack = map[string]outbox.Priority{"warn": outbox.HoldNothing, "hold-low": outbox.Low, "hold-normal": outbox.Normal}
 
 // openBudget reads the month's account from the state directory.
-func openBudget(cfg config.Config, queue *outbox.Queue, board *bus.Board, log *zap.Logger) budget {
+func openBudget(cfg config.Config, state durable.Directory, queue *outbox.Queue, board *bus.Board, log *zap.Logger) budget {
 	b := budget{back: heldBack[cfg.Data.WhenOver]}
 	warn := func(code, detail string) {
 		log.Warn(detail, zap.String("code", code))
 		board.Emit(bus.Event{Type: bus.WarningEvent, Code: code, Detail: detail})
 	}
 	b.Account = datause.Open(datause.Options{
-		Path: filepath.Join(cfg.State.Dir, "data.json"), Budget: cfg.Data.MonthlyBudget, Day: cfg.Data.BudgetDay, Warn: warn,
+		State: state, Budget: cfg.Data.MonthlyBudget, Day: cfg.Data.BudgetDay, Warn: warn,
 		Hold: func(over bool) {
 			switch {
 			case b.back == outbox.HoldNothing:

@@ -4,10 +4,10 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/datause"
+	"airbridged/internal/durable"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
-	"airbridged/internal/provision"
 	"airbridged/internal/session"
 )
 
@@ -32,7 +32,7 @@ func (r recorder) ProgramBytes(source uint8, n int) { r.account.ProgramBytes(sou
 
 // observe lets a scrape ask the parts that keep numbers of their own.
 func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
-	server *ipc.Server, store *provision.Store, data budget, healthy func() error,
+	server *ipc.Server, state *durable.Counted, data budget, healthy func() error,
 ) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
@@ -45,7 +45,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		Streams: func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
 		Pace:    func() *float64 { return board.Status().Cloud.PaceSeconds },
 		Healthy: healthy,
-		State:   func() uint64 { return store.Written() + data.Written() },
+		State:   state.Written,
 		Data: func() metrics.DataStats {
 			r := data.Report()
 			return metrics.DataStats{Bytes: r.Bytes, Budget: r.Budget, Forecast: r.Forecast, Holding: data.holding(r)}

@@ -16,6 +16,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
+	"airbridged/internal/durable"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
@@ -32,10 +33,11 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("detail", w.String()))
 	}
-	store, err := provision.Open(cfg.State.Dir)
+	state, err := openState(cfg.State.Dir)
 	if err != nil {
 		return err
 	}
+	store := provision.OpenIn(state)
 	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit)
 	// The sockets first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
@@ -49,16 +51,16 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	defer runOutbox(queue, log)()
-	data := openBudget(cfg, queue, board, log)
+	data := openBudget(cfg, state, queue, board, log)
 	defer runBudget(data)()
-	carrier := session.NewCarrier(cfg.State.Dir, cfg.Modem.MaxPayload, log)
-	supervisor := session.New(sessionOptions(cfg, store, queue, hub, board, flight, carrier, recorder{meter, data.Account}, log))
+	carrier := session.NewCarrier(state, cfg.Modem.MaxPayload, log)
+	supervisor := session.New(sessionOptions(cfg, state, store, queue, hub, board, flight, carrier, recorder{meter, data.Account}, log))
 	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	observe(meter, cfg.Outbox, queue, hub, board, server, store, data, supervisor.Healthy)
+	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {
 		for _, l := range list {
@@ -93,7 +95,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 }
 
 // sessionOptions translates the configuration.
-func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
+func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
 	carrier *session.Carrier, meter session.Recorder, log *zap.Logger,
 ) session.Options {
 	t := cfg.Cloud.Timeouts
@@ -119,7 +121,7 @@ func sessionOptions(cfg config.Config, store *provision.Store, queue *outbox.Que
 		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
 		HardReset: hardReset(cfg.Modem, log),
 		Store:     store,
-		StateDir:  cfg.State.Dir,
+		State:     state,
 		Queue:     queue,
 		Subscribe: filters(cfg.Subscribe),
 		Expand:    config.Expand,

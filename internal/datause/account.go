@@ -3,14 +3,11 @@ package datause
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"airbridged/internal/durable"
@@ -36,9 +33,9 @@ const forecastAfter = 6 * time.Hour
 
 // Options says where the account is kept and what is allowed.
 type Options struct {
-	Path   string // of the file
-	Budget int64  // bytes a month; 0: no budget
-	Day    int    // of the month on which it begins anew, 1 to 28
+	State  durable.Directory // keeps the account over restarts
+	Budget int64             // bytes a month; 0: no budget
+	Day    int               // of the month on which it begins anew, 1 to 28
 
 	// Warn is told of 80 % and 100 %, and of a file that cannot be read or
 	// written. Hold is told whether the budget is used up; nil: nobody asks.
@@ -50,9 +47,9 @@ type Options struct {
 // Account counts. Its methods may be called by any goroutine.
 type Account struct {
 	o       Options
+	note    durable.Note[months]
 	trouble error // of Open, for Run to tell
-
-	written atomic.Uint64
+	unread  bool  // the note is there and could not be read so far; after Open, Run's
 
 	mu      sync.Mutex
 	months  months
@@ -60,27 +57,44 @@ type Account struct {
 	changed bool     // since it was saved
 }
 
-// Open reads the account of an earlier process. A file that cannot be read is as
-// good as none, and Run tells of it.
+// accountFile is the account's name in the state directory.
+const accountFile = "data.json"
+
+// Open reads the account of an earlier process. A damaged one is as good as none.
+// One that cannot be read now is read later, and what was counted meanwhile added
+// to it: a disk that fails for a moment does not cost the month. Run tells of
+// both.
 func Open(o Options) *Account {
-	a := &Account{o: o, months: months{Current: newPeriod(time.Time{}), Other: newPeriod(time.Time{})}, sources: []string{Unknown}}
-	data, err := os.ReadFile(o.Path)
-	var kept months
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		a.trouble = err
-	default:
-		if err := json.Unmarshal(data, &kept); err != nil {
-			a.trouble = fmt.Errorf("%s is damaged: %w", o.Path, err)
-			break
-		}
-		a.months = kept
-		a.months.Current.sane()
-		a.months.Other.sane()
+	a := &Account{
+		o: o, note: durable.NewNote[months](o.State, accountFile),
+		months: months{Current: newPeriod(time.Time{}), Other: newPeriod(time.Time{})}, sources: []string{Unknown},
 	}
+	a.trouble = a.read()
 	a.look(time.Now())
 	return a
+}
+
+// read takes in what an earlier process has kept.
+func (a *Account) read() error {
+	kept, err := a.note.Load()
+	a.unread = err != nil && !errors.Is(err, fs.ErrNotExist) && !durable.Verdict(err)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	kept.Current.sane()
+	kept.Other.sane()
+	a.mu.Lock()
+	counted := a.months.Current
+	a.months = kept
+	a.mu.Unlock()
+	a.look(time.Now())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.months.Current.takeIn(counted)
+	return nil
 }
 
 // CloudBytes counts bytes on the air by their cause.
@@ -166,13 +180,13 @@ func (a *Account) Report() Report {
 	return r
 }
 
-// Written returns how many bytes were written to the file since the start.
-func (a *Account) Written() uint64 { return a.written.Load() }
-
 // Run follows the clock and the budget and saves the account until ctx ends, and
 // once more then.
 func (a *Account) Run(ctx context.Context) error {
-	if a.trouble != nil {
+	switch {
+	case a.unread:
+		a.warn("data-account", "what was used this month cannot be read now, that is tried again every minute: "+a.trouble.Error())
+	case a.trouble != nil:
 		a.warn("data-account", "what was used this month is not known, counting begins anew: "+a.trouble.Error())
 	}
 	var over, failing bool
@@ -186,6 +200,9 @@ func (a *Account) Run(ctx context.Context) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for saved := time.Now(); ; {
+		if a.unread && a.read() == nil {
+			a.warn("data-account", "what was used this month could be read, and is counted again")
+		}
 		a.look(time.Now())
 		told := a.tell()
 		if now := a.Report().Over; now != over && a.o.Hold != nil {
@@ -267,14 +284,19 @@ func (a *Account) warn(code, detail string) {
 	}
 }
 
-// save replaces the file, if there is something new.
+// save replaces the file, if there is something new. What could not be read yet is
+// not replaced.
 func (a *Account) save() error {
-	data, err := a.snapshot()
-	if err != nil || data == nil {
-		return err
+	if a.unread {
+		if err := a.read(); a.unread {
+			return err
+		}
 	}
-	a.written.Add(uint64(len(data)))
-	if err := durable.Replace(a.o.Path, data); err != nil {
+	now, changed := a.snapshot()
+	if !changed {
+		return nil
+	}
+	if err := a.note.Save(now); err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.changed = true
@@ -283,12 +305,10 @@ func (a *Account) save() error {
 	return nil
 }
 
-func (a *Account) snapshot() ([]byte, error) {
+// snapshot copies what is to be saved, and says whether that is anything new.
+func (a *Account) snapshot() (now months, changed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.changed {
-		return nil, nil
-	}
-	a.changed = false
-	return json.Marshal(a.months)
+	changed, a.changed = a.changed, false
+	return months{Current: a.months.Current.clone(), Other: a.months.Other.clone()}, changed
 }

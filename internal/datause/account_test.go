@@ -9,17 +9,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"airbridged/internal/datause"
+	"airbridged/internal/durable"
 )
 
 // owner runs an account in a synctest bubble, whose clock begins in 2000: that
 // is before the program was made, so the clock counts as not set.
 type owner struct {
 	*datause.Account
+	*durable.Counted
 	stop func()
 
 	mu       sync.Mutex
@@ -41,10 +44,13 @@ func (w *owner) holds() []bool {
 	return slices.Clone(w.held)
 }
 
-func open(t *testing.T, path string, o datause.Options) *owner {
+func open(t *testing.T, dir string, o datause.Options) *owner {
 	t.Helper()
 	w := &owner{}
-	o.Path, o.Day = path, max(o.Day, 1)
+	if o.State == nil {
+		o.State = durable.OnDisk(dir)
+	}
+	o.State, o.Day = durable.Count(o.State), max(o.Day, 1)
 	o.Warn = func(code, detail string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -55,7 +61,7 @@ func open(t *testing.T, path string, o datause.Options) *owner {
 		defer w.mu.Unlock()
 		w.held = append(w.held, over)
 	}
-	w.Account = datause.Open(o)
+	w.Account, w.Counted = datause.Open(o), o.State.(*durable.Counted)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- w.Run(ctx) }()
@@ -79,7 +85,7 @@ func setClock(text string) {
 
 func TestAccountOutlivesTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
+		path := t.TempDir()
 		setClock("2026-11-10 12:00")
 		a := open(t, path, datause.Options{})
 		a.CloudBytes("payload", 1000)
@@ -116,7 +122,7 @@ func TestAccountOutlivesTheProcess(t *testing.T) {
 // happens.
 func TestFewWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := open(t, filepath.Join(t.TempDir(), "data.json"), datause.Options{})
+		a := open(t, t.TempDir(), datause.Options{})
 		defer func() { a.stop() }()
 		synctest.Wait()
 		writes, size := 0, uint64(0)
@@ -141,7 +147,7 @@ func TestFewWrites(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
+		path := t.TempDir()
 		setClock("2026-11-11 00:00")
 		a := open(t, path, datause.Options{Budget: 1000})
 		check := func(told, holds int) {
@@ -188,7 +194,7 @@ func TestBudget(t *testing.T) {
 func TestForecast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		setClock("2026-10-31 23:59")
-		a := open(t, filepath.Join(t.TempDir(), "data.json"), datause.Options{})
+		a := open(t, t.TempDir(), datause.Options{})
 		defer func() { a.stop() }()
 		setClock("2026-11-01 05:59")
 		a.CloudBytes("payload", 100)
@@ -207,8 +213,8 @@ func TestForecast(t *testing.T) {
 // it counts before the clock is set belongs to the month that was.
 func TestClockThatIsNotSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
-		a := datause.Open(datause.Options{Path: path, Day: 1}) // the bubble's clock says 2000
+		path := t.TempDir()
+		a := datause.Open(datause.Options{State: durable.OnDisk(path), Day: 1}) // the bubble's clock says 2000
 		a.CloudBytes("payload", 100)
 		if r := a.Report(); !r.Since.IsZero() || r.Bytes != 100 || r.Forecast != 0 {
 			t.Errorf("%+v", r)
@@ -219,9 +225,9 @@ func TestClockThatIsNotSet(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
+		path := t.TempDir()
 		november := `{"current":{"start":"2026-11-01T00:00:00Z","since":"2026-11-01T00:00:00Z","causes":{"payload":900},"programs":{},"warned":80},"other":{}}`
-		if err := os.WriteFile(path, []byte(november), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(path, "data.json"), []byte(november), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		a := open(t, path, datause.Options{Budget: 1000}) // in 2000
@@ -238,9 +244,9 @@ func TestClockThatIsNotSet(t *testing.T) {
 // Damage costs the numbers of the month, and is told; not the start.
 func TestDamagedFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
+		path := t.TempDir()
 		for _, text := range []string{"", "{", `{"current":3}`, "null", `{"current":{"causes":null}}`} {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(path, "data.json"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			a := open(t, path, datause.Options{})
@@ -262,7 +268,7 @@ func TestDamagedFile(t *testing.T) {
 // and stops nothing.
 func TestUnwritable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := open(t, filepath.Join(t.TempDir(), "no", "such", "data.json"), datause.Options{})
+		a := open(t, filepath.Join(t.TempDir(), "no", "such"), datause.Options{})
 		for range 4 {
 			a.CloudBytes("payload", 1)
 			time.Sleep(time.Hour)
@@ -279,7 +285,7 @@ func TestUnwritable(t *testing.T) {
 // small.
 func TestManyPrograms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "data.json")
+		path := t.TempDir()
 		var total int
 		for start := range 5 {
 			a := open(t, path, datause.Options{})
@@ -301,5 +307,48 @@ func TestManyPrograms(t *testing.T) {
 			}
 			a.stop()
 		}
+	})
+}
+
+// troubled is a directory that cannot be read for a while.
+type troubled struct {
+	durable.Directory
+	until time.Time
+}
+
+func (d troubled) Read(name string) ([]byte, error) {
+	if time.Now().Before(d.until) {
+		return nil, syscall.EIO
+	}
+	return d.Directory.Read(name)
+}
+
+// A disk that failed for a moment at the start cost the month: the account began
+// at nothing, and a quarter of an hour later that was what the file said.
+func TestAFailedReadDoesNotCostTheMonth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := t.TempDir()
+		a := open(t, path, datause.Options{})
+		a.CloudBytes("payload", 1000)
+		synctest.Wait()
+		a.stop()
+		a = open(t, path, datause.Options{State: troubled{durable.OnDisk(path), time.Now().Add(40 * time.Minute)}})
+		a.CloudBytes("payload", 10)
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if r := a.Report(); r.Bytes != 10 || a.Written() != 0 {
+			t.Errorf("while the disk fails: %d bytes counted, %d written", r.Bytes, a.Written())
+		}
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if r := a.Report(); r.Bytes != 1010 {
+			t.Errorf("%d bytes, want what was kept and what came since", r.Bytes)
+		}
+		a.stop()
+		a = open(t, path, datause.Options{})
+		if r := a.Report(); r.Bytes != 1010 {
+			t.Errorf("%d bytes after the next start", r.Bytes)
+		}
+		a.stop()
 	})
 }

@@ -3,7 +3,11 @@ package provision
 import (
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
+	"time"
+
+	"airbridged/internal/durable"
 )
 
 // disk is a directory that loses power. It keeps apart what programs see and
@@ -67,7 +71,7 @@ func (d *disk) Read(name string) ([]byte, error) {
 	return slices.Clone(n.data), nil
 }
 
-func (d *disk) Create(name string) (File, error) {
+func (d *disk) Create(name string) (durable.File, error) {
 	if err := d.call(); err != nil {
 		return nil, err
 	}
@@ -114,13 +118,31 @@ func (d *disk) Remove(name string) error {
 	return nil
 }
 
-func (d *disk) Sync() error {
+func (d *disk) SyncDir(string) error {
 	if err := d.call(); err != nil {
 		return err
 	}
 	d.safe, d.pending = maps.Clone(d.seen), nil
 	return nil
 }
+
+func (d *disk) Path(name string) string { return "/state/" + name }
+
+func (d *disk) List(dir string) (names []string, err error) {
+	if err := d.call(); err != nil {
+		return nil, err
+	}
+	for name := range d.seen {
+		if in, base := path.Split(name); path.Clean(in) == dir {
+			names = append(names, base)
+		}
+	}
+	return names, nil
+}
+
+func (d *disk) Mkdir(string) error { return d.call() }
+
+func (d *disk) ModTime(string) (time.Time, error) { return time.Time{}, d.call() }
 
 type openFile struct {
 	d *disk

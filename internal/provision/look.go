@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"airbridged/internal/durable"
 )
 
 // Stored tells for which devices a state directory holds a DeviceSecret, the
@@ -11,7 +13,7 @@ import (
 // directory that is not there holds none; a generation that cannot be read is an
 // error, with what the others hold.
 func Stored(dir string) (ids []Identity, err error) {
-	s := Store{path: dir, dir: onDisk(dir)}
+	s := Store{dir: durable.OnDisk(dir)}
 	for _, name := range []string{credentialsFile, previousFile} {
 		g := s.generation(name)
 		switch {

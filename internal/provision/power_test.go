@@ -12,7 +12,7 @@ import (
 	"airbridged/internal/secret"
 )
 
-func storeOn(d *disk) *Store { return &Store{path: "/state", dir: d} }
+func storeOn(d *disk) *Store { return &Store{dir: d} }
 
 var (
 	older   = secret.New("older-secret-0000000000000000000")
@@ -230,10 +230,10 @@ func TestProveFindsEveryFailure(t *testing.T) {
 	}
 	// A storage that takes everything and gives back something else.
 	lying := &liar{newDisk(nil)}
-	if err := (&Store{path: "/state", dir: lying}).Prove(); err == nil || !errors.Is(err, ErrUnwritable) {
+	if err := (&Store{dir: lying}).Prove(); err == nil || !errors.Is(err, ErrUnwritable) {
 		t.Error(err)
 	}
-	if err := (&Store{path: "/state", dir: lying}).SaveDeviceSecret(guide, guideDevice); err == nil {
+	if err := (&Store{dir: lying}).SaveDeviceSecret(guide, guideDevice); err == nil {
 		t.Error("saved on a storage that reads back differently")
 	}
 }
@@ -253,7 +253,7 @@ func (l *liar) Read(name string) ([]byte, error) {
 func TestUnreadableCurrentIsMovedAside(t *testing.T) {
 	t.Parallel()
 	d := newDisk(map[string][]byte{credentialsFile: credentials(foreign, theirs)})
-	s := &Store{path: "/state", dir: &unreadable{d}}
+	s := &Store{dir: &unreadable{d}}
 	if err := s.SaveDeviceSecret(guide, guideDevice); err != nil {
 		t.Fatal(err)
 	}

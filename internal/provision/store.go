@@ -9,9 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
+
+	"airbridged/internal/durable"
 )
 
 // Conditions of the store, for errors.Is.
@@ -84,32 +85,34 @@ const (
 // 0700, in files of mode 0600. It is for one goroutine of one process at a
 // time.
 type Store struct {
-	path    string
-	dir     Directory
-	notes   []string
-	token   Token // the one that was last saved or looked at, with its age by the monotonic clock
-	written atomic.Uint64
+	dir   durable.Directory
+	notes []string
+	token Token // the one that was last saved or looked at, with its age by the monotonic clock
 }
 
-// Written returns how many bytes were written to the directory since Open. Any
-// goroutine may ask.
-func (s *Store) Written() uint64 { return s.written.Load() }
-
-// Open opens a state directory and makes it if it is missing, with mode 0700;
-// one that others may enter is closed to them. A directory of another user,
-// one that everybody may write to, and the root directory are refused: closing
-// them would harm others. What an interrupted write left behind is removed.
+// Open prepares a state directory and opens the store in it.
 func Open(dir string) (*Store, error) {
-	if err := prepare(dir); err != nil {
-		return nil, &StoreError{opOpen, dir, err}
+	if err := Prepare(dir); err != nil {
+		return nil, err
 	}
-	return OpenIn(onDisk(dir), dir), nil
+	return OpenIn(durable.OnDisk(dir)), nil
 }
 
-// OpenIn is Open in a directory that is there and is the store's own; path is what
-// it is called in errors and notes.
-func OpenIn(dir Directory, path string) *Store {
-	s := &Store{path: path, dir: dir}
+// Prepare makes a state directory if it is missing, with mode 0700; one that
+// others may enter is closed to them. A directory of another user, one that
+// everybody may write to, and the root directory are refused: closing them would
+// harm others.
+func Prepare(dir string) error {
+	if err := prepare(dir); err != nil {
+		return &StoreError{opOpen, dir, err}
+	}
+	return nil
+}
+
+// OpenIn opens the store in a directory that was prepared. What an interrupted
+// write left behind is removed.
+func OpenIn(dir durable.Directory) *Store {
+	s := &Store{dir: dir}
 	for _, name := range []string{credentialsFile, previousFile, damagedFile, tokenFile, connectsFile, probeFile, probeFile2} {
 		// Credentials that were written whole but not put into place may be
 		// the only ones: DeviceSecret looks at them.
@@ -150,7 +153,7 @@ func create(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return syncPath(parent)
+	return durable.SyncDir(parent)
 }
 
 // Notes returns what the operator should know although nothing failed, such
@@ -172,7 +175,7 @@ func (s *Store) note(format string, args ...any) {
 }
 
 // unfinished marks a file that is being written.
-const unfinished = ".tmp"
+const unfinished = durable.Unfinished
 
 // stage writes a file beside the one of that name, durably.
 func (s *Store) stage(name string, data []byte) error {
@@ -185,9 +188,7 @@ func (s *Store) stage(name string, data []byte) error {
 	if err != nil {
 		return fail(err)
 	}
-	n, err := f.Write(data)
-	s.written.Add(uint64(n))
-	if err != nil {
+	if _, err := f.Write(data); err != nil {
 		_ = f.Close()
 		return fail(err)
 	}
@@ -212,7 +213,7 @@ func (s *Store) commit(name string) error {
 }
 
 func (s *Store) sync(name string) error {
-	if err := s.dir.Sync(); err != nil {
+	if err := s.dir.SyncDir("."); err != nil {
 		return &StoreError{opReplace, s.file(name), err}
 	}
 	return nil
@@ -251,7 +252,7 @@ func (s *Store) remove(name string) error {
 	return s.sync(name)
 }
 
-func (s *Store) file(name string) string { return filepath.Join(s.path, name) }
+func (s *Store) file(name string) string { return s.dir.Path(name) }
 
 // The files of a proof: saving a secret has two new files on disk at once.
 const (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"airbridged/internal/air"
@@ -117,7 +116,7 @@ func (s *Session) raw(ctx context.Context, raw air.Raw) (reply bus.ATReply, asid
 	if err := s.unready(); err != nil {
 		return reply, false, err
 	}
-	if _, err := os.Stat(s.asked()); err == nil && raw.Alters() {
+	if raw.Alters() && s.asked() {
 		return reply, false, &bus.AskError{
 			Err: bus.ErrHarmful, Detail: "the module may hold the answer to a registration, which the cloud gives only once",
 			Hint: "wait until the device is registered; questions are answered meanwhile",

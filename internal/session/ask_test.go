@@ -237,7 +237,7 @@ func TestATForcesNothingOverALostRegistration(t *testing.T) {
 		w.order("registration off")
 		w.begin()
 		w.reaches(time.Minute, session.Recovering, session.RegistrationDisabled)
-		mark := filepath.Join(w.options.StateDir, "registering.json") // as a daemon leaves it that was killed
+		mark := filepath.Join(w.state, "registering.json") // as a daemon leaves it that was killed
 		if err := os.WriteFile(mark, []byte("{}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,46 +1,50 @@
 package session
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 )
+
+// carrierFile remembers what the module can carry.
+const carrierFile = "modem.json"
 
 // Carrier knows what the module at hand can carry, and remembers it on disk, so
 // that a payload it cannot carry is refused when it is published, with the
 // module offline or not there too. Before any module was identified it accepts
 // what the best one carries. It is safe for concurrent use.
 type Carrier struct {
-	path string
+	note durable.Note[air.Capabilities]
 	most int
 	log  *zap.Logger
 
-	mu   sync.Mutex
-	caps air.Capabilities
+	mu    sync.Mutex
+	caps  air.Capabilities
+	saved bool // caps are on disk
 }
 
-// NewCarrier reads what the last module could carry from dir. maxPayload
-// overrides the firmware's limit; 0 does not. A file that cannot be read is as
-// good as none: the module will be identified again.
-func NewCarrier(dir string, maxPayload int, log *zap.Logger) *Carrier {
-	c := &Carrier{path: filepath.Join(dir, "modem.json"), most: maxPayload, log: log, caps: air.Best()}
-	data, err := os.ReadFile(c.path)
-	var caps air.Capabilities
+// NewCarrier reads what the last module could carry from the state directory.
+// maxPayload overrides the firmware's limit; 0 does not. A file that cannot be
+// read is as good as none: the module will be identified again.
+func NewCarrier(state durable.Directory, maxPayload int, log *zap.Logger) *Carrier {
+	c := &Carrier{note: durable.NewNote[air.Capabilities](state, carrierFile), most: maxPayload, log: log, caps: air.Best()}
+	caps, err := c.note.Load()
+	if err == nil && caps.MaxPayload <= 0 {
+		err = fmt.Errorf("%s is %w", c.note.Path(), durable.ErrDamaged)
+	}
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		log.Warn("what the module can carry could not be read", zap.Error(err))
-	case json.Unmarshal(data, &caps) != nil || caps.MaxPayload <= 0:
-		log.Warn("what the module can carry is damaged on disk; it will be found out again", zap.String("path", c.path))
+		log.Warn("what the module can carry could not be read; it is found out again", zap.Error(err))
 	default:
-		c.caps = caps
+		c.caps, c.saved = caps, true
 	}
 	c.caps = c.caps.Override(maxPayload)
 	return c
@@ -65,26 +69,17 @@ func (c *Carrier) Check(_ string, payload []byte) error {
 // being able to store it only means that it is asked again after a restart.
 func (c *Carrier) Remember(caps air.Capabilities) {
 	c.mu.Lock()
-	same := c.caps == caps.Override(c.most)
-	c.caps = caps.Override(c.most)
-	c.mu.Unlock()
-	if _, err := os.Stat(c.path); same && err == nil {
+	if c.saved && c.caps == caps.Override(c.most) {
+		c.mu.Unlock()
 		return
 	}
-	if err := writeFile(c.path, caps); err != nil {
+	c.caps = caps.Override(c.most)
+	c.mu.Unlock()
+	err := c.note.Save(caps)
+	if err != nil {
 		c.log.Warn("what the module can carry could not be stored", zap.Error(err))
 	}
-}
-
-// writeFile replaces a small file in one step.
-func writeFile(path string, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	c.mu.Lock()
+	c.saved = err == nil
+	c.mu.Unlock()
 }

@@ -2,14 +2,12 @@ package session
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/atengine"
+	"airbridged/internal/durable"
 )
 
 // A module whose data phase went wrong takes whatever is written next for
@@ -23,7 +21,7 @@ import (
 // prompt that comes late begins the module's data phase only then. deafMost bounds
 // what is believed of the file, whatever the clock did. deafAhead is how far ahead
 // a data phase is booked, so that a program that sends one after the other costs
-// one small write in 20 s, and none that has to reach the storage.
+// one small write in 20 s.
 const (
 	deafFile  = "line.json"
 	unheard   = atengine.DefaultDataPhase
@@ -33,6 +31,10 @@ const (
 
 type deafRecord struct {
 	Until time.Time `json:"deaf_until"`
+}
+
+func deafNote(state durable.Directory) durable.Note[deafRecord] {
+	return durable.NewNote[deafRecord](state, deafFile)
 }
 
 // bookDataPhase records, before a data phase begins, that one may be open should
@@ -54,7 +56,7 @@ func (s *Session) stayDeaf(d time.Duration) {
 		s.tellDeaf(s.deafUntil)
 	case !s.deafTold.IsZero() && now.After(s.deafUntil):
 		s.deafTold = time.Time{}
-		if err := os.Remove(filepath.Join(s.StateDir, deafFile)); err != nil {
+		if err := deafNote(s.State).Remove(); err != nil {
 			s.Log.Debug("the record of a data phase could not be removed", zap.Error(err))
 		}
 	}
@@ -62,7 +64,7 @@ func (s *Session) stayDeaf(d time.Duration) {
 
 func (s *Session) tellDeaf(until time.Time) {
 	s.deafTold = until
-	if err := writeFile(filepath.Join(s.StateDir, deafFile), deafRecord{until.Round(0)}); err != nil {
+	if err := deafNote(s.State).Save(deafRecord{until.Round(0)}); err != nil {
 		s.Log.Warn("an open data phase could not be recorded; a restart within 40 s may publish a stray AT", zap.Error(err))
 	}
 }
@@ -80,15 +82,14 @@ func (s *Session) waitOutDeaf(ctx context.Context) error {
 // DeafUntil tells, by what a daemon left in its state directory, until when
 // nothing may be written to the module, because it would be published. It is zero
 // for now and before.
-func DeafUntil(dir string) time.Time { return readDeaf(dir, time.Now()) }
+func DeafUntil(dir string) time.Time { return readDeaf(durable.OnDisk(dir), time.Now()) }
 
 // readDeaf returns until when the last process knew the module to be deaf. A
 // time too far ahead was written by another clock, and counts as the most there
 // can be.
-func readDeaf(dir string, now time.Time) time.Time {
-	var r deafRecord
-	data, err := os.ReadFile(filepath.Join(dir, deafFile))
-	if err != nil || json.Unmarshal(data, &r) != nil || !r.Until.After(now) {
+func readDeaf(state durable.Directory, now time.Time) time.Time {
+	r, err := deafNote(state).Load()
+	if err != nil || !r.Until.After(now) {
 		return time.Time{}
 	}
 	return now.Add(min(r.Until.Sub(now), deafMost))

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +53,7 @@ const (
 // dumps writes the flight recorder to files. Whoever calls it is the session's
 // goroutine.
 type dumps struct {
-	dir    string
+	dir    durable.Directory
 	seen   bool        // the directory was looked at
 	number int         // of the newest file
 	times  []time.Time // of the files of the last day
@@ -113,16 +111,16 @@ func (d *dumps) write(flight *bus.Flight, head dumpHead) (path string, err error
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := d.dir.Mkdir(dumpDir); err != nil {
 		return "", err
 	}
 	d.number++
-	path = filepath.Join(d.dir, fmt.Sprintf("%06d-%s-%s%s", d.number, head.Rung, head.Cause, dumpSuffix))
-	if err := durable.Replace(path, text.Bytes()); err != nil {
+	name := fmt.Sprintf("%s/%06d-%s-%s%s", dumpDir, d.number, head.Rung, head.Cause, dumpSuffix)
+	if err := durable.Replace(d.dir, name, text.Bytes()); err != nil {
 		return "", err
 	}
 	d.prune()
-	return path, nil
+	return d.dir.Path(name), nil
 }
 
 // due says whether a dump may be written now, and forgets what is over a day old.
@@ -141,21 +139,17 @@ func (d *dumps) look() {
 		if _, err := fmt.Sscanf(name, "%d-", &n); err == nil {
 			d.number = max(d.number, n)
 		}
-		if info, err := os.Stat(filepath.Join(d.dir, name)); err == nil {
-			d.times = append(d.times, info.ModTime())
+		if at, err := d.dir.ModTime(dumpDir + "/" + name); err == nil {
+			d.times = append(d.times, at)
 		}
 	}
 }
 
 // files lists the dumps, oldest first; none if the directory cannot be read.
 func (d *dumps) files() []string {
-	entries, _ := os.ReadDir(d.dir)
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), dumpSuffix) {
-			names = append(names, e.Name())
-		}
-	}
+	names, _ := d.dir.List(dumpDir)
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, dumpSuffix) })
+	slices.Sort(names)
 	return names
 }
 
@@ -163,6 +157,6 @@ func (d *dumps) files() []string {
 func (d *dumps) prune() {
 	names := d.files()
 	for _, name := range names[:max(len(names)-dumpsKept, 0)] {
-		_ = os.Remove(filepath.Join(d.dir, name))
+		_ = d.dir.Remove(dumpDir + "/" + name)
 	}
 }

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 )
 
 // Flash wears out: however often the ladder is climbed, over restarts too, the
 // dumps keep to their bounds, and the newest are the ones that are kept.
 func TestDumpsKeepToTheirBounds(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), dumpDir)
+	state := durable.OnDisk(t.TempDir())
+	dir := state.Path(dumpDir)
 	flight := bus.NewFlight()
-	d := &dumps{dir: dir}
+	d := &dumps{dir: state}
 	head := func() dumpHead { return dumpHead{"dump", time.Now(), "reset", NoAnswer} }
 	write := func() string {
 		t.Helper()
@@ -41,7 +43,7 @@ func TestDumpsKeepToTheirBounds(t *testing.T) {
 	}
 	// A daemon that is started anew every few seconds.
 	for range 5 {
-		d = &dumps{dir: dir}
+		d = &dumps{dir: state}
 		if got := write(); got != "" {
 			t.Errorf("%s was written by the next process", got)
 		}
@@ -49,8 +51,8 @@ func TestDumpsKeepToTheirBounds(t *testing.T) {
 	// A day with a climb every eleven minutes: the files are as old as they would be.
 	written := 1
 	for range 24 * 60 / 11 {
-		age(t, dir, 11*time.Minute)
-		d = &dumps{dir: dir}
+		age(t, state, 11*time.Minute)
+		d = &dumps{dir: state}
 		if write() != "" {
 			written++
 		}
@@ -58,8 +60,8 @@ func TestDumpsKeepToTheirBounds(t *testing.T) {
 	if written != dumpsPerDay {
 		t.Errorf("%d dumps in a day, want %d", written, dumpsPerDay)
 	}
-	age(t, dir, 24*time.Hour)
-	d = &dumps{dir: dir}
+	age(t, state, 24*time.Hour)
+	d = &dumps{dir: state}
 	if got := filepath.Base(write()); got != fmt.Sprintf("%06d-reset-no-answer.ndjson", dumpsPerDay+1) {
 		t.Errorf("the next day's first dump is %s", got)
 	}
@@ -67,24 +69,24 @@ func TestDumpsKeepToTheirBounds(t *testing.T) {
 		t.Errorf("%d are kept, the first is %s", len(names), names[0])
 	}
 	// Without anything new there is nothing to keep.
-	age(t, dir, time.Hour)
+	age(t, state, time.Hour)
 	d.times = nil
 	if path, err := d.write(flight, head()); path != "" || err != nil {
 		t.Errorf("the same traffic was written again: %s, %v", path, err)
 	}
 	// A clock that was set back leaves files of the future, which block nothing.
-	age(t, dir, -10*365*24*time.Hour)
-	d = &dumps{dir: dir}
+	age(t, state, -10*365*24*time.Hour)
+	d = &dumps{dir: state}
 	if write() == "" {
 		t.Error("files of the future keep all dumps from being written")
 	}
 }
 
 // age makes the dumps older than they are.
-func age(t *testing.T, dir string, by time.Duration) {
+func age(t *testing.T, state durable.OnDisk, by time.Duration) {
 	t.Helper()
-	for _, name := range (&dumps{dir: dir}).files() {
-		path := filepath.Join(dir, name)
+	for _, name := range (&dumps{dir: state}).files() {
+		path := state.Path(dumpDir + "/" + name)
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +106,7 @@ func TestDumpHoldsTheLastTraffic(t *testing.T) {
 		for n := range 2000 {
 			flight.Add(bus.Sent, fmt.Appendf(nil, "AT+MPUB=[38 bytes],1,0,[%d bytes]", n), 60)
 		}
-		d := &dumps{dir: filepath.Join(t.TempDir(), dumpDir)}
+		d := &dumps{dir: durable.OnDisk(t.TempDir())}
 		path, err := d.write(flight, dumpHead{"dump", time.Now().UTC(), "radio", Closed})
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/session"
@@ -65,7 +66,7 @@ func (k *killer) event(written []byte) bool {
 	if k.image == "" && k.begun && !k.asleep {
 		if k.events++; k.events == k.at {
 			k.image = filepath.Join(k.w.dir, "image")
-			if err := os.CopyFS(k.image, os.DirFS(k.w.options.StateDir)); err != nil {
+			if err := os.CopyFS(k.image, os.DirFS(k.w.state)); err != nil {
 				k.w.Error(err)
 			}
 		}
@@ -104,7 +105,7 @@ func (k *killer) restart() {
 	if err != nil {
 		k.w.Fatal(err)
 	}
-	k.w.options.StateDir, k.w.options.Store, k.w.store = k.image, store, store
+	k.w.state, k.w.options.State, k.w.options.Store, k.w.store = k.image, durable.OnDisk(k.image), store, store
 	k.w.options.Open = func(int) (io.ReadWriteCloser, error) { return k.w.module.Open(), nil }
 	k.w.begin()
 }

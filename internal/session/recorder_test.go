@@ -46,7 +46,7 @@ func (w *world) noSecrets() {
 	for _, t := range w.recorded() {
 		trace.WriteString(t.Text + "\n")
 	}
-	dumps, _ := filepath.Glob(filepath.Join(w.options.StateDir, "traces", "*"))
+	dumps, _ := filepath.Glob(filepath.Join(w.state, "traces", "*"))
 	for _, path := range dumps {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -104,7 +104,7 @@ func TestFlightRecorderSurvivesThePort(t *testing.T) {
 		if opened < 3 {
 			t.Errorf("only %d ports are in the recorder, so nothing was survived", opened)
 		}
-		dumps, err := filepath.Glob(filepath.Join(w.options.StateDir, "traces", "*.ndjson"))
+		dumps, err := filepath.Glob(filepath.Join(w.state, "traces", "*.ndjson"))
 		if err != nil || len(dumps) == 0 || len(dumps) > 2 {
 			t.Errorf("dumps %v, %v; want one, or two if the ladder took over 10 minutes", dumps, err)
 		}

@@ -3,8 +3,7 @@ package session
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"time"
 
 	"go.uber.org/zap"
@@ -102,7 +101,7 @@ const httpCommands = 20
 // module is told to forget the answer only after that: a daemon that is killed
 // between the two would have burnt the identity.
 func (s *Session) requestSecret(ctx context.Context) error {
-	if err := durable.Replace(s.asked(), []byte("{}\n")); err != nil {
+	if err := s.mark().Save(struct{}{}); err != nil {
 		return storeFailure(err)
 	}
 	s.searched = false
@@ -146,7 +145,7 @@ func (s *Session) keepSecret(issued secret.Text) error {
 // killed. The module has it until its HTTP session ends. What is found counts only
 // if it is not the secret that is stored already.
 func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found bool, err error) {
-	if _, err := os.Stat(s.asked()); err != nil {
+	if !s.asked() {
 		return false, nil
 	}
 	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
@@ -169,17 +168,26 @@ func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found boo
 	return found, nil
 }
 
-// asked is the file that marks a registration whose answer was not read yet.
-func (s *Session) asked() string { return filepath.Join(s.StateDir, "registering.json") }
+// mark is the file that marks a registration whose answer was not read yet.
+func (s *Session) mark() durable.Note[struct{}] {
+	return durable.NewNote[struct{}](s.State, "registering.json")
+}
+
+// asked says whether a registration may have been asked for whose answer was not
+// read yet. A mark that is damaged or cannot be read now is one: to look for an
+// answer that is not there harms nobody.
+func (s *Session) asked() bool {
+	_, err := s.mark().Load()
+	return !errors.Is(err, fs.ErrNotExist)
+}
 
 // marked says whether there may be an answer that nobody has looked for yet.
 func (s *Session) marked() bool {
-	_, err := os.Stat(s.asked())
-	return err == nil && !s.searched && s.Device.DeviceSecret.Empty()
+	return !s.searched && s.Device.DeviceSecret.Empty() && s.asked()
 }
 
 func (s *Session) unmark() {
-	if err := os.Remove(s.asked()); err != nil {
+	if err := s.mark().Remove(); err != nil {
 		s.Log.Debug("the mark of a registration could not be removed", zap.Error(err))
 	}
 }

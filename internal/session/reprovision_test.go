@@ -56,7 +56,7 @@ func TestReprovisionTakesANewSecret(t *testing.T) {
 				if fresh == old {
 					t.Fatal("the secret is the old one")
 				}
-				prev, err := os.ReadFile(filepath.Join(w.options.StateDir, "credentials.prev.json"))
+				prev, err := os.ReadFile(filepath.Join(w.state, "credentials.prev.json"))
 				if err != nil || !strings.Contains(string(prev), old) {
 					t.Errorf("the old secret is not kept: %v", err)
 				}
@@ -126,12 +126,12 @@ func TestReprovisionWithoutAPlaceForTheAnswer(t *testing.T) {
 			defer w.end()
 			w.begin()
 			w.reaches(time.Minute, session.Online, "")
-			inTheWay := filepath.Join(w.options.StateDir, "probe.tmp", "file")
+			inTheWay := filepath.Join(w.state, "probe.tmp", "file")
 			if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 				t.Fatal(err)
 			}
 			if marked {
-				if err := os.WriteFile(filepath.Join(w.options.StateDir, "registering.json"), []byte("{}\n"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(w.state, "registering.json"), []byte("{}\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,11 +1,10 @@
 package session
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"airbridged/internal/durable"
 )
 
 // resetsFile remembers the hard resets of the last hour, so that a daemon that
@@ -21,7 +20,7 @@ const resetSpacing = time.Hour
 
 // resetBudget bounds hard resets in any hour, over restarts too.
 type resetBudget struct {
-	path    string
+	note    durable.Note[resetsRecord]
 	perHour int
 	done    []time.Time // oldest first, with monotonic readings
 	vain    int         // resets since the session last was stable
@@ -34,11 +33,10 @@ type resetsRecord struct {
 // readResets returns the budget that the last process left. A time that the
 // clock of now has not reached yet counts as now. A file that cannot be read is
 // as good as none.
-func readResets(dir string, perHour int, now time.Time) resetBudget {
-	b := resetBudget{path: filepath.Join(dir, resetsFile), perHour: perHour}
-	var r resetsRecord
-	data, err := os.ReadFile(b.path)
-	if err != nil || json.Unmarshal(data, &r) != nil {
+func readResets(state durable.Directory, perHour int, now time.Time) resetBudget {
+	b := resetBudget{note: durable.NewNote[resetsRecord](state, resetsFile), perHour: perHour}
+	r, err := b.note.Load()
+	if err != nil {
 		return b
 	}
 	for _, t := range r.At {
@@ -69,7 +67,7 @@ func (b *resetBudget) left(now time.Time, mute bool) int {
 func (b *resetBudget) spend(now time.Time) error {
 	b.done = append(b.done, now)
 	b.vain++
-	return writeFile(b.path, resetsRecord{b.done})
+	return b.note.Save(resetsRecord{b.done})
 }
 
 // settled forgives the resets that helped in the end.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/durable"
 )
 
 // spend books a reset that can be stored.
@@ -19,7 +21,7 @@ func spend(t *testing.T, b *resetBudget) {
 func TestResetBudgetCountsAnyHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := readResets(t.TempDir(), 2, time.Now())
+		b := readResets(durable.OnDisk(t.TempDir()), 2, time.Now())
 		spend(t, &b)
 		time.Sleep(30 * time.Minute)
 		b.settled()
@@ -46,7 +48,7 @@ func TestResetsInVainAreSpaced(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := readResets(t.TempDir(), 4, time.Now())
+				b := readResets(durable.OnDisk(t.TempDir()), 4, time.Now())
 				made := 0
 				for n := range 24 * 12 {
 					if b.left(time.Now(), c.mute) > 0 {
@@ -76,13 +78,13 @@ func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		b := readResets(dir, 4, time.Now())
+		b := readResets(durable.OnDisk(dir), 4, time.Now())
 		spend(t, &b)
 		time.Sleep(10 * time.Minute)
 		for range 3 {
 			spend(t, &b)
 		}
-		again := readResets(dir, 4, time.Now())
+		again := readResets(durable.OnDisk(dir), 4, time.Now())
 		if n := again.left(time.Now(), true); n != 0 {
 			t.Fatalf("a new process has %d resets left, want none", n)
 		}
@@ -93,7 +95,7 @@ func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 
 		// The clock was ten years ahead then, or is ten years behind now: the resets
 		// count as made just now, for an hour and no longer.
-		behind := readResets(dir, 4, time.Now().AddDate(-10, 0, 0))
+		behind := readResets(durable.OnDisk(dir), 4, time.Now().AddDate(-10, 0, 0))
 		if n := behind.left(time.Now().AddDate(-10, 0, 0), true); n != 0 {
 			t.Fatalf("%d resets left after the clock was set back", n)
 		}
@@ -104,7 +106,7 @@ func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, resetsFile), []byte("not json"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		damaged := readResets(dir, 4, time.Now())
+		damaged := readResets(durable.OnDisk(dir), 4, time.Now())
 		if n := damaged.left(time.Now(), true); n != 4 {
 			t.Fatalf("%d resets left with a damaged file, want all", n)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
@@ -111,8 +111,8 @@ type Options struct {
 	Hub       *bus.Hub
 	Board     *bus.Board
 	Carrier   *Carrier
-	Flight    *bus.Flight // takes the AT traffic, redacted; nil: a recorder that nobody reads
-	StateDir  string      // for what has to outlive the process and is no secret
+	Flight    *bus.Flight       // takes the AT traffic, redacted; nil: a recorder that nobody reads
+	State     durable.Directory // for what has to outlive the process and is no secret
 	Recorder  Recorder
 	Log       *zap.Logger
 	Seed      uint64 // of the jitter; 0 draws one
@@ -199,16 +199,16 @@ func New(o Options) *Session {
 		random:  rand.New(rand.NewPCG(seed, seed>>1|1)),
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
 		costs:   newCosts(o.Cloud, o.Recorder),
-		resets:  readResets(o.StateDir, o.Recovery.HardResetsPerHour, time.Now()),
+		resets:  readResets(o.State, o.Recovery.HardResetsPerHour, time.Now()),
 		climbs:  make(map[Cause]int),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
 		foreign: make(map[string]bool),
 		asks:    make(chan ask),
-		dumps:   dumps{dir: filepath.Join(o.StateDir, dumpDir)},
+		dumps:   dumps{dir: o.State},
 
-		speed:     speed{last: readSpeed(o.StateDir)},
-		deafUntil: readDeaf(o.StateDir, time.Now()),
+		speed:     speed{last: readSpeed(o.State)},
+		deafUntil: readDeaf(o.State, time.Now()),
 	}
 }
 

@@ -2,11 +2,8 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,6 +11,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
+	"airbridged/internal/durable"
 )
 
 // A module starts at the speed of its firmware, or takes it from the first AT. Once
@@ -55,6 +53,10 @@ type speedRecord struct {
 	Baud int `json:"baud"`
 }
 
+func speedNote(state durable.Directory) durable.Note[speedRecord] {
+	return durable.NewNote[speedRecord](state, speedFile)
+}
+
 // speed is what the session knows of line speeds.
 type speed struct {
 	last    int  // where the module was last known; 0: not known
@@ -66,10 +68,9 @@ type speed struct {
 
 // readSpeed returns the speed at which the last process left the module, if it
 // is one that a module may be found at; 0 otherwise.
-func readSpeed(dir string) int {
-	var r speedRecord
-	data, err := os.ReadFile(filepath.Join(dir, speedFile))
-	if err != nil || json.Unmarshal(data, &r) != nil || !slices.Contains(speeds, r.Baud) {
+func readSpeed(state durable.Directory) int {
+	r, err := speedNote(state).Load()
+	if err != nil || !slices.Contains(speeds, r.Baud) {
 		return 0
 	}
 	return r.Baud
@@ -81,7 +82,7 @@ func (s *Session) knownAt(baud int) {
 		return
 	}
 	s.speed.last = baud
-	if err := writeFile(filepath.Join(s.StateDir, speedFile), speedRecord{baud}); err != nil {
+	if err := speedNote(s.State).Save(speedRecord{baud}); err != nil {
 		s.Log.Warn("the line speed could not be stored; the next start may take seconds longer to find the module", zap.Error(err))
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -235,12 +234,12 @@ func TestSpeedIsRemembered(t *testing.T) {
 		{"no longer raised, fixed", func(o *session.Options) { o.Modem.WorkBaud, o.Modem.Baud = 0, 115200 }, false, []int{921600}, 921600},
 		{"raised to another", func(o *session.Options) { o.Modem.WorkBaud = 460800 }, false, []int{921600, 460800}, 460800},
 		{"forgotten", func(o *session.Options) {
-			if err := os.Remove(filepath.Join(o.StateDir, "speed.json")); err != nil {
+			if err := os.Remove(o.State.Path("speed.json")); err != nil {
 				panic(err)
 			}
 		}, false, []int{115200, 921600}, 921600},
 		{"damaged", func(o *session.Options) {
-			if err := os.WriteFile(filepath.Join(o.StateDir, "speed.json"), []byte(`{"baud":12345}`), 0o600); err != nil {
+			if err := os.WriteFile(o.State.Path("speed.json"), []byte(`{"baud":12345}`), 0o600); err != nil {
 				panic(err)
 			}
 		}, false, []int{115200, 921600}, 921600},

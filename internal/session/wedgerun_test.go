@@ -87,7 +87,7 @@ func (w *wedged) noticed(o *outcome, began time.Time) {
 		w.Errorf("%s came without a hint", n.Cause)
 	}
 	o.cause, o.detect = n.Cause, n.At.Sub(began)
-	o.hint = strings.ReplaceAll(n.hint, w.options.StateDir, "/var/lib/airbridged")
+	o.hint = strings.ReplaceAll(n.hint, w.state, "/var/lib/airbridged")
 	if k.kind == ascent {
 		w.mu.Lock()
 		o.detect = n.At.Sub(w.events[at-1].At) // how long the step took that failed

@@ -20,6 +20,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
@@ -44,6 +45,7 @@ type world struct {
 	flight  *bus.Flight
 	store   *provision.Store
 	dir     string
+	state   string // state.dir
 	log     *logBuffer
 	meter   *meter
 
@@ -76,11 +78,12 @@ func newWorld(t testing.TB, s setup) *world {
 		s.module(&moduleOptions)
 	}
 	w := &world{TB: t, cloud: airsim.NewCloud(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
+	w.state = filepath.Join(w.dir, "state")
 	var err error
 	if w.module, err = airsim.New(w.cloud, moduleOptions); err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = provision.Open(filepath.Join(w.dir, "state")); err != nil {
+	if w.store, err = provision.Open(w.state); err != nil {
 		t.Fatal(err)
 	}
 	w.queue = outbox.New(outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000})
@@ -99,8 +102,8 @@ func newWorld(t testing.TB, s setup) *world {
 		Recovery: session.Recovery(defaults.Recovery),
 		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
 		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board, Flight: w.flight,
-		Expand: config.Expand, StateDir: filepath.Join(w.dir, "state"),
-		Carrier:  session.NewCarrier(filepath.Join(w.dir, "state"), 0, log),
+		Expand: config.Expand, State: durable.OnDisk(w.state),
+		Carrier:  session.NewCarrier(durable.OnDisk(w.state), 0, log),
 		Recorder: w.meter, Log: log, Seed: 1,
 	}
 	if s.session != nil {

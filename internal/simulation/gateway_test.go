@@ -3,11 +3,9 @@ package simulation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,14 +35,12 @@ type gateway struct {
 	cloud   *airsim.Cloud
 	module  *airsim.Module
 	random  *rand.Rand // of power cuts
-	dirs    int
-	booted  bool // the machine was switched on a moment ago
+	booted  bool       // the machine was switched on a moment ago
 
-	mu     sync.Mutex
-	life   *life         // nil: the daemon does not run
-	queue  *simdisk.Disk // the outbox's
-	state  *simdisk.Disk // the credential store's
-	caches string        // a real directory, for what the session keeps beside it
+	mu    sync.Mutex
+	life  *life         // nil: the daemon does not run
+	queue *simdisk.Disk // the outbox's
+	state *simdisk.Disk // state.dir: the credential store's, and what the session keeps beside it
 }
 
 var (
@@ -76,7 +72,7 @@ type life struct {
 func newGateway(t testing.TB, p plan, r *referee) *gateway {
 	g := &gateway{
 		t: t, p: p, referee: r, random: rand.New(rand.NewPCG(p.seed, 4)),
-		queue: simdisk.New(), state: simdisk.New(), caches: cacheDir(t),
+		queue: simdisk.New(), state: simdisk.New(),
 	}
 	g.queue.NoAllocate, g.queue.Lying = p.seed%5 == 0, p.lying
 	r.conceal(airsim.GuideProductSecret)
@@ -90,18 +86,12 @@ func newGateway(t testing.TB, p plan, r *referee) *gateway {
 		Products: map[string]airsim.Product{identity.ProductKey: {Secret: airsim.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
 	})
 	p.module.Log = r.spoken
-	if err := os.MkdirAll(g.caches, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	var err error
 	if g.module, err = airsim.New(g.cloud, p.module); err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
-
-// cacheDir is a directory for small files, which a day writes some thousand times.
-func cacheDir(t testing.TB) string { return filepath.Join(memoryDir(t), "caches") }
 
 // memoryDir is a directory in memory where there is one. That of a worker is in its
 // parent's, which outlives it if it has to be killed.
@@ -129,7 +119,7 @@ func (g *gateway) observe(h airsim.Happening) {
 	g.mu.Lock()
 	state := g.state
 	g.mu.Unlock()
-	_, durable, err := provision.OpenIn(stateDir{state.Certain()}, "/state").DeviceSecret(identity)
+	_, durable, err := provision.OpenIn(stateDir{state.Certain()}).DeviceSecret(identity)
 	switch {
 	case h.Kind == airsim.CloudRegistered && durable:
 		g.referee.fail("registered again while a secret is durable")
@@ -149,7 +139,7 @@ func (g *gateway) order(command string) {
 // cannot be opened, as the daemon would.
 func (g *gateway) start(seed uint64) error {
 	g.mu.Lock()
-	files, state, caches := g.queue, g.state, g.caches
+	files, state := g.queue, g.state
 	g.mu.Unlock()
 	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewBoard(), flight: bus.NewFlight(), done: make(chan error, 1), sealed: make(chan struct{})}
 	if files.Latency == nil {
@@ -167,8 +157,8 @@ func (g *gateway) start(seed uint64) error {
 	}
 	g.referee.reborn(l.queue, g.booted)
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), (*printer)(g.referee), zap.DebugLevel))
-	store := provision.OpenIn(stateDir{state}, "/state")
-	l.session = session.New(l.options(store, caches, seed, log))
+	store := provision.OpenIn(stateDir{state})
+	l.session = session.New(l.options(store, seed, log))
 	l.ctx, l.stop = context.WithCancel(g.t.Context())
 	seal, cancel := context.WithCancel(g.t.Context())
 	l.seals = cancel
@@ -181,7 +171,7 @@ func (g *gateway) start(seed uint64) error {
 	return nil
 }
 
-func (l *life) options(store *provision.Store, caches string, seed uint64, log *zap.Logger) session.Options {
+func (l *life) options(store *provision.Store, seed uint64, log *zap.Logger) session.Options {
 	defaults, g := config.Default(), l.g
 	random := rand.New(rand.NewPCG(seed, 6))
 	return session.Options{
@@ -206,8 +196,8 @@ func (l *life) options(store *provision.Store, caches string, seed uint64, log *
 			g.order("reset")
 			return nil
 		},
-		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, StateDir: caches,
-		Carrier:  session.NewCarrier(caches, 0, log),
+		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, State: stateDir{l.state},
+		Carrier:  session.NewCarrier(stateDir{l.state}, 0, log),
 		Recorder: &recorder{metrics.New("simulated", ""), l}, Log: log, Seed: seed | 1,
 		JustBooted: g.booted,
 		Random:     func() string { return "r" + time.Duration(random.Int64()).String() },
@@ -273,7 +263,6 @@ func (g *gateway) murder(l *life, power bool) {
 	} else {
 		g.queue, g.state = l.files.Survivor(), l.state.Survivor()
 	}
-	g.caches = g.copied(g.caches)
 }
 
 // bury waits until nothing is left of a murdered process, and cuts the module's
@@ -304,26 +293,4 @@ func (g *gateway) forget(l *life) {
 	if g.life == l {
 		g.life = nil
 	}
-}
-
-// copied is the directory of caches as it is at this moment: what the dead write
-// into the old one counts for nothing.
-func (g *gateway) copied(dir string) string {
-	g.dirs++
-	fresh := filepath.Join(filepath.Dir(dir), fmt.Sprint("caches", g.dirs))
-	err := os.Mkdir(fresh, 0o700)
-	entries, listed := os.ReadDir(dir)
-	for _, e := range entries {
-		if err == nil && e.Type().IsRegular() { // no dumps of the trace, which nobody reads again
-			var b []byte
-			if b, err = os.ReadFile(filepath.Join(dir, e.Name())); err == nil {
-				err = os.WriteFile(filepath.Join(fresh, e.Name()), b, 0o600)
-			}
-		}
-	}
-	if err := errors.Join(err, listed); err != nil {
-		g.t.Errorf("copying the caches: %v", err)
-	}
-	_ = os.RemoveAll(dir) // what the dead still write there is lost
-	return fresh
 }

@@ -3,10 +3,11 @@ package simulation
 import (
 	"io"
 	"io/fs"
+	"time"
 
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox/files"
 	"airbridged/internal/outbox/simdisk"
-	"airbridged/internal/provision"
 )
 
 // stateDir is a simulated disk as the credential store's directory.
@@ -28,7 +29,7 @@ func (d stateDir) Read(name string) ([]byte, error) {
 	return b, nil
 }
 
-func (d stateDir) Create(name string) (provision.File, error) {
+func (d stateDir) Create(name string) (durable.File, error) {
 	f, err := d.Disk.Create(name)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,9 @@ func (d stateDir) Flush(name string) error {
 	return f.Sync()
 }
 
-func (d stateDir) Sync() error { return d.SyncDir(".") }
+func (d stateDir) Path(name string) string { return "/state/" + name }
+
+func (d stateDir) ModTime(string) (time.Time, error) { return time.Now(), nil }
 
 // stream is a file written from its beginning.
 type stream struct {
