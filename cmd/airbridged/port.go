@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 	"airbridged/internal/tty"
 )
@@ -16,9 +17,9 @@ func openPort(device string, baud int) (io.ReadWriteCloser, error) {
 	if err == nil {
 		return serialPort{port}, nil
 	}
-	failure := &session.Failure{Cause: session.PortMissing, Err: err}
+	failure := &recovery.Failure{Cause: recovery.PortMissing, Err: err}
 	if errors.Is(err, tty.ErrBusy) {
-		failure.Cause = session.PortBusy
+		failure.Cause = recovery.PortBusy
 	}
 	var detail *tty.Error
 	if errors.As(err, &detail) {

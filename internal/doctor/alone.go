@@ -15,7 +15,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/provision"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 	"airbridged/internal/tty"
 )
 
@@ -154,7 +154,7 @@ func ids(info fs.FileInfo) (uid, gid uint32) {
 
 // silenceAdvice says what to do about a module that does not answer.
 func (x *examination) silenceAdvice() string {
-	advice := session.NoAnswer.Hint()
+	advice := recovery.NoAnswer.Hint()
 	if words, _ := x.usb(); words != "" {
 		advice += "; " + words + ": only one or two of its ports take AT commands"
 	}
@@ -165,7 +165,7 @@ func (x *examination) silenceAdvice() string {
 func (x *examination) module(ctx context.Context, l *line) {
 	id, err := l.Identify(ctx)
 	if err != nil {
-		x.stop(Module, session.OutOfSync.Hint(), "it answers, but cannot be understood: %v", err)
+		x.stop(Module, recovery.OutOfSync.Hint(), "it answers, but cannot be understood: %v", err)
 		return
 	}
 	x.imei = id.IMEI
@@ -175,7 +175,7 @@ func (x *examination) module(ctx context.Context, l *line) {
 	case errors.As(err, &unsupported):
 		x.stop(Module, unsupported.Hint, "%s, but %s", who, unsupported.Reason)
 	case err != nil:
-		x.stop(Module, session.OutOfSync.Hint(), "%s, but cannot be understood: %v", who, err)
+		x.stop(Module, recovery.OutOfSync.Hint(), "%s, but cannot be understood: %v", who, err)
 	case x.cfg.Modem.Baud != 0 && x.cfg.Modem.Baud != l.baud && x.cfg.Modem.WorkBaud != l.baud:
 		x.fail(Module, fmt.Sprintf("set modem.baud to %d, or to 0, which looks for the speed", l.baud), "%s, and modem.baud is %d", who, x.cfg.Modem.Baud)
 	default:

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"airbridged/client"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 	"airbridged/internal/tty"
 )
 
@@ -17,38 +17,38 @@ var stages = []string{SerialPort, Module, SIM, Network, Bearer, Identity, Login,
 
 // reached is the stage that a state works at: those before it are behind it.
 var reached = map[string]string{
-	string(session.Probing):        SerialPort,
-	string(session.Attaching):      SIM,
-	string(session.Registering):    Identity,
-	string(session.Authenticating): Login,
-	string(session.Connecting):     MQTT,
+	string(recovery.Probing):        SerialPort,
+	string(recovery.Attaching):      SIM,
+	string(recovery.Registering):    Identity,
+	string(recovery.Authenticating): Login,
+	string(recovery.Connecting):     MQTT,
 }
 
 // stageOf is the stage at which a cause arises. What the cloud refuses depends on
 // what it was asked, which is known by the state that failed; where the daemon has
 // moved on since, it is taken to be the login.
 func stageOf(cause, from string) string {
-	switch session.Cause(cause) {
-	case session.None:
+	switch recovery.Cause(cause) {
+	case recovery.None:
 		return ""
-	case session.PortMissing, session.PortBusy, session.WriteBlocked:
+	case recovery.PortMissing, recovery.PortBusy, recovery.WriteBlocked:
 		return SerialPort
-	case session.NoAnswer, session.OutOfSync, session.FirmwareUnsupported, session.Rebooted:
+	case recovery.NoAnswer, recovery.OutOfSync, recovery.FirmwareUnsupported, recovery.Rebooted:
 		return Module
-	case session.SIMMissing:
+	case recovery.SIMMissing:
 		return SIM
-	case session.NotRegistered:
+	case recovery.NotRegistered:
 		return Network
-	case session.BearerFailed:
+	case recovery.BearerFailed:
 		return Bearer
-	case session.RegistrationDisabled, session.AlreadyActivated, session.StateUnwritable, session.DiskFull:
+	case recovery.RegistrationDisabled, recovery.AlreadyActivated, recovery.StateUnwritable, recovery.DiskFull:
 		return Identity
-	case session.HTTPFailed, session.SignatureRefused, session.ProductUnknown, session.RequestRefused, session.CloudError:
-		if from == string(session.Registering) {
+	case recovery.HTTPFailed, recovery.SignatureRefused, recovery.ProductUnknown, recovery.RequestRefused, recovery.CloudError:
+		if from == string(recovery.Registering) {
 			return Identity
 		}
 		return Login
-	case session.ConnAckRefused:
+	case recovery.ConnAckRefused:
 		return Login
 	}
 	return MQTT // and what a newer daemon knows
@@ -63,10 +63,10 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		at = reached[x.status.State]
 	}
 	far := len(stages) // online: all of them are behind it
-	if i := slices.Index(stages, at); i >= 0 && x.status.State != string(session.Online) {
+	if i := slices.Index(stages, at); i >= 0 && x.status.State != string(recovery.Online) {
 		far = i
 	}
-	if x.status.State == string(session.Stopping) {
+	if x.status.State == string(recovery.Stopping) {
 		far = 0
 	}
 	var asked map[string]Finding
@@ -198,7 +198,7 @@ func (x *examination) signalOfDaemon(asked map[string]Finding) {
 		x.add(now)
 	case x.stopped != "" && x.stopped != SIM:
 		x.needless(Signal)
-	case x.status.Modem.SignalDBm == nil && x.status.State != string(session.Online):
+	case x.status.Modem.SignalDBm == nil && x.status.State != string(recovery.Online):
 		x.skip(Signal, "the daemon has not read it yet")
 	default:
 		x.judgeSignal(x.status.Modem.SignalDBm)
@@ -209,7 +209,7 @@ func (x *examination) signalOfDaemon(asked map[string]Finding) {
 // it connects.
 func (x *examination) namesOfDaemon(bearerUp bool) {
 	switch {
-	case x.status.State == string(session.Online):
+	case x.status.State == string(recovery.Online):
 		x.ok(Names, "%s was found", x.status.Cloud.Host)
 	case !bearerUp:
 		x.needless(Names)
@@ -233,7 +233,7 @@ func (x *examination) queueOfDaemon() {
 			"it is full, and programs are refused: %s", words)
 	case x.status.Data.Holding:
 		x.warn(Queue, "raise the budget, or wait for the next month; airbridgectl data tells what used it up", "%s: the data budget of this month is used up", words)
-	case x.status.State == string(session.Online) && o.OldestAt != nil && x.now().Sub(*o.OldestAt) > late:
+	case x.status.State == string(recovery.Online) && o.OldestAt != nil && x.now().Sub(*o.OldestAt) > late:
 		x.warn(Queue, "airbridgectl outbox --watch shows whether it drains; a signal that is weak or a cloud that throttles slows it down", "the daemon is online, but %s", words)
 	default:
 		x.quarantine(words)

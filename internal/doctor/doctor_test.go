@@ -16,8 +16,8 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc/ipctest"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
-	"airbridged/internal/session"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -75,7 +75,7 @@ func asked(t *testing.T, o Options, change func(*bus.Status)) Report {
 // own advice; what lies before it works, and what lies behind is not judged.
 func TestEveryCauseFailsAtItsStage(t *testing.T) {
 	path, _ := configured(t)
-	for _, cause := range session.Causes() {
+	for _, cause := range recovery.Causes() {
 		r := asked(t, Options{Config: path}, func(s *bus.Status) {
 			s.State, s.Cause, s.Hint, s.Attempt = "recovering", string(cause), cause.Hint(), 3
 		})
@@ -108,7 +108,7 @@ func TestEveryCauseFailsAtItsStage(t *testing.T) {
 // A daemon on its way is not wrong.
 func TestOnTheWay(t *testing.T) {
 	path, _ := configured(t)
-	for _, state := range session.States() {
+	for _, state := range recovery.States() {
 		r := asked(t, Options{Config: path}, func(s *bus.Status) { s.State, s.Since = string(state), time.Now().Add(-3*time.Minute) })
 		if !r.OK {
 			t.Errorf("%s: %+v", state, r)

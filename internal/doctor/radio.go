@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"airbridged/internal/air"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // How long a module may take that was just switched on. The daemon is more
@@ -58,9 +58,9 @@ func (x *examination) sim(ctx context.Context, l *line) {
 	case errors.Is(err, air.ErrSIMLocked):
 		x.stop(SIM, "switch its PIN off in a phone", "it wants a PIN or PUK")
 	case errors.Is(err, air.ErrNoSIM):
-		x.stop(SIM, session.SIMMissing.Hint(), "the module finds none that it can use")
+		x.stop(SIM, recovery.SIMMissing.Hint(), "the module finds none that it can use")
 	case err != nil:
-		x.stop(SIM, session.SIMMissing.Hint(), "%v", err)
+		x.stop(SIM, recovery.SIMMissing.Hint(), "%v", err)
 	default:
 		words := "ready"
 		if iccid, err := l.ICCID(ctx); err == nil {
@@ -110,9 +110,9 @@ func (x *examination) network(ctx context.Context, l *line) {
 	})
 	switch {
 	case err != nil:
-		x.stop(Network, session.NotRegistered.Hint(), "%v", err)
+		x.stop(Network, recovery.NotRegistered.Hint(), "%v", err)
 	case !registered:
-		x.stop(Network, session.NotRegistered.Hint(), "no network has taken the module in after %v", patience)
+		x.stop(Network, recovery.NotRegistered.Hint(), "no network has taken the module in after %v", patience)
 	case !attached:
 		x.stop(Network, "check with the operator that the SIM has data and is not suspended", "registered, but not admitted to packet data (AT+CGATT) after %v", patience)
 	default:
@@ -142,7 +142,7 @@ func (x *examination) bearer(ctx context.Context, l *line) {
 	}
 	was, err := l.Bearer(ctx)
 	if err != nil {
-		x.stop(Bearer, session.OutOfSync.Hint(), "%v", err)
+		x.stop(Bearer, recovery.OutOfSync.Hint(), "%v", err)
 		return
 	}
 	apn := x.cfg.Modem.APN
@@ -155,7 +155,7 @@ func (x *examination) bearer(ctx context.Context, l *line) {
 	})
 	if !was {
 		if err := l.OpenBearer(ctx, apn); err != nil {
-			x.stop(Bearer, session.BearerFailed.Hint(), "it does not open with the APN %q: %v", apn, cause(err))
+			x.stop(Bearer, recovery.BearerFailed.Hint(), "it does not open with the APN %q: %v", apn, cause(err))
 			return
 		}
 	}

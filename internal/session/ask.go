@@ -8,6 +8,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 )
 
 // A person may ask the session for something: an AT command, a registration. It
@@ -46,10 +47,10 @@ func (s *Session) put(ctx context.Context, a ask) error {
 
 // aside leaves a state because of what was asked for, and returns the one to go
 // on in. The MQTT session is torn down on the way back to online, as always.
-func (s *Session) aside(from State) State {
-	to := Probing
+func (s *Session) aside(from recovery.State) recovery.State {
+	to := recovery.Probing
 	if s.wish != nil && s.attached && s.unready() == nil {
-		to = Registering
+		to = recovery.Registering
 	}
 	if s.line != nil {
 		s.line.loggedIn = false

@@ -14,7 +14,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // asks gives the module a command for a person.
@@ -31,7 +31,7 @@ func TestATAsksWhileMessagesMove(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		var ids []string
 		for n := range 50 {
 			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
@@ -63,7 +63,7 @@ func TestATRefusesWhatBreaksTheSession(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		before := len(w.commands())
 		for _, c := range []struct {
 			command string
@@ -104,7 +104,7 @@ func TestATForcedBeginsTheSessionAnew(t *testing.T) {
 				w := newWorld(t, setup{})
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				if strings.HasPrefix(command, "AT+MPUB") {
 					w.order("puback late 3s") // when the next message may be on its way already
 				}
@@ -113,9 +113,9 @@ func TestATForcedBeginsTheSessionAnew(t *testing.T) {
 				if err != nil && !errors.Is(err, bus.ErrNoAnswer) || err == nil && !reply.Anew {
 					t.Fatalf("%+v, %v", reply, err)
 				}
-				w.reaches(time.Second, session.Probing, "")
+				w.reaches(time.Second, recovery.Probing, "")
 				after := w.append(update, 1, "after")
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				for _, id := range []string{id, after} {
 					if m := w.settled(id); m.State != outbox.Acked {
 						t.Errorf("a message ended as %s", m.State)
@@ -153,7 +153,7 @@ func TestATAnswersBetweenAttempts(t *testing.T) {
 				defer w.end()
 				w.order(c.order)
 				w.begin()
-				w.reaches(10*time.Minute, session.Recovering, "")
+				w.reaches(10*time.Minute, recovery.Recovering, "")
 				time.Sleep(time.Second)
 				reply, err := w.asks(c.command, false)
 				if err != nil || reply.Final == "" || c.line != "" && (len(reply.Lines) != 1 || !strings.HasPrefix(reply.Lines[0], c.line)) {
@@ -172,26 +172,26 @@ func TestATSaysWhyThereIsNoAnswer(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("unplug 10m")
-		w.reaches(time.Minute, session.Recovering, session.PortMissing)
+		w.reaches(time.Minute, recovery.Recovering, recovery.PortMissing)
 		begun := time.Now()
 		if _, err := w.asks("AT+CSQ", false); !errors.Is(err, bus.ErrNoModule) || time.Since(begun) > 10*time.Second {
 			t.Errorf("unplugged: %v after %v", err, time.Since(begun))
 		}
-		w.reaches(20*time.Minute, session.Online, "")
+		w.reaches(20*time.Minute, recovery.Online, "")
 
 		// The module answers nothing: the session notices by this command too.
 		w.order("mute AT+CGSN")
 		if _, err := w.asks("AT+CGSN", false); !errors.Is(err, bus.ErrNoAnswer) {
 			t.Errorf("silence: %v", err)
 		}
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 
 		w.order("http-never")
 		w.order("expire-tokens")
 		w.order("closed")
-		w.reaches(time.Minute, session.Authenticating, "")
+		w.reaches(time.Minute, recovery.Authenticating, "")
 		time.Sleep(time.Second)
 		begun = time.Now()
 		_, err := w.asks("AT+CSQ", false)
@@ -214,13 +214,13 @@ func TestATDoesNotHideALostSession(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("late AT+COPS 5s")
 		answered := make(chan error, 1)
 		go func() { _, err := w.asks("AT+COPS?", false); answered <- err }()
 		time.Sleep(time.Second)
 		w.order("closed")
-		w.reaches(10*time.Second, session.Recovering, session.Closed)
+		w.reaches(10*time.Second, recovery.Recovering, recovery.Closed)
 		if err := <-answered; err != nil {
 			t.Error(err)
 		}
@@ -236,7 +236,7 @@ func TestATForcesNothingOverALostRegistration(t *testing.T) {
 		defer w.end()
 		w.order("registration off")
 		w.begin()
-		w.reaches(time.Minute, session.Recovering, session.RegistrationDisabled)
+		w.reaches(time.Minute, recovery.Recovering, recovery.RegistrationDisabled)
 		mark := filepath.Join(w.state, "registering.json") // as a daemon leaves it that was killed
 		if err := os.WriteFile(mark, []byte("{}\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
 
 // How long a module may take to find its SIM and its network before something
@@ -21,17 +22,17 @@ const (
 )
 
 // attaching goes from the SIM to an open data bearer.
-func (s *Session) attaching(ctx context.Context) (State, error) {
+func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 	s.attached, s.awake, s.nudged = false, false, false
 	modem := s.line.modem
 	if err := s.until(ctx, simPatience, func() (bool, error) {
 		err := modem.SIM(ctx)
 		if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
-			err = s.wakeRadio(ctx, &Failure{Cause: SIMMissing, Err: err})
+			err = s.wakeRadio(ctx, &recovery.Failure{Cause: recovery.SIMMissing, Err: err})
 		}
 		return err == nil, err
 	}); err != nil {
-		return Attaching, s.unanswered(SIMMissing, err)
+		return recovery.Attaching, s.unanswered(recovery.SIMMissing, err)
 	}
 	s.readICCID(ctx)
 	s.readSignal(ctx)
@@ -42,18 +43,18 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 			return false, err
 		}
 		if !attached {
-			err = s.nudge(ctx, begun, &Failure{Cause: NotRegistered, Err: errors.New("AT+CGATT? stays 0")})
+			err = s.nudge(ctx, begun, &recovery.Failure{Cause: recovery.NotRegistered, Err: errors.New("AT+CGATT? stays 0")})
 		}
 		return attached, err
 	}); err != nil {
 		s.showRegistered(false)
-		return Attaching, s.unanswered(NotRegistered, err)
+		return recovery.Attaching, s.unanswered(recovery.NotRegistered, err)
 	}
 	s.showRegistered(true)
 	s.readOperator(ctx)
 	s.health.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
 	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
-		return Attaching, s.unanswered(BearerFailed, err)
+		return recovery.Attaching, s.unanswered(recovery.BearerFailed, err)
 	}
 	s.attached = true
 	return s.afterAttach()
@@ -63,7 +64,7 @@ func (s *Session) attaching(ctx context.Context) (State, error) {
 // was stopped between the two halves of the radio rung left it off, and then
 // there is no SIM and no network until somebody sends AT+CFUN=1. On a radio that
 // is on it changes nothing. It returns notYet, or what is wrong with the module.
-func (s *Session) wakeRadio(ctx context.Context, notYet *Failure) error {
+func (s *Session) wakeRadio(ctx context.Context, notYet *recovery.Failure) error {
 	if s.awake {
 		return notYet
 	}
@@ -75,19 +76,19 @@ func (s *Session) wakeRadio(ctx context.Context, notYet *Failure) error {
 }
 
 // afterAttach chooses how to get the credentials for the MQTT session.
-func (s *Session) afterAttach() (State, error) {
+func (s *Session) afterAttach() (recovery.State, error) {
 	_, known, err := s.deviceSecret()
 	switch {
 	case s.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
-		return Registering, nil
+		return recovery.Registering, nil
 	case err != nil:
-		return Attaching, storeFailure(err)
+		return recovery.Attaching, storeFailure(err)
 	case !known, s.marked():
-		return Registering, nil
+		return recovery.Registering, nil
 	case s.Cloud.HTTPSAuth:
-		return Authenticating, nil
+		return recovery.Authenticating, nil
 	}
-	return Connecting, nil
+	return recovery.Connecting, nil
 }
 
 // until asks once a second until the answer is yes. An error that is a *Failure
@@ -98,7 +99,7 @@ func (s *Session) until(ctx context.Context, patience time.Duration, ask func() 
 	for {
 		s.health.expect(s.Cloud.Timeouts.Bearer)
 		done, err := ask()
-		var notYet *Failure
+		var notYet *recovery.Failure
 		switch {
 		case done:
 			return nil

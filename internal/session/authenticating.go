@@ -8,34 +8,35 @@ import (
 
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
 
 // authenticating gets iotId and iotToken for the MQTT session (vendor guide,
 // part 4). A cached token that is still good saves the round trip.
-func (s *Session) authenticating(ctx context.Context) (State, error) {
+func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	s.fresh = false
 	if token, ok := s.Store.Token(s.identity); ok && token.Usable(time.Now()) {
 		s.showToken(token)
-		return Connecting, nil
+		return recovery.Connecting, nil
 	}
 	deviceSecret, known, err := s.deviceSecret()
 	switch {
 	case err != nil:
-		return Authenticating, storeFailure(err)
+		return recovery.Authenticating, storeFailure(err)
 	case !known:
-		return Registering, nil
+		return recovery.Registering, nil
 	}
 	if err := s.awaitTurn(ctx); err != nil {
-		return Authenticating, err
+		return recovery.Authenticating, err
 	}
 	body := provision.AuthBody(s.identity, s.clientID(), deviceSecret, s.Cloud.Sign)
 	reply, err := s.post(ctx, s.Cloud.AuthURL, body)
 	if err != nil {
-		return Authenticating, err
+		return recovery.Authenticating, err
 	}
 	token, err := provision.ParseAuth(reply)
 	if err != nil {
-		return Authenticating, postFailure(err)
+		return recovery.Authenticating, postFailure(err)
 	}
 	if err := s.Store.SaveToken(s.identity, token); err != nil {
 		// Only a cache: the session works without, at one request per connect.
@@ -44,7 +45,7 @@ func (s *Session) authenticating(ctx context.Context) (State, error) {
 	}
 	s.fresh = true
 	s.showToken(token)
-	return Connecting, nil
+	return recovery.Connecting, nil
 }
 
 // clientID is the client's tag in both modes: the device name, as in the guide.

@@ -13,45 +13,46 @@ import (
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
 
 // connecting opens the MQTT session (vendor guide, part 5). It always begins by
 // tearing down whatever session the module may still hold: this is the barrier
 // that keeps a late PUBACK from being taken for another message's.
-func (s *Session) connecting(ctx context.Context) (State, error) {
+func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 	login, ok, err := s.credentials()
 	switch {
 	case err != nil:
-		return Connecting, storeFailure(err)
+		return recovery.Connecting, storeFailure(err)
 	case !ok:
-		return Authenticating, nil
+		return recovery.Authenticating, nil
 	}
 	if err := s.passGate(ctx); err != nil {
-		return Connecting, err
+		return recovery.Connecting, err
 	}
 	modem := s.line.modem
 	s.teardown(ctx)
 	if err := modem.Quiet(ctx); err != nil {
-		return Connecting, s.unanswered(ConnectFailed, err)
+		return recovery.Connecting, s.unanswered(recovery.ConnectFailed, err)
 	}
 	if err := modem.Configure(ctx, login.ClientID, login.User, login.Password); err != nil {
-		return Connecting, s.unanswered(ConnectFailed, err)
+		return recovery.Connecting, s.unanswered(recovery.ConnectFailed, err)
 	}
 	s.since = modem.Mark()
 	if err := s.dial(ctx); err != nil {
-		return Connecting, err
+		return recovery.Connecting, err
 	}
 	if err := s.login(ctx, login); err != nil {
-		return Connecting, err
+		return recovery.Connecting, err
 	}
 	s.line.loggedIn, s.line.refused = true, make(map[string]bool)
 	s.fresh = false // it has served: a refusal from now on means that it is worn
 	s.onlineAt = time.Now()
 	s.kicked.Store(false)
 	if err := s.subscribe(ctx); err != nil {
-		return Connecting, err
+		return recovery.Connecting, err
 	}
-	return Online, nil
+	return recovery.Online, nil
 }
 
 // passGate waits for the cloud's limit on CONNECTs and books the one to come,
@@ -89,7 +90,7 @@ func (s *Session) dial(ctx context.Context) error {
 	s.health.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
 	s.costs.dialed(s.Cloud.Host, err)
-	if errors.Is(err, air.ErrConnectFailed) && s.climbs[ConnectFailed] > 0 {
+	if errors.Is(err, air.ErrConnectFailed) && s.past.Failed(recovery.ConnectFailed) {
 		s.Log.Debug("connect failed again: opening the socket bearer first")
 		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
 			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
@@ -99,11 +100,11 @@ func (s *Session) dial(ctx context.Context) error {
 	if errors.Is(err, air.ErrConnectFailed) {
 		if attached, asked := modem.Attached(ctx); asked == nil && !attached {
 			s.attached = false
-			return &Failure{Cause: NotRegistered, Err: err}
+			return &recovery.Failure{Cause: recovery.NotRegistered, Err: err}
 		}
 	}
 	if err != nil {
-		return s.unanswered(ConnectFailed, err)
+		return s.unanswered(recovery.ConnectFailed, err)
 	}
 	return nil
 }
@@ -122,9 +123,9 @@ func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) erro
 		if s.Cloud.HTTPSAuth {
 			s.dropToken()
 		}
-		return &Failure{Cause: ConnAckRefused, Err: err}
+		return &recovery.Failure{Cause: recovery.ConnAckRefused, Err: err}
 	}
-	return s.unanswered(ConnectFailed, err)
+	return s.unanswered(recovery.ConnectFailed, err)
 }
 
 // subscribe asks for every filter that is wanted and not granted yet, and gives
@@ -169,7 +170,7 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 		return why
 	}
 	if !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
-		return s.unanswered(SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
+		return s.unanswered(recovery.SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
 		return gone
@@ -184,7 +185,7 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 func (s *Session) linkGone(ctx context.Context, refusal error) error {
 	switch link, err := s.line.modem.Link(ctx); {
 	case err != nil:
-		return s.unanswered(Closed, err)
+		return s.unanswered(recovery.Closed, err)
 	case link != air.LinkUp:
 		// One command more, so that a restart shows by its echo: the first command
 		// after it trains the baud rate, and is not echoed yet.
@@ -192,19 +193,19 @@ func (s *Session) linkGone(ctx context.Context, refusal error) error {
 		if why := s.lost(); why != nil {
 			return why
 		}
-		return &Failure{Cause: Closed, Err: refusal}
+		return &recovery.Failure{Cause: recovery.Closed, Err: refusal}
 	}
 	return nil
 }
 
 // unanswered is failed, but tells silence apart: a command that got no answer
 // leaves the engine out of step, and that comes before whatever was asked.
-func (s *Session) unanswered(c Cause, err error) error {
+func (s *Session) unanswered(c recovery.Cause, err error) error {
 	if err == nil {
 		return nil
 	}
 	if s.line != nil && errors.Is(err, atengine.ErrTimeout) && !s.line.modem.InSync() {
-		return &Failure{Cause: OutOfSync, Err: err}
+		return &recovery.Failure{Cause: recovery.OutOfSync, Err: err}
 	}
 	return failed(c, err)
 }

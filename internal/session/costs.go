@@ -10,6 +10,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
 
 // The causes of bytes on the air.
@@ -147,12 +148,11 @@ func (c *costs) hungUp() { c.end(c.farewell()) }
 
 // failed is what a failure says of the connection: closed by the server, gone
 // without a word, or still there.
-func (c *costs) failed(cause Cause) {
-	switch cause {
-	case Closed, Kicked, ConnAckRefused:
+func (c *costs) failed(cause recovery.Cause) {
+	switch cause.Link() {
+	case recovery.LinkShut:
 		c.end(c.shut())
-	case OutOfSync, PubAckTimeout, SubAckTimeout, Throttled:
-	default:
+	case recovery.LinkGone:
 		c.end(0)
 	}
 }

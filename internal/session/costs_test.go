@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -57,7 +58,7 @@ func TestCostsAreWhatTheSimulatorCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer listener.Close()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		for i := range 120 {
 			w.publish(update, byte(i%4)&1, strings.Repeat("x", 1+i*i%900))
 			time.Sleep(time.Duration(i%7) * 20 * time.Second)
@@ -73,7 +74,7 @@ func TestCostsAreWhatTheSimulatorCounted(t *testing.T) {
 		for _, fault := range []string{"closed", "reboot", "puback late 45s", "closed"} {
 			w.order(fault)
 			w.publish(update, 1, strings.Repeat("f", 300))
-			w.reaches(30*time.Minute, session.Online, "")
+			w.reaches(30*time.Minute, recovery.Online, "")
 			time.Sleep(20 * time.Minute)
 		}
 		w.halt()
@@ -87,7 +88,7 @@ func TestCostsWithoutTLS(t *testing.T) {
 		w := newWorld(t, setup{session: func(o *session.Options) { o.Cloud.TLS, o.Cloud.HTTPSAuth = false, false }})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		for i := range 50 {
 			w.publish(update, byte(i)&1, strings.Repeat("x", 1+i*i%900))
 			time.Sleep(30 * time.Second)
@@ -105,7 +106,7 @@ func TestCostsTellARepeat(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.publish(update, 1, "once")
 		if w.meter.cost()["retry"] != 0 {
 			t.Error("a message that was sent once counts as a repeat")

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // A daemon was killed between the command and the payload of an MPUBEX: the module
@@ -19,7 +19,7 @@ func TestKilledInADataPhase(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(2*time.Minute, session.Online, "")
+		w.reaches(2*time.Minute, recovery.Online, "")
 		w.publish(update, 1, `back\slash`) // only a data phase carries it
 		record := filepath.Join(w.dir, "state", "line.json")
 		left, err := os.ReadFile(record)

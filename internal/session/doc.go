@@ -3,10 +3,10 @@
 // module and the hub.
 //
 // One goroutine, the one that calls [Session.Run], owns the serial port and is
-// the only caller of the module's commands. Each [State] is one blocking method
+// the only caller of the module's commands. Each [recovery.State] is one blocking method
 // that reads like the vendor's guide: probing.go, attaching.go, registering.go,
 // authenticating.go, connecting.go, online.go. What happens after a failure is
-// decided by one pure function, next in next.go, and done by recovering.go.
+// decided by package recovery, and done by recovering.go.
 //
 // It promises:
 //   - one QoS 1 message in flight at a time, and no PUBACK ever credited to

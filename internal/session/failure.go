@@ -9,40 +9,16 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
-
-// Failure is why a state could not be left the good way. Hint, when set, is
-// more exact than the cause's own.
-type Failure struct {
-	Cause Cause
-	Hint  string
-	Err   error
-}
-
-func (f *Failure) Error() string {
-	if f.Err == nil {
-		return string(f.Cause)
-	}
-	return fmt.Sprintf("%s: %v", f.Cause, f.Err)
-}
-
-func (f *Failure) Unwrap() error { return f.Err }
-
-// hint is what the operator is shown.
-func (f *Failure) hint() string {
-	if f.Hint != "" {
-		return f.Hint
-	}
-	return f.Cause.Hint()
-}
 
 // failed makes a Failure of an error that has a cause of its own in this place,
 // unless the error says something worse about the module or the port.
-func failed(c Cause, err error) error {
+func failed(c recovery.Cause, err error) error {
 	if f := fault(err); f != nil {
 		return f
 	}
-	return &Failure{Cause: c, Err: err}
+	return &recovery.Failure{Cause: c, Err: err}
 }
 
 // ErrWriteBlocked is what the port's Write must wrap when its peer stopped
@@ -52,23 +28,23 @@ var ErrWriteBlocked = errors.New("serial write blocked")
 // fault recognises what is wrong below the step that failed: the module
 // restarted, the engine lost step, the port is gone. It returns nil for an
 // answer that means what it says.
-func fault(err error) *Failure {
-	var f *Failure
+func fault(err error) *recovery.Failure {
+	var f *recovery.Failure
 	switch {
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, ErrWriteBlocked):
-		return &Failure{Cause: WriteBlocked, Err: err}
+		return &recovery.Failure{Cause: recovery.WriteBlocked, Err: err}
 	case errors.Is(err, atengine.ErrRebooted):
-		return &Failure{Cause: Rebooted, Err: err}
+		return &recovery.Failure{Cause: recovery.Rebooted, Err: err}
 	case errors.Is(err, atengine.ErrClosed):
-		return &Failure{Cause: PortMissing, Err: err}
+		return &recovery.Failure{Cause: recovery.PortMissing, Err: err}
 	case errors.Is(err, air.ErrBearerLost):
-		return &Failure{Cause: BearerFailed, Err: err}
+		return &recovery.Failure{Cause: recovery.BearerFailed, Err: err}
 	case errors.Is(err, air.ErrLinkLost):
-		return &Failure{Cause: Closed, Err: err}
+		return &recovery.Failure{Cause: recovery.Closed, Err: err}
 	case errors.Is(err, atengine.ErrOutOfSync):
-		return &Failure{Cause: OutOfSync, Err: err}
+		return &recovery.Failure{Cause: recovery.OutOfSync, Err: err}
 	}
 	return nil
 }
@@ -83,37 +59,37 @@ func silence(err error) bool {
 func postFailure(err error) error {
 	var refused *provision.CloudError
 	if errors.As(err, &refused) {
-		return &Failure{Cause: Cause(refused.Kind()), Hint: refused.Hint(), Err: err}
+		return &recovery.Failure{Cause: recovery.Cause(refused.Kind()), Hint: refused.Hint(), Err: err}
 	}
 	var status *air.HTTPError
 	if errors.As(err, &status) {
-		return &Failure{Cause: httpCause(status.Status), Err: err}
+		return &recovery.Failure{Cause: httpCause(status.Status), Err: err}
 	}
-	return failed(HTTPFailed, err)
+	return failed(recovery.HTTPFailed, err)
 }
 
 // httpCause sorts HTTP status codes; 600 to 606 are the module's own (AT manual,
 // HTTPACTION).
-func httpCause(status int) Cause {
+func httpCause(status int) recovery.Cause {
 	switch {
 	case status == 429 || status >= 500 && status < 600:
-		return CloudError
+		return recovery.CloudError
 	case status >= 400 && status < 500:
-		return RequestRefused
+		return recovery.RequestRefused
 	}
-	return HTTPFailed
+	return recovery.HTTPFailed
 }
 
 // storeFailure tells a full disk from a directory that cannot be written.
 func storeFailure(err error) error {
-	cause := StateUnwritable
+	cause := recovery.StateUnwritable
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		cause = DiskFull
+		cause = recovery.DiskFull
 	}
 	var path *fs.PathError
 	hint := ""
 	if errors.As(err, &path) {
 		hint = fmt.Sprintf("%s cannot be written (%v): check its owner, free space and a read-only file system", path.Path, path.Err)
 	}
-	return &Failure{Cause: cause, Hint: hint, Err: err}
+	return &recovery.Failure{Cause: cause, Hint: hint, Err: err}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airbridged/internal/config"
+	"airbridged/internal/recovery"
 )
 
 // FleetSize is how many gateways lose the cloud in the same second.
@@ -19,7 +20,7 @@ const FleetSize = 10_000
 type FleetShape struct {
 	Name   string
 	Away   time.Duration // until the cloud takes logins again
-	Fails  func(g *gateway) Cause
+	Fails  func(g *gateway) recovery.Cause
 	Switch bool // power is cut and comes back: every daemon starts in the same second
 	Polite bool // no second may hold more than 1 % of the reconnects
 }
@@ -58,53 +59,53 @@ type gateway struct {
 func newGateway(seed uint64) *gateway {
 	defaults := Recovery(config.Default().Recovery)
 	defaults.StartSpread = 150 * time.Second
+	random := rand.New(rand.NewPCG(seed, 0x666c656574))
 	return &gateway{begun: time.Now(), Session: &Session{
 		Options: Options{
 			Cloud:    Cloud{HTTPSAuth: seed%2 == 0},
 			Recovery: defaults,
 		},
-		random:    rand.New(rand.NewPCG(seed, 0x666c656574)),
-		gate:      &connectGate{limit: defaults.ConnectsPerMinute},
-		resets:    resetBudget{perHour: defaults.HardResetsPerHour},
-		climbs:    map[Cause]int{},
-		darkSince: time.Now(),
-		worked:    true,
-		attached:  true,
+		random:   random,
+		gate:     &connectGate{limit: defaults.ConnectsPerMinute},
+		past:     recovery.NewPast(defaults.policy(), nil, time.Now(), random),
+		attached: true,
 	}}
 }
 
 // takes lets a stretch of time pass, from least to most.
-func (g *gateway) takes(least, most time.Duration) { time.Sleep(between(least, most, g.random)) }
+func (g *gateway) takes(least, most time.Duration) {
+	time.Sleep(recovery.Between(least, most, g.random))
+}
 
 // The ways in which a connect fails, with the time that takes.
-func (g *gateway) unreachable() Cause {
+func (g *gateway) unreachable() recovery.Cause {
 	g.takes(200*time.Millisecond, 3*time.Second)
-	return ConnectFailed
+	return recovery.ConnectFailed
 }
-func (g *gateway) swallowed() Cause { time.Sleep(time.Minute); return ConnectFailed }
-func (g *gateway) refused() Cause {
+
+func (g *gateway) swallowed() recovery.Cause { time.Sleep(time.Minute); return recovery.ConnectFailed }
+
+func (g *gateway) refused() recovery.Cause {
 	g.takes(1700*time.Millisecond, 2600*time.Millisecond)
-	return ConnAckRefused
+	return recovery.ConnAckRefused
 }
 
 // climb spends the time that a rung and the states behind it take.
-func (g *gateway) climb(d Decision) {
+func (g *gateway) climb(d recovery.Decision) {
 	switch d.Rung {
-	case BearerRung:
+	case recovery.BearerRung:
 		g.takes(500*time.Millisecond, 3*time.Second)
-	case RadioRung:
+	case recovery.RadioRung:
 		time.Sleep(radioRest)
 		g.takes(2*time.Second, 5*time.Second)
-	case ResetRung:
-		g.resets.done = append(g.resets.done, time.Now())
-		g.resets.vain++
-		clear(g.climbs)
+	case recovery.ResetRung:
+		g.past.Reset(time.Now())
 		g.takes(2*time.Second, 3*time.Second)
 	}
-	if d.Resume == Probing {
+	if d.Resume == recovery.Probing {
 		g.takes(3*time.Second, 6*time.Second)
 	}
-	if d.Resume == Authenticating {
+	if d.Resume == recovery.Authenticating {
 		g.takes(1600*time.Millisecond, 2200*time.Millisecond)
 		g.fresh = true
 	}
@@ -113,14 +114,12 @@ func (g *gateway) climb(d Decision) {
 // back runs one gateway until it is back, and returns how long after the
 // beginning its login reached the cloud.
 func (g *gateway) back(shape FleetShape) time.Duration {
-	from := Online
-	why := Closed
 	if shape.Switch {
-		g.worked = false
 		g.takes(3*time.Second, 6*time.Second) // probing and attaching
 		time.Sleep(g.drawTurn())
 	} else {
-		g.fail(from, why)
+		g.past.Online()
+		g.fail(recovery.Online, recovery.Closed)
 	}
 	for {
 		time.Sleep(g.gate.wait(time.Now()))
@@ -129,15 +128,13 @@ func (g *gateway) back(shape FleetShape) time.Duration {
 			g.takes(1400*time.Millisecond, 2300*time.Millisecond) // TCP and TLS
 			return time.Since(g.begun)
 		}
-		g.fail(Connecting, shape.Fails(g))
+		g.fail(recovery.Connecting, shape.Fails(g))
 	}
 }
 
 // fail is what Session.recover does with a failure.
-func (g *gateway) fail(from State, c Cause) {
-	g.count(c)
-	d := next(from, c, g.history(c))
-	pause := wait(d.Pace, g.attempt, g.Recovery.BackoffMin, g.Recovery.BackoffMax, g.random)
+func (g *gateway) fail(from recovery.State, c recovery.Cause) {
+	d, pause := g.past.Fail(from, c, g.facts(), time.Now())
 	g.climb(d)
 	time.Sleep(pause)
 }

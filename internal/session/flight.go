@@ -13,6 +13,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/durable"
+	"airbridged/internal/recovery"
 )
 
 // The flight recorder has the traffic of every port that was open, one after the
@@ -29,9 +30,9 @@ func (s *Session) traffic(dir air.TraceDir, text []byte, size int) {
 }
 
 // noteState puts a change of state between the traffic.
-func (s *Session) noteState(from, to State, c Cause) {
+func (s *Session) noteState(from, to recovery.State, c recovery.Cause) {
 	text := string(from) + " -> " + string(to)
-	if c != None {
+	if c != recovery.None {
 		text += ", cause " + string(c)
 	}
 	s.Flight.Note(text)
@@ -62,16 +63,16 @@ type dumps struct {
 
 // dumpHead is the first line of a dump.
 type dumpHead struct {
-	Type  string    `json:"type"`
-	At    time.Time `json:"at"`
-	Rung  string    `json:"rung"`
-	Cause Cause     `json:"cause"`
+	Type  string         `json:"type"`
+	At    time.Time      `json:"at"`
+	Rung  string         `json:"rung"`
+	Cause recovery.Cause `json:"cause"`
 }
 
 // dump keeps the traffic that led to a rung, unless there is nothing new to keep,
 // or too much was written already.
-func (s *Session) dump(r Rung, c Cause) {
-	if r <= SessionRung {
+func (s *Session) dump(r recovery.Rung, c recovery.Cause) {
+	if r <= recovery.SessionRung {
 		return
 	}
 	path, err := s.dumps.write(s.Flight, dumpHead{"dump", time.Now().UTC(), r.String(), c})
@@ -80,7 +81,7 @@ func (s *Session) dump(r Rung, c Cause) {
 		s.Log.Warn("the AT traffic could not be kept", zap.Error(err))
 	case path != "":
 		level := zap.InfoLevel
-		if s.attempt > 1 {
+		if s.past.Attempts() > 1 {
 			level = zap.DebugLevel // an outage is told once
 		}
 		s.Log.Log(level, "the AT traffic up to here is kept", zap.String("file", path))

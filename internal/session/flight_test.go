@@ -12,6 +12,7 @@ import (
 
 	"airbridged/internal/bus"
 	"airbridged/internal/durable"
+	"airbridged/internal/recovery"
 )
 
 // Flash wears out: however often the ladder is climbed, over restarts too, the
@@ -22,7 +23,7 @@ func TestDumpsKeepToTheirBounds(t *testing.T) {
 	dir := state.Path(dumpDir)
 	flight := bus.NewFlight()
 	d := &dumps{dir: state}
-	head := func() dumpHead { return dumpHead{"dump", time.Now(), "reset", NoAnswer} }
+	head := func() dumpHead { return dumpHead{"dump", time.Now(), "reset", recovery.NoAnswer} }
 	write := func() string {
 		t.Helper()
 		flight.Note("something new")
@@ -107,7 +108,7 @@ func TestDumpHoldsTheLastTraffic(t *testing.T) {
 			flight.Add(bus.Sent, fmt.Appendf(nil, "AT+MPUB=[38 bytes],1,0,[%d bytes]", n), 60)
 		}
 		d := &dumps{dir: durable.OnDisk(t.TempDir())}
-		path, err := d.write(flight, dumpHead{"dump", time.Now().UTC(), "radio", Closed})
+		path, err := d.write(flight, dumpHead{"dump", time.Now().UTC(), "radio", recovery.Closed})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
 )
 
 // A device may use the topics that carry its own names. What it publishes to
@@ -32,8 +33,8 @@ const foreignTries = 3
 
 // endsSessions says whether a message to a foreign topic has ended its last session.
 func (s *Session) endsSessions(m outbox.Message, why error) bool {
-	var f *Failure
-	if s.own(m.Topic) || !errors.As(why, &f) || f.Cause != Closed && f.Cause != Kicked {
+	var f *recovery.Failure
+	if s.own(m.Topic) || !errors.As(why, &f) || f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
 		return false
 	}
 	if s.fatalID != m.ID {

@@ -15,7 +15,7 @@ import (
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // errKilled is what a daemon that was killed meets, so that it ends.
@@ -53,7 +53,7 @@ func (k *killer) sleep(yes bool) {
 
 func (k *killer) open(int) (io.ReadWriteCloser, error) {
 	if k.dead() {
-		return nil, &session.Failure{Cause: session.PortMissing, Err: errKilled}
+		return nil, &recovery.Failure{Cause: recovery.PortMissing, Err: errKilled}
 	}
 	return &mortal{k.w.module.Open(), k}, nil
 }
@@ -128,7 +128,7 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
 			w.options.Open = k.open
 			w.begin()
-			for !k.dead() && w.board.Status().State != string(session.Online) {
+			for !k.dead() && w.board.Status().State != string(recovery.Online) {
 				time.Sleep(time.Millisecond)
 			}
 			if died = k.dead(); !died {
@@ -138,7 +138,7 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 				given++
 			}
 			k.restart()
-			w.reaches(20*time.Minute, session.Online, "")
+			w.reaches(20*time.Minute, recovery.Online, "")
 			if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 {
 				t.Errorf("killed at byte event %d: %+v", at, c)
 			}
@@ -170,7 +170,7 @@ func TestFlippedBitInARegistrationIsNotStored(t *testing.T) {
 			defer w.end()
 			w.order("corrupt +HTTPREAD")
 			w.begin()
-			w.reaches(5*time.Minute, session.Online, "")
+			w.reaches(5*time.Minute, recovery.Online, "")
 			if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 || c.AuthsRefused != 0 {
 				t.Errorf("seed %d: %+v", seed, c)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkLine(b *testing.B) {
 			const batch = 200
 			var took, wire time.Duration
 			w.begin()
-			w.reaches(time.Minute, session.Online, "")
+			w.reaches(time.Minute, recovery.Online, "")
 			for b.Loop() {
 				w.order("puback late 100ms") // holds the first, so that the rest queue up
 				for range batch {

@@ -12,6 +12,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
 )
 
 // publishGrace is how long a publish in flight may go on after the daemon was
@@ -25,10 +26,11 @@ const refusals = 3
 
 // online moves messages until something ends the session. It returns a
 // *Failure, or the context's cause when the daemon is asked to stop.
-func (s *Session) online(ctx context.Context) (State, error) {
-	s.worked, s.lastAcked = true, time.Time{}
+func (s *Session) online(ctx context.Context) (recovery.State, error) {
+	s.past.Online()
+	s.lastAcked = time.Time{}
 	s.throttle.session()
-	defer func() { s.darkSince = time.Now() }()
+	defer func() { s.past.Offline(time.Now()) }()
 	poll := time.NewTicker(s.Recovery.StatusPoll)
 	defer poll.Stop()
 	stable := time.NewTimer(s.Recovery.StableAfter)
@@ -36,19 +38,19 @@ func (s *Session) online(ctx context.Context) (State, error) {
 	for {
 		s.health.expect(s.Recovery.StatusPoll)
 		if err := s.lost(); err != nil {
-			return Online, err
+			return recovery.Online, err
 		}
 		if s.line.noService {
 			if err := s.checkRegistration(ctx); err != nil {
-				return Online, err
+				return recovery.Online, err
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return Online, context.Cause(ctx)
+			return recovery.Online, context.Cause(ctx)
 		case <-poll.C:
 			if err := s.poll(ctx, stable.C); err != nil {
-				return Online, err
+				return recovery.Online, err
 			}
 			continue
 		case <-stable.C:
@@ -56,12 +58,12 @@ func (s *Session) online(ctx context.Context) (State, error) {
 			continue
 		case <-s.Hub.Changed():
 			if err := s.subscribe(ctx); err != nil {
-				return Online, err
+				return recovery.Online, err
 			}
 			continue
 		case a := <-s.asks:
 			if err := a(ctx); err != nil {
-				return Online, err
+				return recovery.Online, err
 			}
 			continue
 		default:
@@ -70,14 +72,14 @@ func (s *Session) online(ctx context.Context) (State, error) {
 		if rest <= 0 {
 			if m, ok := s.Queue.Take(); ok {
 				if err := s.publish(ctx, m); err != nil {
-					return Online, err
+					return recovery.Online, err
 				}
 				continue
 			}
 		}
 		s.lastAcked = time.Time{} // nothing to send: no turnaround to measure
 		if err := s.idle(ctx, rest, poll.C, stable.C); err != nil {
-			return Online, err
+			return recovery.Online, err
 		}
 	}
 }
@@ -111,14 +113,10 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 // settled forgets the failures of the past once the session has been online
 // for stable_after.
 func (s *Session) settled() {
-	if s.attempt > 2 {
-		s.Log.Info("stable again", zap.Int("attempts", s.attempt), zap.Int("folded", s.folding.unfold(time.Now())))
+	if failures, folded := s.past.Settled(time.Now()); failures > 0 {
+		s.Log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
 	}
-	s.attempt, s.backedOff, s.shorts, s.cutShort = 0, 0, 0, 0
-	clear(s.climbs)
-	s.speed.bad = 0
-	s.resets.settled()
-	s.folding.settled()
+	s.shorts, s.speed.bad = 0, 0
 	s.Board.Update(func(st *bus.Status) { st.Attempt = 0 })
 }
 
@@ -130,7 +128,7 @@ const shortSession = 10 * time.Second
 func (s *Session) lost() error {
 	select {
 	case <-s.line.dead:
-		return failed(PortMissing, s.line.err)
+		return failed(recovery.PortMissing, s.line.err)
 	default:
 	}
 	events, since := s.line.modem.Since(s.since)
@@ -141,12 +139,12 @@ func (s *Session) lost() error {
 			return s.closed(e.Text)
 		case air.BearerLost:
 			s.attached = false
-			return &Failure{Cause: BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
+			return &recovery.Failure{Cause: recovery.BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
 		case air.Rebooted, air.PowerDown:
-			return &Failure{Cause: Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
+			return &recovery.Failure{Cause: recovery.Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
 		case air.SIMRemoved:
 			s.attached = false
-			return &Failure{Cause: SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
+			return &recovery.Failure{Cause: recovery.SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
 		case air.ServiceLost:
 			s.line.noService = true
 		case air.ServiceBack:
@@ -154,7 +152,7 @@ func (s *Session) lost() error {
 		}
 	}
 	if s.line.forgot() {
-		return &Failure{Cause: Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
+		return &recovery.Failure{Cause: recovery.Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
 	}
 	return nil
 }
@@ -164,15 +162,15 @@ func (s *Session) lost() error {
 func (s *Session) closed(text string) error {
 	err := fmt.Errorf("module reports %s", text)
 	if s.kicked.Swap(false) {
-		return &Failure{Cause: Kicked, Err: err}
+		return &recovery.Failure{Cause: recovery.Kicked, Err: err}
 	}
 	if s.shorts++; time.Since(s.onlineAt) >= shortSession {
 		s.shorts = 0
 	}
 	if s.shorts >= 3 {
-		return &Failure{Cause: Kicked, Err: fmt.Errorf("%w right after the login, %d times in a row", err, s.shorts)}
+		return &recovery.Failure{Cause: recovery.Kicked, Err: fmt.Errorf("%w right after the login, %d times in a row", err, s.shorts)}
 	}
-	return &Failure{Cause: Closed, Err: err}
+	return &recovery.Failure{Cause: recovery.Closed, Err: err}
 }
 
 // poll asks the module for the state of the link, because CLOSED can get lost
@@ -275,7 +273,7 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 	s.release(m)
 	if s.refused == refusals {
 		s.dropLine() // so that it is probed again
-		return &Failure{Cause: OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
+		return &recovery.Failure{Cause: recovery.OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"airbridged/internal/bus"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // A cable was out for 20 s: six looks for the port, every few seconds. The next thing
@@ -17,13 +17,13 @@ func TestLookingForAPortDoesNotLengthenTheBackOff(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(2*time.Minute, session.Online, "")
+		w.reaches(2*time.Minute, recovery.Online, "")
 		w.order("unplug 20s")
-		w.reaches(2*time.Minute, session.Probing, "")
-		w.reaches(2*time.Minute, session.Online, "")
+		w.reaches(2*time.Minute, recovery.Probing, "")
+		w.reaches(2*time.Minute, recovery.Online, "")
 		w.order("closed")
 		var last bus.Event
-		for _, e := range w.reaches(time.Minute, session.Recovering, session.Closed) {
+		for _, e := range w.reaches(time.Minute, recovery.Recovering, recovery.Closed) {
 			last = e
 		}
 		if most := 2 * w.options.Recovery.BackoffMin; last.WaitSeconds > most.Seconds() {

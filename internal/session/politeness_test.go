@@ -10,6 +10,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -22,14 +23,14 @@ func TestThrottledDeviceSlowsDown(t *testing.T) {
 		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Latency, o.RTT = false, 20*time.Millisecond }})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("throttle 5")
 		before := w.cloud.Counters().Connects
 		var ids []string
 		for n := range 600 {
 			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
 		}
-		w.reaches(2*time.Minute, session.Recovering, session.Throttled)
+		w.reaches(2*time.Minute, recovery.Recovering, recovery.Throttled)
 		for _, id := range ids {
 			if m := w.settled(id); m.State != outbox.Acked {
 				t.Fatalf("message %s ended as %s", id, m.State)
@@ -72,7 +73,7 @@ func TestOneLostPubAckSlowsNothingDown(t *testing.T) {
 				w := newWorld(t, setup{})
 				defer w.end()
 				w.begin()
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				for n := range 300 {
 					if n == 100 {
 						w.order("drop PUBACK count=1")
@@ -105,7 +106,7 @@ func TestCloudThatAcknowledgesNothingIsNotHammered(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("puback never count=all")
 		id := w.append(update, 1, "kept")
 		time.Sleep(24 * time.Hour)
@@ -134,16 +135,16 @@ func TestAlternatingCausesStillClimb(t *testing.T) {
 			if n == 20 {
 				t.Fatalf("no reset after %d failures by turns; rungs: %v", n, w.meter.climbed())
 			}
-			w.reaches(time.Hour, session.Online, "")
+			w.reaches(time.Hour, recovery.Online, "")
 			if n%2 == 0 {
 				time.Sleep(20 * time.Second)
 				w.order("closed")
-				w.reaches(time.Minute, session.Recovering, session.Closed)
+				w.reaches(time.Minute, recovery.Recovering, recovery.Closed)
 				continue
 			}
 			w.order("puback never count=1")
 			w.append(update, 1, "again")
-			w.reaches(time.Minute, session.Recovering, session.PubAckTimeout)
+			w.reaches(time.Minute, recovery.Recovering, recovery.PubAckTimeout)
 		}
 	})
 }
@@ -170,7 +171,7 @@ func TestLongOutageIsQuietInTheLog(t *testing.T) {
 				w := newWorld(t, setup{})
 				defer w.end()
 				w.begin()
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				w.append(update, 1, "waits")
 				time.Sleep(2 * time.Minute)
 				w.order(c.order)
@@ -200,7 +201,7 @@ func TestForeignTopicIsTold(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		for range 3 {
 			if m := w.publish("/b1KCi45LcCP/somebody-else/update", 1, "lost"); m.State != outbox.Acked {
 				t.Errorf("the message ended as %s", m.State)
@@ -232,7 +233,7 @@ func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("hang")
 		begun := time.Now()
 		err := <-w.done
@@ -258,7 +259,7 @@ func TestAfterAPowerCutEachWaitsForItsTurn(t *testing.T) {
 			w.options.JustBooted = justBooted
 			begun := time.Now()
 			w.begin()
-			w.reaches(10*time.Minute, session.Online, "")
+			w.reaches(10*time.Minute, recovery.Online, "")
 			w.halt()
 			return time.Since(begun)
 		}
@@ -294,7 +295,7 @@ func TestForeignTopicThatEndsSessionsIsSetAside(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("forbidden close")
 		foreign := w.append("/"+airsim.GuideProductKey+"/another/update", 1, "not ours")
 		own := w.append(update, 1, "ours")

@@ -6,6 +6,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 )
 
 // probeCommands is how many commands it takes at most to know a module.
@@ -17,19 +18,19 @@ const unwrittenIMEI = "3520990017614823"
 
 // probing opens the port, trains the baud rate, finds out what answers, and brings
 // it to the speed it is to work at.
-func (s *Session) probing(ctx context.Context) (State, error) {
+func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.attached = false
 	if err := s.train(ctx); err != nil {
-		return Probing, err
+		return recovery.Probing, err
 	}
 	modem := s.line.modem
 	s.health.expect(probeCommands * s.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
-		return Probing, s.unanswered(NoAnswer, err)
+		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
 	}
 	if err := s.workSpeed(ctx, id); err != nil {
-		return Probing, s.unanswered(NoAnswer, err)
+		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
 	}
 	modem = s.line.modem
 	caps, err := s.capabilities(ctx, id)
@@ -37,9 +38,9 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 	switch {
 	case errors.As(err, &unsupported):
 		s.showModem(id)
-		return Probing, &Failure{Cause: FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
+		return recovery.Probing, &recovery.Failure{Cause: recovery.FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
 	case err != nil:
-		return Probing, s.unanswered(NoAnswer, err)
+		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
 	}
 	s.line.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
@@ -47,9 +48,9 @@ func (s *Session) probing(ctx context.Context) (State, error) {
 	s.showModem(id)
 	s.identify(id.IMEI)
 	if s.identity.DeviceName == "" {
-		return Probing, &Failure{Cause: NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
+		return recovery.Probing, &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
-	return Attaching, nil
+	return recovery.Attaching, nil
 }
 
 // capabilities asks what the module can do. A "no" is asked for a second time: a

@@ -7,11 +7,12 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
+	"airbridged/internal/recovery"
 )
 
 // What only the SIM and the network decide is asked of the module, over and over:
 // that costs neither radio nor cloud. Nothing is ever tried harder than that here;
-// what to do about it is for next to say.
+// what to do about it is for recovery.Next to say.
 
 const (
 	// cellChange is how long a module may be without a network while it moves from
@@ -40,7 +41,7 @@ func (s *Session) checkRegistration(ctx context.Context) error {
 		case errors.Is(err, atengine.ErrRefused), errors.Is(err, air.ErrMalformed):
 			return nil
 		case err != nil:
-			return s.unanswered(Closed, err)
+			return s.unanswered(recovery.Closed, err)
 		case registered:
 			s.line.registers = true
 			s.showRegistered(true)
@@ -55,12 +56,12 @@ func (s *Session) checkRegistration(ctx context.Context) error {
 	}
 	s.attached = false
 	s.showRegistered(false)
-	return &Failure{Cause: NotRegistered, Err: errors.New("the network no longer serves the module")}
+	return &recovery.Failure{Cause: recovery.NotRegistered, Err: errors.New("the network no longer serves the module")}
 }
 
 // nudge tells a module to attach that is registered and still has not, once for
 // each attempt. It returns notYet, or what is wrong with the module.
-func (s *Session) nudge(ctx context.Context, since time.Time, notYet *Failure) error {
+func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.Failure) error {
 	if s.nudged || time.Since(since) < attachByItself {
 		return s.wakeRadio(ctx, notYet)
 	}
@@ -79,12 +80,12 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *Failure) e
 // whether that has come meanwhile, and then waits no longer. It does so later each
 // time until the session is stable again: at the edge of a cell the network comes
 // and goes all day, and an attempt at each coming would cost more than the data.
-func (s *Session) rest(ctx context.Context, d time.Duration, c Cause) error {
+func (s *Session) rest(ctx context.Context, d time.Duration, c recovery.Cause) error {
 	look := s.look(c)
 	if look == nil {
 		return s.pause(ctx, d)
 	}
-	earliest := time.Now().Add(double(s.Recovery.BackoffMin, s.cutShort, s.Recovery.BackoffMax))
+	earliest := time.Now().Add(s.past.Earliest())
 	for ; d > lookEvery; d -= lookEvery {
 		if err := s.pause(ctx, lookEvery); err != nil {
 			return err
@@ -95,8 +96,8 @@ func (s *Session) rest(ctx context.Context, d time.Duration, c Cause) error {
 			return context.Cause(ctx) // the next attempt finds out what is wrong
 		}
 		if there {
-			s.cutShort++
-			return s.pause(ctx, min(max(time.Until(earliest), 0)+between(0, scatter, s.random), d-lookEvery))
+			s.past.CutShort()
+			return s.pause(ctx, min(max(time.Until(earliest), 0)+recovery.Between(0, scatter, s.random), d-lookEvery))
 		}
 	}
 	return s.pause(ctx, d)
@@ -104,13 +105,13 @@ func (s *Session) rest(ctx context.Context, d time.Duration, c Cause) error {
 
 // look is how to see that what is missing has come; nil when the module cannot
 // tell.
-func (s *Session) look(c Cause) func(context.Context) (bool, error) {
+func (s *Session) look(c recovery.Cause) func(context.Context) (bool, error) {
 	if s.line == nil || !s.line.modem.InSync() {
 		return nil
 	}
 	modem := s.line.modem
-	switch c {
-	case SIMMissing:
+	switch c.Watch() {
+	case recovery.WatchSIM:
 		return func(ctx context.Context) (bool, error) {
 			err := modem.SIM(ctx)
 			if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
@@ -118,7 +119,7 @@ func (s *Session) look(c Cause) func(context.Context) (bool, error) {
 			}
 			return err == nil, err
 		}
-	case NotRegistered:
+	case recovery.WatchNetwork:
 		return modem.Attached
 	}
 	return nil

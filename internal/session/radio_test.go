@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -25,14 +26,14 @@ func TestWaitEndsWhenTheCardOrTheNetworkIsThere(t *testing.T) {
 				}})
 				defer w.end()
 				w.begin()
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				w.order(c.begin)
 				time.Sleep(5 * time.Hour)
 				for st := w.board.Status(); st.NextAttemptAt == nil || time.Until(*st.NextAttemptAt) < 10*time.Minute; st = w.board.Status() {
 					time.Sleep(time.Minute)
 				}
 				w.order(c.end)
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 			})
 		})
 	}
@@ -46,7 +47,7 @@ func TestFlappingNetworkDoesNotBreakTheBackOff(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		begun := w.cloud.Counters().Connects
 		w.order("every 50s service lost")
 		time.Sleep(30 * time.Second)

@@ -13,7 +13,7 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // recorded is all that the flight recorder holds.
@@ -75,13 +75,13 @@ func TestFlightRecorderSurvivesThePort(t *testing.T) {
 		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.publish(update, 1, `{"secret payload":1}`)
 		w.order("hang")
-		w.reaches(2*time.Minute, session.Recovering, session.NoAnswer)
+		w.reaches(2*time.Minute, recovery.Recovering, recovery.NoAnswer)
 		time.Sleep(5 * time.Minute)
 		w.order("reset")
-		w.reaches(10*time.Minute, session.Online, "")
+		w.reaches(10*time.Minute, recovery.Online, "")
 		var texts []string
 		opened := 0
 		for _, e := range w.recorded() {
@@ -131,7 +131,7 @@ func TestNoiseCarriesNothingIntoTheFlightRecorder(t *testing.T) {
 				w.order("lose 25")
 				time.Sleep(20 * time.Second)
 			}
-			w.reaches(30*time.Minute, session.Online, "")
+			w.reaches(30*time.Minute, recovery.Online, "")
 			if m := w.publish(update, 1, "last"); m.State != outbox.Acked {
 				t.Errorf("the message ended as %s", m.State)
 			}

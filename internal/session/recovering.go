@@ -10,95 +10,65 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
+	"airbridged/internal/recovery"
 )
 
 // recover decides what to do about a failure, does it, waits, and returns the
 // state to go on in. It returns an error only when the session has to end.
-func (s *Session) recover(ctx context.Context, from State, err error) (State, error) {
+func (s *Session) recover(ctx context.Context, from recovery.State, err error) (recovery.State, error) {
 	f := s.asFailure(from, err)
-	if f.Cause != NoAnswer && s.line != nil && s.line.modem.LastByte().After(s.heard) {
-		s.heard = s.line.modem.LastByte() // while training it may be noise at a wrong speed
+	if f.Cause != recovery.NoAnswer && s.line != nil {
+		s.past.Heard(s.line.modem.LastByte()) // while training it may be noise at a wrong speed
 	}
-	s.count(f.Cause)
+	s.suspect(f.Cause)
+	if f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
+		s.shorts = 0
+	}
 	s.costs.failed(f.Cause)
-	d := next(from, f.Cause, s.history(f.Cause))
-	pause := wait(d.Pace, s.inARow(d.Pace), s.Recovery.BackoffMin, s.Recovery.BackoffMax, s.random)
-	s.enter(from, Recovering, f, pause)
+	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
+	s.enter(from, recovery.Recovering, f, pause)
 	if s.line != nil {
 		s.line.loggedIn = false
 	}
 	s.Hub.Revoke()
 	resume, err := s.climbRung(ctx, d, f)
 	if err != nil {
-		return Recovering, err
+		return recovery.Recovering, err
 	}
 	if err := s.rest(ctx, pause, f.Cause); err != nil {
-		return Recovering, err
+		return recovery.Recovering, err
 	}
-	s.enter(Recovering, resume, nil, 0)
+	s.enter(recovery.Recovering, resume, nil, 0)
 	return resume, nil
 }
 
 // asFailure gives every error a cause.
-func (s *Session) asFailure(from State, err error) *Failure {
-	var f *Failure
+func (s *Session) asFailure(from recovery.State, err error) *recovery.Failure {
+	var f *recovery.Failure
 	if errors.As(s.unanswered(byState[from], err), &f) {
 		return f
 	}
-	return &Failure{Cause: OutOfSync, Err: err}
+	return &recovery.Failure{Cause: recovery.OutOfSync, Err: err}
 }
 
 // byState is the cause of a failure that says nothing more exact.
-var byState = map[State]Cause{
-	Probing:        NoAnswer,
-	Attaching:      BearerFailed,
-	Registering:    HTTPFailed,
-	Authenticating: HTTPFailed,
-	Connecting:     ConnectFailed,
-	Online:         Closed,
+var byState = map[recovery.State]recovery.Cause{
+	recovery.Probing:        recovery.NoAnswer,
+	recovery.Attaching:      recovery.BearerFailed,
+	recovery.Registering:    recovery.HTTPFailed,
+	recovery.Authenticating: recovery.HTTPFailed,
+	recovery.Connecting:     recovery.ConnectFailed,
+	recovery.Online:         recovery.Closed,
 }
 
-// count keeps the history: attempts in a row, and how often each ladder was
-// climbed. Causes that take turns, such as a session that is closed now and not
-// answered then, each go on where they were: a ladder begins anew only when the
-// session was stable, or the module was reset.
-func (s *Session) count(c Cause) {
-	s.attempt++
-	s.climbs[c]++
-	s.suspect(c)
-	if c != Closed && c != Kicked {
-		s.shorts = 0
-	}
-}
-
-// inARow counts a failure and returns what its wait doubles with. The back-off
-// counts only failures that were backed off from: looking for a port that is not
-// there costs nobody anything, and must not make the cloud wait afterwards.
-func (s *Session) inARow(p Pace) int {
-	if p != BackOff {
-		return s.attempt
-	}
-	s.backedOff++
-	return s.backedOff
-}
-
-func (s *Session) history(c Cause) History {
-	now := time.Now()
-	return History{
-		Attempt:    s.attempt,
-		Climb:      s.climbs[c],
-		Worked:     s.worked,
-		FreshToken: s.fresh || !s.Cloud.HTTPSAuth,
-		Attached:   s.attached,
-		ResetsLeft: s.resets.left(now, c.mute()),
-		Dark:       now.Sub(s.darkSince),
-		Silent:     now.Sub(s.heard),
-	}
+// facts are what the session knows of a failure besides its cause.
+func (s *Session) facts() recovery.Facts {
+	return recovery.Facts{FreshToken: s.fresh || !s.Cloud.HTTPSAuth, Attached: s.attached}
 }
 
 // climbRung tears down what the rung stands for. A module that does not answer
 // the tear-down is resynced, and failing that it is probed from the start.
-func (s *Session) climbRung(ctx context.Context, d Decision, f *Failure) (State, error) {
+func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recovery.Failure) (recovery.State, error) {
 	s.dump(d.Rung, f.Cause)
 	s.health.expect(s.Cloud.Timeouts.Bearer)
 	err := s.do(ctx, d.Rung)
@@ -106,17 +76,17 @@ func (s *Session) climbRung(ctx context.Context, d Decision, f *Failure) (State,
 	if err != nil {
 		result = "failed"
 	}
-	if d.Rung != NoRung {
+	if d.Rung != recovery.NoRung {
 		s.Recorder.Recovery(d.Rung.String(), result)
 		s.Log.Debug("recovery", zap.Stringer("rung", d.Rung), zap.String("result", result), zap.Error(err))
 	}
 	switch {
-	case d.Rung == ExitRung:
-		return Recovering, fmt.Errorf("%w: %w", ErrExit, f)
+	case d.Rung == recovery.ExitRung:
+		return recovery.Recovering, fmt.Errorf("%w: %w", ErrExit, f)
 	case ctx.Err() != nil:
-		return Recovering, context.Cause(ctx)
+		return recovery.Recovering, context.Cause(ctx)
 	case err != nil || s.line == nil || s.restarted():
-		return Probing, nil
+		return recovery.Probing, nil
 	}
 	return d.Resume, nil
 }
@@ -133,14 +103,14 @@ func (s *Session) restarted() bool {
 }
 
 // do performs one rung.
-func (s *Session) do(ctx context.Context, r Rung) error {
+func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 	switch r {
-	case ExitRung, NoRung:
+	case recovery.ExitRung, recovery.NoRung:
 		return s.inStep(ctx)
-	case ReopenRung:
+	case recovery.ReopenRung:
 		s.dropLine()
 		return nil
-	case ResetRung:
+	case recovery.ResetRung:
 		return s.reset(ctx)
 	}
 	if s.line == nil {
@@ -151,12 +121,12 @@ func (s *Session) do(ctx context.Context, r Rung) error {
 	}
 	modem := s.line.modem
 	switch r {
-	case BearerRung:
+	case recovery.BearerRung:
 		modem.Hangup(ctx)
 		s.costs.hungUp()
 		s.attached = false
 		return modem.CloseBearer(ctx)
-	case RadioRung:
+	case recovery.RadioRung:
 		modem.Hangup(ctx)
 		s.costs.hungUp()
 		s.attached = false
@@ -199,10 +169,7 @@ func (s *Session) inStep(ctx context.Context) error {
 // reset restarts the module: by AT+RESET if it still listens, and by the hard
 // way if it does not.
 func (s *Session) reset(ctx context.Context) error {
-	if err := s.resets.spend(time.Now()); err != nil {
-		s.Log.Warn("a reset could not be recorded; a restart may exceed hard_resets_per_hour", zap.Error(err))
-	}
-	clear(s.climbs) // what comes is as good as another module
+	s.bookReset()
 	s.attached = false
 	s.warn("module-reset", "resetting the module")
 	var err error
@@ -217,6 +184,6 @@ func (s *Session) reset(ctx context.Context) error {
 		}
 	}
 	s.dropLine()
-	s.heard = time.Now() // from here on it may take its time to start
+	s.past.Heard(time.Now()) // from here on it may take its time to start
 	return err
 }

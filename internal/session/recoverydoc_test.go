@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
-var updateDoc = flag.Bool("update", false, "write docs/recovery.md instead of comparing with it")
+var updateDoc = flag.Bool("update", false, "write docs/recovery.md and the causes of docs/operations.md instead of comparing with them")
 
 // recoveryPage is written by this test, so that what it says was measured.
 const recoveryPage = "../../docs/recovery.md"
@@ -24,19 +25,67 @@ const recoveryPage = "../../docs/recovery.md"
 func checkPage(t *testing.T, chapters []chapter) {
 	t.Helper()
 	page := recoveryText(t, chapters)
-	if *updateDoc {
-		if err := os.WriteFile(recoveryPage, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
 	written, err := os.ReadFile(recoveryPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line, is, want := firstDifference(string(written), page); line > 0 {
-		t.Errorf("%s:%d is not what was measured:\n%s\nwant:\n%s\nwrite it anew: go test ./internal/session -run 'TestWedges$' -update", recoveryPage, line, is, want)
+	if *updateDoc {
+		if err := os.WriteFile(recoveryPage, []byte(asWritten(string(written), page)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
+	if line, is, want := firstDifference(string(written), page); line > 0 {
+		t.Errorf("%s:%d is not what was measured:\n%s\nwant:\n%s\n%s", recoveryPage, line, is, want, writeAnew)
+	}
+}
+
+const (
+	writeAnew = "write it anew: go test ./internal/session -run 'TestWedges$|TestHandbook' -update"
+	handbook  = "../../docs/operations.md"
+)
+
+// The handbook's table of causes is made of their rows.
+func TestHandbookExplainsEveryCause(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(handbook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = "| cause | meaning | first look | cure |\n| --- | --- | --- | --- |\n"
+	before, table, found := strings.Cut(string(data), head)
+	is, after, ended := strings.Cut(table, "\n\n")
+	if !found || !ended {
+		t.Fatalf("%s has no table of causes", handbook)
+	}
+	var want []string
+	for _, c := range recovery.Causes() {
+		d := c.Doc()
+		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s |", c, d.Meaning, d.FirstLook, d.Cure))
+	}
+	rows := strings.Join(want, "\n")
+	switch {
+	case is == rows:
+	case *updateDoc:
+		if err := os.WriteFile(handbook, []byte(before+head+rows+"\n\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		line, is, want := firstDifference(is, rows)
+		t.Errorf("%s, line %d of the causes:\n%s\nwant:\n%s\n%s", handbook, line, is, want, writeAnew)
+	}
+}
+
+// asWritten is the new page, with the lines of the old one where they are still true:
+// what differs is then what has changed.
+func asWritten(before, page string) string {
+	old, lines := strings.Split(before, "\n"), strings.Split(page, "\n")
+	for i, line := range lines {
+		if at := slices.IndexFunc(old, func(o string) bool { return alike(o, line) }); at >= 0 {
+			lines[i] = old[at]
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // firstDifference compares two pages line by line. What is drawn at random and what
@@ -238,10 +287,11 @@ func orNone(names []string) string {
 // writeLadders is the policy, asked the way the session asks it.
 func writeLadders(b *strings.Builder) {
 	b.WriteString("| cause | rungs | pace | hint |\n| --- | --- | --- | --- |\n")
-	for _, c := range session.Causes() {
+	for _, c := range recovery.Causes() {
 		var rungs, paces []string
-		for _, s := range session.Decisions(c, 12) {
-			rungs, paces = append(rungs, s.Rung), append(paces, s.Pace)
+		for n := 1; n <= 12; n++ {
+			d := recovery.Next(c.Usual(), c, recovery.History{Attempt: n, Climb: n, Worked: true, FreshToken: true, Attached: true, ResetsLeft: 4})
+			rungs, paces = append(rungs, d.Rung.String()), append(paces, d.Pace.String())
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", c, runs(rungs), runs(paces), c.Hint())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"airbridged/internal/durable"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 )
 
@@ -53,7 +54,7 @@ const registerGrace = 30 * time.Second
 // (vendor guide, part 3). The store is proven writable before the request. With a
 // stored secret it only looks for one that got lost, unless a person asked for a
 // new one.
-func (s *Session) registering(ctx context.Context) (State, error) {
+func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	old, known, err := s.deviceSecret()
 	wanted := s.wanted()
 	switch {
@@ -62,7 +63,7 @@ func (s *Session) registering(ctx context.Context) (State, error) {
 	case known && !wanted && !s.marked():
 		return s.afterAttach()
 	case !known && s.Device.ProductSecret.Empty():
-		return Registering, &Failure{Cause: SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
+		return recovery.Registering, &recovery.Failure{Cause: recovery.SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
 	}
 	if !known || wanted {
 		if err := s.Store.Prove(); err != nil {
@@ -120,7 +121,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	})
 	s.costs.posted(s.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
-		return postFailure(s.unanswered(HTTPFailed, err))
+		return postFailure(s.unanswered(recovery.HTTPFailed, err))
 	}
 	s.unmark()
 	if refused != nil {
@@ -158,7 +159,7 @@ func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found boo
 		return s.keepSecret(issued)
 	})
 	if err != nil {
-		return false, s.unanswered(HTTPFailed, err)
+		return false, s.unanswered(recovery.HTTPFailed, err)
 	}
 	s.unmark()
 	s.searched = true
@@ -198,7 +199,7 @@ func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
 	reply, err := s.line.modem.Post(ctx, url, body)
 	s.costs.posted(url, len(body), len(reply), err)
 	if err != nil {
-		return nil, postFailure(s.unanswered(HTTPFailed, err))
+		return nil, postFailure(s.unanswered(recovery.HTTPFailed, err))
 	}
 	return reply, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 )
 
 // A registration on purpose: the device was reset in the cloud's console, or its
@@ -32,7 +33,7 @@ const wishLife = 5 * time.Minute
 // It returns bus.ErrUnderWay when ctx ends before that, and otherwise an
 // *bus.AskError that says why it was not done; the old secret is in use then.
 func (s *Session) Reprovision(ctx context.Context) error {
-	if s.Board.Status().State == string(Registering) {
+	if s.Board.Status().State == string(recovery.Registering) {
 		return alreadyRegistering()
 	}
 	w := &wish{until: time.Now().Add(wishLife), done: make(chan error, 1)}
@@ -120,24 +121,20 @@ func (s *Session) fulfil(err error) {
 // unfulfilled deals with a registration that failed. One on purpose is over with
 // what the cloud or the disk says, and the session goes on with the secret it has;
 // a module that does not answer is for recovery, and the wish waits.
-func (s *Session) unfulfilled(err error) (State, error) {
-	var f *Failure
-	if s.wish == nil || !errors.As(err, &f) {
-		return Registering, err
-	}
-	switch f.Cause {
-	case OutOfSync, Rebooted, PortMissing, WriteBlocked, NoAnswer:
-		return Registering, err
+func (s *Session) unfulfilled(err error) (recovery.State, error) {
+	var f *recovery.Failure
+	if s.wish == nil || !errors.As(err, &f) || f.Cause.Errand() == recovery.ErrandWaits {
+		return recovery.Registering, err
 	}
 	s.Log.Debug("registration on request", zap.Error(err))
 	kind := bus.ErrCloud
-	if f.Cause == StateUnwritable || f.Cause == DiskFull {
+	if f.Cause.Errand() == recovery.ErrandNotNow {
 		kind = bus.ErrNotNow
 	}
 	before := s.wish.failed
-	s.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.hint()}
+	s.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.Advice()}
 	if before == nil && s.marked() {
-		return Registering, nil // the answer may be in the module all the same: once more, to look
+		return recovery.Registering, nil // the answer may be in the module all the same: once more, to look
 	}
 	s.fulfil(s.wish.failed)
 	return s.afterAttach()

@@ -15,6 +15,7 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 	"airbridged/internal/session"
 )
@@ -41,12 +42,12 @@ func TestReprovisionTakesANewSecret(t *testing.T) {
 				w := newWorld(t, setup{session: func(o *session.Options) { o.Cloud.HTTPSAuth = auth }})
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				old := w.stored()
 				w.order("rotate-secret")
 				w.order("recreate")
 				time.Sleep(time.Hour)
-				if st := w.board.Status(); st.State != string(session.Recovering) || w.cloud.Counters().Registrations != 1 {
+				if st := w.board.Status(); st.State != string(recovery.Recovering) || w.cloud.Counters().Registrations != 1 {
 					t.Fatalf("an hour later: %+v, %d registrations", st, w.cloud.Counters().Registrations)
 				}
 				if err := w.session.Reprovision(t.Context()); err != nil {
@@ -60,7 +61,7 @@ func TestReprovisionTakesANewSecret(t *testing.T) {
 				if err != nil || !strings.Contains(string(prev), old) {
 					t.Errorf("the old secret is not kept: %v", err)
 				}
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				if m := w.publish(update, 1, "with the new secret"); m.State != outbox.Acked {
 					t.Errorf("a message ended as %s", m.State)
 				}
@@ -88,7 +89,7 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 				w := newWorld(t, setup{})
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				old := w.stored()
 				if c.order != "" {
 					w.order(c.order)
@@ -99,7 +100,7 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 				if !errors.As(err, &ask) || !errors.Is(err, bus.ErrCloud) || !strings.Contains(ask.Detail, c.says) || ask.Hint == "" {
 					t.Fatalf("%v", err)
 				}
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				if w.stored() != old {
 					t.Error("the secret changed")
 				}
@@ -125,7 +126,7 @@ func TestReprovisionWithoutAPlaceForTheAnswer(t *testing.T) {
 			w := newWorld(t, setup{})
 			defer w.end()
 			w.begin()
-			w.reaches(time.Minute, session.Online, "")
+			w.reaches(time.Minute, recovery.Online, "")
 			inTheWay := filepath.Join(w.state, "probe.tmp", "file")
 			if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 				t.Fatal(err)
@@ -141,7 +142,7 @@ func TestReprovisionWithoutAPlaceForTheAnswer(t *testing.T) {
 			if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
 				t.Fatal(err)
 			}
-			w.reaches(10*time.Minute, session.Online, "")
+			w.reaches(10*time.Minute, recovery.Online, "")
 			if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 {
 				t.Errorf("%+v", c)
 			}
@@ -155,14 +156,14 @@ func TestReprovisionIsRefusedWhereItMakesNoSense(t *testing.T) {
 		name  string
 		setup func(*session.Options)
 		order string
-		state session.State
+		state recovery.State
 		want  error
 		says  string
 	}{
-		{"provisioned by hand", func(o *session.Options) { o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8") }, "", session.Recovering, bus.ErrNotNow, "by hand"},
-		{"not registered yet", nil, "registration off", session.Recovering, bus.ErrNotNow, "by itself"},
-		{"registering", nil, "", session.Registering, bus.ErrNotNow, "in progress"},
-		{"no module", nil, "unplug 1h", session.Recovering, bus.ErrNoModule, "port"},
+		{"provisioned by hand", func(o *session.Options) { o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8") }, "", recovery.Recovering, bus.ErrNotNow, "by hand"},
+		{"not registered yet", nil, "registration off", recovery.Recovering, bus.ErrNotNow, "by itself"},
+		{"registering", nil, "", recovery.Registering, bus.ErrNotNow, "in progress"},
+		{"no module", nil, "unplug 1h", recovery.Recovering, bus.ErrNoModule, "port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +191,7 @@ func TestReprovisionHappensOnce(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("recreate")
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -200,7 +201,7 @@ func TestReprovisionHappensOnce(t *testing.T) {
 		if err := w.session.Reprovision(t.Context()); !errors.Is(err, bus.ErrNotNow) {
 			t.Errorf("the second: %v", err)
 		}
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		if c := w.cloud.Counters(); c.Registrations != 2 {
 			t.Errorf("%+v", c)
 		}
@@ -225,11 +226,11 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 			w.options.Open = k.open
 			k.sleep(true) // the first registration is not the one
 			w.begin()
-			w.reaches(time.Minute, session.Online, "")
+			w.reaches(time.Minute, recovery.Online, "")
 			old := w.stored()
 			w.order("rotate-secret")
 			w.order("recreate")
-			w.reaches(10*time.Minute, session.Recovering, session.SignatureRefused)
+			w.reaches(10*time.Minute, recovery.Recovering, recovery.SignatureRefused)
 			time.Sleep(time.Second)
 			k.sleep(false)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -248,11 +249,11 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 			time.Sleep(5 * time.Minute)
 			if w.cloud.Counters().Registrations == 2 {
 				renewed++
-				w.reaches(10*time.Minute, session.Online, "")
+				w.reaches(10*time.Minute, recovery.Online, "")
 				if w.stored() == old {
 					t.Errorf("killed at byte event %d: the new secret is lost", at)
 				}
-			} else if w.board.Status().Cause != string(session.SignatureRefused) || w.stored() != old {
+			} else if w.board.Status().Cause != string(recovery.SignatureRefused) || w.stored() != old {
 				t.Errorf("killed at byte event %d: %+v", at, w.board.Status())
 			}
 			if c := w.cloud.Counters(); c.Registrations > 2 || c.RegistrationsRefused != 0 {

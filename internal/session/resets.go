@@ -1,8 +1,9 @@
 package session
 
 import (
-	"slices"
 	"time"
+
+	"go.uber.org/zap"
 
 	"airbridged/internal/durable"
 )
@@ -12,63 +13,24 @@ import (
 // budget.
 const resetsFile = "resets.json"
 
-// resetSpacing is the least time between two hard resets once some were made in
-// vain: what they did not mend waits for the network, the cloud or a person. A
-// module that talks has had its chance with one, and a mute one with the budget
-// of an hour, because a reset line may have to be pulled more than once.
-const resetSpacing = time.Hour
-
-// resetBudget bounds hard resets in any hour, over restarts too.
-type resetBudget struct {
-	note    durable.Note[resetsRecord]
-	perHour int
-	done    []time.Time // oldest first, with monotonic readings
-	vain    int         // resets since the session last was stable
-}
-
 type resetsRecord struct {
 	At []time.Time `json:"at"`
 }
 
-// readResets returns the budget that the last process left. A time that the
-// clock of now has not reached yet counts as now. A file that cannot be read is
-// as good as none.
-func readResets(state durable.Directory, perHour int, now time.Time) resetBudget {
-	b := resetBudget{note: durable.NewNote[resetsRecord](state, resetsFile), perHour: perHour}
-	r, err := b.note.Load()
+// readResets returns the resets that earlier processes made. A file that cannot be
+// read is as good as none.
+func readResets(state durable.Directory) []time.Time {
+	r, err := durable.NewNote[resetsRecord](state, resetsFile).Load()
 	if err != nil {
-		return b
+		return nil
 	}
-	for _, t := range r.At {
-		// By its age, so that a step of the clock from now on changes nothing.
-		if age := max(now.Sub(t), 0); age < time.Hour && len(b.done) < perHour {
-			b.done = append(b.done, now.Add(-age))
-		}
-	}
-	slices.SortFunc(b.done, time.Time.Compare)
-	return b
+	return r.At
 }
 
-// left is how many hard resets may be made now, of a module that talks or is mute.
-func (b *resetBudget) left(now time.Time, mute bool) int {
-	chances := 1
-	if mute {
-		chances = b.perHour
+// bookReset books a hard reset before it is made, over a restart too.
+func (s *Session) bookReset() {
+	made := s.past.Reset(time.Now())
+	if err := durable.NewNote[resetsRecord](s.State, resetsFile).Save(resetsRecord{made}); err != nil {
+		s.Log.Warn("a reset could not be recorded; a restart may exceed hard_resets_per_hour", zap.Error(err))
 	}
-	b.done = slices.DeleteFunc(b.done, func(t time.Time) bool { return now.Sub(t) >= time.Hour })
-	if b.vain >= chances && len(b.done) > 0 && now.Sub(b.done[len(b.done)-1]) < resetSpacing {
-		return 0
-	}
-	return max(b.perHour-len(b.done), 0)
 }
-
-// spend books a hard reset before it is made. An error means that a restart
-// would forget it.
-func (b *resetBudget) spend(now time.Time) error {
-	b.done = append(b.done, now)
-	b.vain++
-	return b.note.Save(resetsRecord{b.done})
-}
-
-// settled forgives the resets that helped in the end.
-func (b *resetBudget) settled() { b.vain = 0 }

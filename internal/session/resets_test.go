@@ -2,113 +2,44 @@ package session
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"airbridged/internal/durable"
+	"airbridged/internal/recovery"
 )
 
-// spend books a reset that can be stored.
-func spend(t *testing.T, b *resetBudget) {
-	t.Helper()
-	if err := b.spend(time.Now()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestResetBudgetCountsAnyHour(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := readResets(durable.OnDisk(t.TempDir()), 2, time.Now())
-		spend(t, &b)
-		time.Sleep(30 * time.Minute)
-		b.settled()
-		spend(t, &b)
-		if n := b.left(time.Now(), true); n != 0 {
-			t.Fatalf("%d resets left after two, want none", n)
-		}
-		time.Sleep(30 * time.Minute)
-		if n := b.left(time.Now(), true); n != 1 {
-			t.Fatalf("%d resets left an hour after the first, want one", n)
-		}
-	})
-}
-
-// A gateway out of coverage for weeks must not spend its whole budget every
-// hour: once resets were made in vain, one an hour is enough.
-func TestResetsInVainAreSpaced(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		mute  bool
-		first int
-	}{{"a module that talks", false, 1}, {"a mute one", true, 4}} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				b := readResets(durable.OnDisk(t.TempDir()), 4, time.Now())
-				made := 0
-				for n := range 24 * 12 {
-					if b.left(time.Now(), c.mute) > 0 {
-						spend(t, &b)
-						made++
-					}
-					if n == 10 && made != c.first {
-						t.Errorf("%d resets in the first hour, want %d", made, c.first)
-					}
-					time.Sleep(5 * time.Minute)
-				}
-				if made < 20 || made > 23+c.first {
-					t.Errorf("%d resets on a day without a session, want %d at first and then one an hour", made, c.first)
-				}
-				b.settled()
-				if n := b.left(time.Now(), c.mute); n < 3 {
-					t.Errorf("%d resets left after a stable session", n)
-				}
-			})
-		})
-	}
-}
-
 // The last rung is a new process: were the budget its own, a daemon that exits
-// would reset the module as often as it likes.
+// would reset the module as often as it likes. A file that a power cut damaged counts
+// as none.
 func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		b := readResets(durable.OnDisk(dir), 4, time.Now())
-		spend(t, &b)
-		time.Sleep(10 * time.Minute)
-		for range 3 {
-			spend(t, &b)
+	state := durable.OnDisk(t.TempDir())
+	next := func() *Session {
+		return &Session{
+			Options: Options{State: state, Log: zap.NewNop()},
+			past:    recovery.NewPast(recovery.Policy{HardResetsPerHour: 4}, readResets(state), time.Now(), nil),
 		}
-		again := readResets(durable.OnDisk(dir), 4, time.Now())
-		if n := again.left(time.Now(), true); n != 0 {
-			t.Fatalf("a new process has %d resets left, want none", n)
+	}
+	left := func() int {
+		s := next()
+		return s.past.History(recovery.NoAnswer, recovery.Facts{}, time.Now()).ResetsLeft
+	}
+	for n := range 4 {
+		if got := left(); got != 4-n {
+			t.Fatalf("a new process has %d resets left after %d, want %d", got, n, 4-n)
 		}
-		time.Sleep(50 * time.Minute)
-		if n := again.left(time.Now(), true); n != 1 {
-			t.Fatalf("%d resets left an hour after the first, want one", n)
-		}
-
-		// The clock was ten years ahead then, or is ten years behind now: the resets
-		// count as made just now, for an hour and no longer.
-		behind := readResets(durable.OnDisk(dir), 4, time.Now().AddDate(-10, 0, 0))
-		if n := behind.left(time.Now().AddDate(-10, 0, 0), true); n != 0 {
-			t.Fatalf("%d resets left after the clock was set back", n)
-		}
-		if n := behind.left(time.Now().AddDate(-10, 0, 0).Add(time.Hour), true); n != 4 {
-			t.Fatalf("%d resets left an hour after the clock was set back, want all", n)
-		}
-
-		if err := os.WriteFile(filepath.Join(dir, resetsFile), []byte("not json"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		damaged := readResets(durable.OnDisk(dir), 4, time.Now())
-		if n := damaged.left(time.Now(), true); n != 4 {
-			t.Fatalf("%d resets left with a damaged file, want all", n)
-		}
-	})
+		next().bookReset()
+	}
+	if n := left(); n != 0 {
+		t.Errorf("%d resets are left of an hour's four", n)
+	}
+	if err := os.WriteFile(state.Path(resetsFile), []byte("not json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := left(); n != 4 {
+		t.Errorf("%d resets left with a damaged file, want all", n)
+	}
 }

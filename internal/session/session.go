@@ -18,6 +18,7 @@ import (
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 )
 
@@ -65,6 +66,10 @@ type Recovery struct {
 	StartSpread       time.Duration // 0: the first login after the machine's start waits for nothing
 }
 
+func (r Recovery) policy() recovery.Policy {
+	return recovery.Policy{BackoffMin: r.BackoffMin, BackoffMax: r.BackoffMax, HardResetsPerHour: r.HardResetsPerHour}
+}
+
 // Queue is the outbox as the session sees it.
 type Queue interface {
 	Ready() <-chan struct{}
@@ -96,8 +101,8 @@ type Options struct {
 	Modem    Modem
 	Recovery Recovery
 
-	// Open opens the serial port at a speed, or fails with a *Failure whose
-	// cause is PortMissing or PortBusy. Closing the port ends a read in progress.
+	// Open opens the serial port at a speed, or fails with a *recovery.Failure whose
+	// cause is recovery.PortMissing or recovery.PortBusy. Closing the port ends a read in progress.
 	Open func(baud int) (io.ReadWriteCloser, error)
 	// HardReset resets a module that no longer listens to AT+RESET; nil: there is
 	// no way to.
@@ -130,7 +135,7 @@ type Session struct {
 	random *rand.Rand
 	gate   *connectGate
 	costs  *costs
-	resets resetBudget
+	past   *recovery.Past
 
 	// Owned by the goroutine in Run.
 	line      *line // the open port and the module behind it; nil when there is none
@@ -141,21 +146,13 @@ type Session struct {
 	attached  bool
 	awake     bool            // the radio was switched on in this attempt to attach
 	nudged    bool            // and the module was told to attach
-	worked    bool            // online at least once
 	fresh     bool            // the token was fetched for this attempt
 	token     provision.Token // only while the token could not be cached on disk
 	since     atengine.Mark   // events of the module up to here are dealt with
 	shorts    int             // sessions in a row that the cloud closed right after CONNACK
-	attempt   int             // failures in a row since the session was stable
-	backedOff int             // how many of these had the pace BackOff
-	climbs    map[Cause]int   // the same by cause, since the module was last reset
-	darkSince time.Time       // when the session was last online, or Run began
-	heard     time.Time       // when the module was last heard or reset, or Run began
 	turn      time.Duration   // how long the first request to the cloud still has to wait: see turn.go
 	onlineAt  time.Time
-	cutShort  int // waits that ended early, since it was stable
 	throttle  throttle
-	folding   folding
 	refusedID string // the message that the module refused last, and how often
 	refused   int
 	fatalID   string // the message to a foreign topic that sessions ended over last, and how often
@@ -194,13 +191,13 @@ func New(o Options) *Session {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
+	random := rand.New(rand.NewPCG(seed, seed>>1|1))
 	return &Session{
 		Options: o,
-		random:  rand.New(rand.NewPCG(seed, seed>>1|1)),
+		random:  random,
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
 		costs:   newCosts(o.Cloud, o.Recorder),
-		resets:  readResets(o.State, o.Recovery.HardResetsPerHour, time.Now()),
-		climbs:  make(map[Cause]int),
+		past:    recovery.NewPast(o.Recovery.policy(), readResets(o.State), time.Now(), random),
 		kept:    o.Subscribe,
 		told:    make(map[string]bool),
 		foreign: make(map[string]bool),
@@ -226,19 +223,19 @@ func (s *Session) Run(ctx context.Context) error {
 			st.Cloud.Auth = "https"
 		}
 	})
-	s.Recorder.State(string(Probing))
-	s.darkSince, s.heard = time.Now(), time.Now()
+	s.Recorder.State(string(recovery.Probing))
+	s.past.Begin(time.Now())
 	if s.JustBooted && len(s.Store.Connects()) > 0 {
 		s.turn = s.drawTurn()
 	}
-	state := Probing
+	state := recovery.Probing
 	for {
 		following, err := s.step(ctx, state)
 		switch {
 		case err == nil:
 			s.enter(state, following, nil, 0)
 		case ctx.Err() != nil:
-			s.enter(state, Stopping, nil, 0)
+			s.enter(state, recovery.Stopping, nil, 0)
 			s.leave()
 			return nil
 		case errors.Is(err, errAside):
@@ -248,9 +245,9 @@ func (s *Session) Run(ctx context.Context) error {
 			switch {
 			case err == nil:
 			case errors.Is(err, errAside) && ctx.Err() == nil:
-				following = s.aside(Recovering)
+				following = s.aside(recovery.Recovering)
 			case ctx.Err() != nil:
-				s.enter(Recovering, Stopping, nil, 0)
+				s.enter(recovery.Recovering, recovery.Stopping, nil, 0)
 				s.leave()
 				return nil
 			default:
@@ -263,19 +260,19 @@ func (s *Session) Run(ctx context.Context) error {
 }
 
 // step runs one state to its end.
-func (s *Session) step(ctx context.Context, state State) (State, error) {
+func (s *Session) step(ctx context.Context, state recovery.State) (recovery.State, error) {
 	switch state {
-	case Probing:
+	case recovery.Probing:
 		return s.probing(ctx)
-	case Attaching:
+	case recovery.Attaching:
 		return s.attaching(ctx)
-	case Registering:
+	case recovery.Registering:
 		return s.registering(ctx)
-	case Authenticating:
+	case recovery.Authenticating:
 		return s.authenticating(ctx)
-	case Connecting:
+	case recovery.Connecting:
 		return s.connecting(ctx)
-	case Online:
+	case recovery.Online:
 		return s.online(ctx)
 	}
 	return state, fmt.Errorf("no way out of state %q", state)
@@ -283,21 +280,21 @@ func (s *Session) step(ctx context.Context, state State) (State, error) {
 
 // enter makes a change of state visible, in one place: log, status, events and
 // metrics. f is the failure that led here, if one did.
-func (s *Session) enter(from, to State, f *Failure, pause time.Duration) {
+func (s *Session) enter(from, to recovery.State, f *recovery.Failure, pause time.Duration) {
 	if from == to {
 		return
 	}
-	cause, hint := None, ""
+	cause, hint := recovery.None, ""
 	if f != nil {
-		cause, hint = f.Cause, f.hint()
+		cause, hint = f.Cause, f.Advice()
 	}
 	now := time.Now()
 	s.noteState(from, to, cause)
 	s.Recorder.State(string(to))
 	s.Recorder.Transition(string(from), string(to), string(cause))
 	s.Board.Update(func(st *bus.Status) {
-		st.State, st.Since, st.Attempt, st.NextAttemptAt = string(to), now, s.attempt, nil
-		if f != nil || to == Online || to == Stopping {
+		st.State, st.Since, st.Attempt, st.NextAttemptAt = string(to), now, s.past.Attempts(), nil
+		if f != nil || to == recovery.Online || to == recovery.Stopping {
 			st.Cause, st.Hint = string(cause), hint
 		}
 		if pause > 0 {
@@ -307,21 +304,23 @@ func (s *Session) enter(from, to State, f *Failure, pause time.Duration) {
 	})
 	s.Board.Emit(bus.Event{
 		Type: bus.StateEvent, At: now, From: string(from), To: string(to),
-		Cause: string(cause), Attempt: s.attempt, WaitSeconds: pause.Seconds(),
+		Cause: string(cause), Attempt: s.past.Attempts(), WaitSeconds: pause.Seconds(),
 	})
 	fields := []zap.Field{zap.String("from", string(from)), zap.String("to", string(to))}
-	if s.attempt > 0 {
-		fields = append(fields, zap.Int("attempt", s.attempt))
+	if n := s.past.Attempts(); n > 0 {
+		fields = append(fields, zap.Int("attempt", n))
 	}
 	level := zap.InfoLevel
 	if f != nil {
 		level = zap.WarnLevel
 		fields = append(fields, zap.String("cause", string(cause)), zap.Duration("wait", pause.Round(time.Millisecond)), zap.String("hint", hint), zap.Error(f.Err))
 	}
-	if !s.folding.shows(s.attempt, to, cause, now) {
+	shows, folded := s.past.Shows(to, cause, now)
+	if !shows {
 		level = zap.DebugLevel
-	} else if n := s.folding.unfold(now); n > 0 {
-		fields = append(fields, zap.Int("folded", n))
+	}
+	if folded > 0 {
+		fields = append(fields, zap.Int("folded", folded))
 	}
 	s.Log.Log(level, "state", fields...)
 }

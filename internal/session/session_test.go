@@ -13,6 +13,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 	"airbridged/internal/session"
 )
@@ -34,7 +35,7 @@ func TestGuideSequenceIsGolden(t *testing.T) {
 		})
 		defer w.end()
 		w.begin()
-		seen := w.reaches(2*time.Minute, session.Online, "")
+		seen := w.reaches(2*time.Minute, recovery.Online, "")
 		want := "probing attaching registering authenticating connecting online"
 		if got := strings.Join(eventStates(seen), " "); got != want {
 			t.Fatalf("states %s, want %s", got, want)
@@ -71,59 +72,59 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 		name    string
 		setup   setup
 		do      []string // orders to module or cloud before the start
-		cause   session.Cause
+		cause   recovery.Cause
 		mend    []string // orders that put it right; none: a person would change the configuration
 		perHour int      // the most requests or connects that the cloud may see in an hour
 	}{
 		{
 			name:  "unsupported firmware",
 			setup: setup{module: func(o *airsim.Options) { o.Personality = "unsupported" }},
-			cause: session.FirmwareUnsupported,
+			cause: recovery.FirmwareUnsupported,
 		},
 		{
 			name:  "no SIM",
 			setup: setup{module: func(o *airsim.Options) { o.NoSIM = true }},
-			cause: session.SIMMissing, mend: []string{"sim inserted"},
+			cause: recovery.SIMMissing, mend: []string{"sim inserted"},
 		},
 		{
 			name:  "SIM with a PIN",
 			do:    []string{"sim pin"},
-			cause: session.SIMMissing,
+			cause: recovery.SIMMissing,
 		},
 		{
 			name:  "wrong APN",
 			setup: setup{module: func(o *airsim.Options) { o.APN = "cmnet" }},
-			cause: session.BearerFailed,
+			cause: recovery.BearerFailed,
 		},
 		{
 			name:  "no network",
 			do:    []string{"service lost"},
-			cause: session.NotRegistered, mend: []string{"service back"},
+			cause: recovery.NotRegistered, mend: []string{"service back"},
 		},
 		{
 			name:  "registration switched off",
 			do:    []string{"registration off"},
-			cause: session.RegistrationDisabled, mend: []string{"registration on"}, perHour: 30,
+			cause: recovery.RegistrationDisabled, mend: []string{"registration on"}, perHour: 30,
 		},
 		{
 			name:  "activated before",
 			do:    []string{"register 6289 count=all"},
-			cause: session.AlreadyActivated, perHour: 30,
+			cause: recovery.AlreadyActivated, perHour: 30,
 		},
 		{
 			name:  "wrong product secret",
 			setup: setup{session: func(o *session.Options) { o.Device.ProductSecret = secret.New("AnotherSecret123") }},
-			cause: session.SignatureRefused, perHour: 30,
+			cause: recovery.SignatureRefused, perHour: 30,
 		},
 		{
 			name:  "wrong product key",
 			setup: setup{session: func(o *session.Options) { o.Device.ProductKey = "b1KCi45LcCp" }},
-			cause: session.ProductUnknown, perHour: 30,
+			cause: recovery.ProductUnknown, perHour: 30,
 		},
 		{
 			name:  "wrong device secret",
 			setup: setup{session: func(o *session.Options) { o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8") }},
-			cause: session.SignatureRefused, perHour: 30,
+			cause: recovery.SignatureRefused, perHour: 30,
 		},
 		{
 			name: "wrong device secret, direct",
@@ -131,28 +132,28 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 				o.Cloud.HTTPSAuth = false
 				o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8")
 			}},
-			cause: session.ConnAckRefused, perHour: 30,
+			cause: recovery.ConnAckRefused, perHour: 30,
 		},
 		{
 			name:  "device disabled",
 			setup: setup{},
 			do:    []string{"connack refuse count=all"},
-			cause: session.ConnAckRefused, perHour: 60,
+			cause: recovery.ConnAckRefused, perHour: 60,
 		},
 		{
 			name:  "cloud asks to slow down",
 			do:    []string{"register 429 count=all"},
-			cause: session.CloudError, perHour: 60,
+			cause: recovery.CloudError, perHour: 60,
 		},
 		{
 			name:  "no DNS",
 			do:    []string{"http-status 603 count=all"},
-			cause: session.HTTPFailed,
+			cause: recovery.HTTPFailed,
 		},
 		{
 			name:  "no way to the server",
 			do:    []string{"connect fail count=all"},
-			cause: session.ConnectFailed,
+			cause: recovery.ConnectFailed,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -165,7 +166,7 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 				}
 				w.begin()
 				begun := time.Now()
-				w.reaches(10*time.Minute, session.Recovering, c.cause)
+				w.reaches(10*time.Minute, recovery.Recovering, c.cause)
 				st := w.board.Status()
 				if st.Cause != string(c.cause) || st.Hint == "" || st.NextAttemptAt == nil {
 					t.Errorf("status %+v does not say what is wrong, what to do, and when it is tried again", st)
@@ -191,7 +192,7 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 				for _, order := range c.mend {
 					w.order(order)
 				}
-				w.reaches(20*time.Minute, session.Online, "")
+				w.reaches(20*time.Minute, recovery.Online, "")
 				if m := w.publish(update, 1, "at last"); m.State != outbox.Acked {
 					t.Errorf("the message ended as %s", m.State)
 				}
@@ -209,11 +210,11 @@ func TestP32LatePubAckIsNeverAnotherMessages(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("puback late 40s")
 		first := w.append(update, 1, "first")
 		second := w.append(update, 1, "second")
-		w.reaches(time.Minute, session.Recovering, session.PubAckTimeout)
+		w.reaches(time.Minute, recovery.Recovering, recovery.PubAckTimeout)
 		if m, _ := w.queue.Get(first); m.State != outbox.Queued {
 			t.Fatalf("a message of unknown outcome is %s, want it back in the queue", m.State)
 		}
@@ -247,7 +248,7 @@ func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
 				w := newWorld(t, setup{module: func(o *airsim.Options) { o.Baud = 9600; o.Latency = false }, session: func(o *session.Options) { o.Modem.Baud = 9600 }})
 				defer w.end()
 				w.begin()
-				w.reaches(5*time.Minute, session.Online, "")
+				w.reaches(5*time.Minute, recovery.Online, "")
 				id := w.append(update, 1, "payload")
 				time.Sleep(time.Duration(delay) * 10 * time.Millisecond)
 				w.order("closed")
@@ -272,7 +273,7 @@ func TestOneErrorWhileProbingIsNoVerdict(t *testing.T) {
 			defer w.end()
 			w.order("error " + verb + " count=1")
 			w.begin()
-			w.reaches(time.Minute, session.Online, "")
+			w.reaches(time.Minute, recovery.Online, "")
 			if n := w.count(verb + "=?"); n != 2 {
 				t.Errorf("%s=? was asked %d times, want a second time", verb, n)
 			}
@@ -288,7 +289,7 @@ func TestP35PoisonMessageIsSetAside(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order(`error AT+MPUB count=7`)
 		poison := w.append(update, 1, "poison")
 		good := w.append(update, 1, "good")
@@ -311,10 +312,10 @@ func TestP39TimeoutIsNotShutdown(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("mute AT+MQTTSTATU")
-		w.reaches(time.Minute, session.Recovering, session.OutOfSync)
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Recovering, recovery.OutOfSync)
+		w.reaches(5*time.Minute, recovery.Online, "")
 	})
 }
 
@@ -325,12 +326,12 @@ func TestExpiredTokenIsRenewedOnce(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("expire-tokens")
 		w.order("closed")
-		w.reaches(time.Minute, session.Recovering, session.ConnAckRefused)
+		w.reaches(time.Minute, recovery.Recovering, recovery.ConnAckRefused)
 		refused := time.Now()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		if d := time.Since(refused); d > 30*time.Second {
 			t.Errorf("back only after %v", d)
 		}
@@ -349,7 +350,7 @@ func TestRestartsUseWhatIsStored(t *testing.T) {
 		defer w.end()
 		for range 10 {
 			w.begin()
-			w.reaches(5*time.Minute, session.Online, "")
+			w.reaches(5*time.Minute, recovery.Online, "")
 			w.halt()
 		}
 		c := w.cloud.Counters()
@@ -374,7 +375,7 @@ func TestUnwritableStateNeverCostsTheIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.begin()
-		w.reaches(10*time.Minute, session.Recovering, session.StateUnwritable)
+		w.reaches(10*time.Minute, recovery.Recovering, recovery.StateUnwritable)
 		time.Sleep(30 * time.Minute)
 		if c := w.cloud.Counters(); c.Registrations != 0 {
 			t.Fatalf("%d registrations without a place to keep the answer", c.Registrations)
@@ -382,7 +383,7 @@ func TestUnwritableStateNeverCostsTheIdentity(t *testing.T) {
 		if err := os.Rename(state+".gone", state); err != nil {
 			t.Fatal(err)
 		}
-		w.reaches(10*time.Minute, session.Online, "")
+		w.reaches(10*time.Minute, recovery.Online, "")
 		if c := w.cloud.Counters(); c.Registrations != 1 {
 			t.Fatalf("%d registrations, want 1", c.Registrations)
 		}
@@ -397,7 +398,7 @@ func TestSubscriptionsFollowTheListeners(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		one, err := w.hub.Subscribe([]string{get})
 		if err != nil {
 			t.Fatal(err)
@@ -445,14 +446,14 @@ func TestP38LadderStaysWithinItsBudget(t *testing.T) {
 		}})
 		defer w.end()
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		w.order("hang")
 		time.Sleep(3 * time.Hour)
 		if pulled < 3 || pulled > 3*4 {
 			t.Errorf("%d hard resets in 3 hours, want some and at most 4 an hour", pulled)
 		}
 		w.order("reset")
-		w.reaches(10*time.Minute, session.Online, "")
+		w.reaches(10*time.Minute, recovery.Online, "")
 	})
 }
 
@@ -465,10 +466,10 @@ func TestP37RestartIsSeenByTheEcho(t *testing.T) {
 		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("reboot")
-		w.reaches(35*time.Second, session.Recovering, session.Rebooted)
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(35*time.Second, recovery.Recovering, recovery.Rebooted)
+		w.reaches(time.Minute, recovery.Online, "")
 		if n := w.count("ATE0"); n != 2 {
 			t.Errorf("the module was set up %d times, want twice", n)
 		}
@@ -483,17 +484,17 @@ func TestP36AlreadyConnectedIsTornDown(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.order("puback never")
 		w.order("error AT+MDISCONNECT 3")
 		w.order("error AT+MIPCLOSE 3")
 		id := w.append(update, 1, "held")
-		w.reaches(2*time.Minute, session.Recovering, session.PubAckTimeout)
-		w.reaches(2*time.Minute, session.Recovering, session.ConnectFailed)
+		w.reaches(2*time.Minute, recovery.Recovering, recovery.PubAckTimeout)
+		w.reaches(2*time.Minute, recovery.Recovering, recovery.ConnectFailed)
 		if !strings.Contains(w.timeline(), "ALREADY CONNECT") {
 			t.Error("the module never said ALREADY CONNECT, so nothing was tested")
 		}
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 		if m := w.settled(id); m.State != outbox.Acked {
 			t.Errorf("the message ended as %s", m.State)
 		}
@@ -509,7 +510,7 @@ func TestRadioThatWasLeftOffIsSwitchedOn(t *testing.T) {
 		w := newWorld(t, setup{})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		w.halt()
 		port := w.module.Open()
 		if _, err := port.Write([]byte("AT+CFUN=0\r")); err != nil {
@@ -520,7 +521,7 @@ func TestRadioThatWasLeftOffIsSwitchedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.begin()
-		w.reaches(5*time.Minute, session.Online, "")
+		w.reaches(5*time.Minute, recovery.Online, "")
 	})
 }
 
@@ -533,7 +534,7 @@ func TestStopDuringRegistrationKeepsTheSecret(t *testing.T) {
 		w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
 		defer w.end()
 		w.begin()
-		w.reaches(time.Minute, session.Registering, "")
+		w.reaches(time.Minute, recovery.Registering, "")
 		for w.count("AT+HTTPACTION") == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -543,7 +544,7 @@ func TestStopDuringRegistrationKeepsTheSecret(t *testing.T) {
 			t.Fatalf("%d registrations were answered, want 1: the stop did not come in the middle of one", n)
 		}
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		if n := w.cloud.Counters().Registrations; n != 1 {
 			t.Errorf("registered %d times", n)
 		}
@@ -562,10 +563,10 @@ func TestP21RestartInAnOpenDataPhaseSendsNothing(t *testing.T) {
 				w := newWorld(t, setup{})
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				w.order(prompt)
 				id := w.append(update, 1, "needs\x00MPUBEX")
-				w.reaches(time.Minute, session.Recovering, session.OutOfSync)
+				w.reaches(time.Minute, recovery.Recovering, recovery.OutOfSync)
 				w.halt()
 				w.begin()
 				if m := w.settled(id); m.State != outbox.Acked {
@@ -591,13 +592,13 @@ func TestLostRegistrationAnswerIsFoundInTheModule(t *testing.T) {
 				w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Registering, "")
+				w.reaches(time.Minute, recovery.Registering, "")
 				for w.count("AT+HTTPACTION") == 0 {
 					time.Sleep(10 * time.Millisecond)
 				}
 				time.Sleep(200 * time.Millisecond)
 				w.order(how + " 200s")
-				w.reaches(20*time.Minute, session.Online, "")
+				w.reaches(20*time.Minute, recovery.Online, "")
 				if c := w.cloud.Counters(); c.Registrations != 1 || c.RegistrationsRefused != 0 {
 					t.Errorf("%+v: the secret was not found", c)
 				}
@@ -615,7 +616,7 @@ func TestNetworkTime(t *testing.T) {
 		defer w.end()
 		w.order("network-time unset")
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		told := func() *bus.NetworkTime { return w.board.Status().Modem.NetworkTime }
 		time.Sleep(5 * time.Minute)
 		if told() != nil {

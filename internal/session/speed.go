@@ -12,6 +12,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/durable"
+	"airbridged/internal/recovery"
 )
 
 // A module starts at the speed of its firmware, or takes it from the first AT. Once
@@ -133,7 +134,7 @@ func (s *Session) train(ctx context.Context) error {
 			return err
 		}
 	}
-	return &Failure{Cause: NoAnswer, Err: errors.New("no OK at any speed")}
+	return &recovery.Failure{Cause: recovery.NoAnswer, Err: errors.New("no OK at any speed")}
 }
 
 // nobody says whether an error means no more than that the module is not at this
@@ -145,7 +146,7 @@ func nobody(err error) bool {
 // answersAt opens the port at a speed and waits for the module's OK there.
 func (s *Session) answersAt(ctx context.Context, c candidate) error {
 	if err := s.openLine(ctx, c.baud); err != nil {
-		return failed(PortMissing, err)
+		return failed(recovery.PortMissing, err)
 	}
 	s.health.expect(time.Duration(c.tries) * trainEach)
 	err := s.line.modem.Train(ctx, c.tries, trainEach)
@@ -158,7 +159,7 @@ func (s *Session) answersAt(ctx context.Context, c candidate) error {
 	case ctx.Err() != nil || nobody(err):
 		return err
 	}
-	return failed(NoAnswer, err)
+	return failed(recovery.NoAnswer, err)
 }
 
 // workSpeed brings the identified module to the speed it is to work at.
@@ -227,7 +228,7 @@ func (s *Session) comeBack(ctx context.Context, id air.Identity, from, to int) (
 			return err
 		}
 	}
-	return &Failure{Cause: NoAnswer, Err: fmt.Errorf("lost between %d and %d bit/s: %w", from, to, err)}
+	return &recovery.Failure{Cause: recovery.NoAnswer, Err: fmt.Errorf("lost between %d and %d bit/s: %w", from, to, err)}
 }
 
 // giveUpSpeed leaves modem.work_baud alone for as long as this process lives.
@@ -242,8 +243,8 @@ func (s *Session) giveUpSpeed() {
 
 // suspect counts what speaks against the raised speed: it is given up when the
 // module falls silent or out of step again and again while its line runs at it.
-func (s *Session) suspect(c Cause) {
-	if s.line == nil || !s.line.raised || !c.mute() {
+func (s *Session) suspect(c recovery.Cause) {
+	if s.line == nil || !s.line.raised || !c.Mute() {
 		return
 	}
 	if s.speed.bad++; s.speed.bad >= unsteady {

@@ -14,6 +14,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -97,7 +98,7 @@ func TestWorkSpeed(t *testing.T) {
 				w := newSpeedWorld(t, personality, 921600)
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				if w.speed() != 921600 {
 					t.Errorf("online at %d", w.speed())
 				}
@@ -144,7 +145,7 @@ func TestWorkSpeedGoesWrong(t *testing.T) {
 				warnings := w.watch()
 				begun := time.Now()
 				w.begin()
-				w.reaches(c.limit, session.Online, "")
+				w.reaches(c.limit, recovery.Online, "")
 				t.Logf("online after %v, at the speeds %v", time.Since(begun), w.opened())
 				if w.speed() != c.at {
 					t.Errorf("online at %d, want %d", w.speed(), c.at)
@@ -167,7 +168,7 @@ func TestUnsteadyWorkSpeedIsGivenUp(t *testing.T) {
 		warnings := w.watch()
 		w.order("on <CONNACK garble-above 460800 prob=0.05")
 		w.begin()
-		w.reaches(time.Minute, session.Online, "")
+		w.reaches(time.Minute, recovery.Online, "")
 		if w.speed() != 921600 {
 			t.Fatalf("online at %d", w.speed())
 		}
@@ -199,7 +200,7 @@ func TestModuleIsFoundAtAnotherSpeed(t *testing.T) {
 				w := newSpeedWorld(t, "air780e", 921600)
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				time.Sleep(2 * time.Minute)
 				w.order(c.order)
 				begun, opened := time.Now(), len(w.opened())
@@ -249,7 +250,7 @@ func TestSpeedIsRemembered(t *testing.T) {
 				w := newSpeedWorld(t, "air780e", 921600)
 				defer w.end()
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				w.halt()
 				if c.reset {
 					w.order("reset")
@@ -259,7 +260,7 @@ func TestSpeedIsRemembered(t *testing.T) {
 				}
 				opened := len(w.opened())
 				w.begin()
-				w.reaches(time.Minute, session.Online, "")
+				w.reaches(time.Minute, recovery.Online, "")
 				if got := fmt.Sprint(w.opened()[opened:]); got != fmt.Sprint(c.first) {
 					t.Errorf("opened at %v, want %v", got, c.first)
 				}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 )
 
 // A device that sends more than its quota is not told. The cloud drops what is
@@ -98,14 +99,14 @@ func (t *throttle) eased(now time.Time) bool {
 // A single PUBACK can get lost on any line, so where they were slower than the
 // quota it has to happen again, which it does within seconds.
 func (s *Session) unacknowledged(ctx context.Context, err error) error {
-	why := s.unanswered(PubAckTimeout, err)
-	var f *Failure
-	if !errors.As(why, &f) || f.Cause != PubAckTimeout || ctx.Err() != nil {
+	why := s.unanswered(recovery.PubAckTimeout, err)
+	var f *recovery.Failure
+	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil {
 		return why
 	}
-	likely := s.climbs[PubAckTimeout] > 0 || s.throttle.gap > 0 || s.throttle.between < quotaSpan
+	likely := s.past.Failed(recovery.PubAckTimeout) || s.throttle.gap > 0 || s.throttle.between < quotaSpan
 	tooFast := likely && s.throttle.tooFast()
-	if !tooFast && s.resets.vain == 0 {
+	if !tooFast && !s.past.ResetInVain() {
 		return why
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
@@ -120,7 +121,7 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 		s.showPace()
 		s.warn("throttled", fmt.Sprintf("the cloud drops messages that come too fast: from now on one in %v at most", s.throttle.gap.Round(time.Millisecond)))
 	}
-	return &Failure{Cause: Throttled, Err: err}
+	return &recovery.Failure{Cause: recovery.Throttled, Err: err}
 }
 
 // easePace tries a shorter gap when it is time to.

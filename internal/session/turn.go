@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 )
 
 // When the power comes back to a whole district, every gateway in it starts in the
@@ -21,7 +22,9 @@ const JustBooted = 5 * time.Minute
 
 // drawTurn is how long the first request waits, from the moment at which it could be
 // sent: modules that start together are ready together.
-func (s *Session) drawTurn() time.Duration { return between(0, s.Recovery.StartSpread, s.random) }
+func (s *Session) drawTurn() time.Duration {
+	return recovery.Between(0, s.Recovery.StartSpread, s.random)
+}
 
 // awaitTurn waits for that, before whatever goes to the cloud first.
 func (s *Session) awaitTurn(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -35,16 +36,16 @@ type wedge struct {
 	noticed string // how the daemon notices
 	kind    kind
 
-	strike  []string        // what the simulator is told
-	hook    func(*wedged)   // what it cannot be told
-	publish string          // a QoS 1 message published in the same moment
-	lasts   time.Duration   // until it is over by itself, or mend is ordered; 0: a single blow
-	mend    []string        // orders
-	setup   setup           // how the world differs
-	cold    bool            // it strikes before the daemon is started
-	dead    bool            // the reset line does nothing
-	only    []string        // personalities it can happen to; none: all
-	causes  []session.Cause // any of which it must be called at first; none with ridden
+	strike  []string         // what the simulator is told
+	hook    func(*wedged)    // what it cannot be told
+	publish string           // a QoS 1 message published in the same moment
+	lasts   time.Duration    // until it is over by itself, or mend is ordered; 0: a single blow
+	mend    []string         // orders
+	setup   setup            // how the world differs
+	cold    bool             // it strikes before the daemon is started
+	dead    bool             // the reset line does nothing
+	only    []string         // personalities it can happen to; none: all
+	causes  []recovery.Cause // any of which it must be called at first; none with ridden
 
 	detect  time.Duration // the longest it may take to be noticed; 0: the aim
 	recover time.Duration // the longest until a message is acknowledged again; 0: the aim
@@ -165,14 +166,14 @@ func newWedged(t *testing.T, k wedge, seed int) *wedged {
 // whose write ends when the other end stops taking bytes.
 func (w *wedged) open(baud int) (io.ReadWriteCloser, error) {
 	if time.Now().Before(w.busyUntil) {
-		return nil, &session.Failure{Cause: session.PortBusy, Err: errors.New("held by another process")}
+		return nil, &recovery.Failure{Cause: recovery.PortBusy, Err: errors.New("held by another process")}
 	}
 	port := w.module.Open()
 	if _, err := port.Write(nil); err != nil {
-		return nil, &session.Failure{Cause: session.PortMissing, Err: err}
+		return nil, &recovery.Failure{Cause: recovery.PortMissing, Err: err}
 	}
 	if err := port.(interface{ SetBaud(int) error }).SetBaud(baud); err != nil {
-		return nil, &session.Failure{Cause: session.PortMissing, Err: err}
+		return nil, &recovery.Failure{Cause: recovery.PortMissing, Err: err}
 	}
 	return &boundedPort{ReadWriteCloser: port}, nil
 }

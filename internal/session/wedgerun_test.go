@@ -10,7 +10,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/outbox"
-	"airbridged/internal/session"
+	"airbridged/internal/recovery"
 )
 
 // measure brings the world online, strikes it, and takes the times.
@@ -19,7 +19,7 @@ func (w *wedged) measure(seed int) outcome {
 	k := w.wedge
 	if !k.cold {
 		w.begin()
-		w.reaches(10*time.Minute, session.Online, "")
+		w.reaches(10*time.Minute, recovery.Online, "")
 		w.publish(update, 1, "before")
 		// Long enough to be stable, and then any moment between two polls.
 		time.Sleep(w.options.Recovery.StableAfter + time.Duration(seed*7919%30000)*time.Millisecond)
@@ -48,7 +48,7 @@ func (w *wedged) measure(seed int) outcome {
 		}
 	})
 	defer mended.Stop()
-	o := outcome{detect: -1, rung: session.NoRung.String()}
+	o := outcome{detect: -1, rung: recovery.NoRung.String()}
 	if k.kind != ridden {
 		w.noticed(&o, began)
 	}
@@ -73,14 +73,14 @@ func (w *wedged) noticed(o *outcome, began time.Time) {
 	w.Helper()
 	k := w.wedge
 	n, at := w.find(began, began.Add(k.lasts+15*time.Minute), func(n noted) bool {
-		failure := n.To == string(session.Recovering)
-		step := n.From != string(session.Online) && slices.Contains(k.causes, session.Cause(n.Cause))
+		failure := n.To == string(recovery.Recovering)
+		step := n.From != string(recovery.Online) && slices.Contains(k.causes, recovery.Cause(n.Cause))
 		return failure && (k.kind != ascent || step)
 	})
 	if at < 0 {
 		w.Fatalf("was not noticed; status %+v", w.board.Status())
 	}
-	if !slices.Contains(k.causes, session.Cause(n.Cause)) {
+	if !slices.Contains(k.causes, recovery.Cause(n.Cause)) {
 		w.Errorf("was called %s, want one of %s", n.Cause, k.causes)
 	}
 	if n.hint == "" {
@@ -94,7 +94,7 @@ func (w *wedged) noticed(o *outcome, began time.Time) {
 		w.mu.Unlock()
 	}
 	// Every change but this one is a later attempt's.
-	after, _ := w.find(n.At, n.At.Add(20*time.Minute), func(m noted) bool { return m.From == string(session.Recovering) })
+	after, _ := w.find(n.At, n.At.Add(20*time.Minute), func(m noted) bool { return m.From == string(recovery.Recovering) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if i := slices.IndexFunc(w.rungs, func(c climbed) bool { return !c.at.Before(n.At) && !c.at.After(after.At) }); i >= 0 {
@@ -127,7 +127,7 @@ func (w *wedged) lastFailure(began time.Time) time.Time {
 	defer w.mu.Unlock()
 	last := began
 	for _, n := range w.events {
-		if n.To == string(session.Recovering) && slices.Contains(w.wedge.causes, session.Cause(n.Cause)) && n.At.After(last) {
+		if n.To == string(recovery.Recovering) && slices.Contains(w.wedge.causes, recovery.Cause(n.Cause)) && n.At.After(last) {
 			last = n.At
 		}
 	}
@@ -152,7 +152,7 @@ func (w *wedged) checkPromises(began, recovered time.Time) {
 	k := w.wedge
 	calm := recovered.Add(90 * time.Second)
 	n, at := w.find(began, calm, func(n noted) bool {
-		return n.To == string(session.Recovering) && (k.kind == ridden || n.At.After(recovered))
+		return n.To == string(recovery.Recovering) && (k.kind == ridden || n.At.After(recovered))
 	})
 	if at >= 0 {
 		w.Errorf("the session was lost %v after the blow: %s", n.At.Sub(began), n.Cause)
@@ -181,7 +181,7 @@ func (w *wedged) checkPromises(began, recovered time.Time) {
 	if resets := w.resets() + w.hardResets; resets > k.resets {
 		w.Errorf("%d resets of the module, want at most %d", resets, k.resets)
 	}
-	if w.cloud.Push(get, 0, []byte("down")) != 1 && w.board.Status().State == string(session.Online) {
+	if w.cloud.Push(get, 0, []byte("down")) != 1 && w.board.Status().State == string(recovery.Online) {
 		w.Error("online again, and the subscription is not there")
 	}
 }

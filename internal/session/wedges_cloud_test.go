@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -20,52 +21,52 @@ func cloudWedges() []wedge {
 		{
 			name: "closed", field: "the connection is closed",
 			noticed: "CLOSED, at once",
-			strike:  []string{"closed"}, causes: []session.Cause{session.Closed},
+			strike:  []string{"closed"}, causes: []recovery.Cause{recovery.Closed},
 		},
 		{
 			name: "CLOSED lost", field: "the connection is closed, and nobody says so (Air724 before V838)",
 			noticed: "AT+MQTTSTATU at the next status poll",
-			strike:  []string{"silent-closed"}, causes: []session.Cause{session.Closed},
+			strike:  []string{"silent-closed"}, causes: []recovery.Cause{recovery.Closed},
 		},
 		{
 			name: "CLOSED lost, with traffic", field: "the same while a message is to be sent",
 			noticed: "the module refuses the publish, and AT+MQTTSTATU says why",
-			strike:  []string{"silent-closed"}, publish: "held", causes: []session.Cause{session.Closed},
+			strike:  []string{"silent-closed"}, publish: "held", causes: []recovery.Cause{recovery.Closed},
 		},
 		{
 			name: "connect fails", field: "the server takes no connection, three times",
 			noticed: "CONNECT FAIL",
-			kind:    ascent, strike: []string{"connect fail count=3", "closed"}, causes: []session.Cause{session.ConnectFailed},
+			kind:    ascent, strike: []string{"connect fail count=3", "closed"}, causes: []recovery.Cause{recovery.ConnectFailed},
 		},
 		{
 			name: "connect without a result", field: "SSLMIPSTART answers OK, and nothing follows",
 			noticed: "its deadline, `cloud.timeouts.connect`",
-			kind:    ascent, strike: []string{"connect never", "closed"}, causes: []session.Cause{session.ConnectFailed}, detect: 70 * time.Second,
+			kind:    ascent, strike: []string{"connect never", "closed"}, causes: []recovery.Cause{recovery.ConnectFailed}, detect: 70 * time.Second,
 		},
 		{
 			name: "login without a result", field: "the login is sent, and no CONNACK comes",
 			noticed: "its deadline, `cloud.timeouts.connack`",
-			kind:    ascent, strike: []string{"connack never", "closed"}, causes: []session.Cause{session.ConnectFailed}, detect: 45 * time.Second,
+			kind:    ascent, strike: []string{"connack never", "closed"}, causes: []recovery.Cause{recovery.ConnectFailed}, detect: 45 * time.Second,
 		},
 		{
 			name: "login refused once", field: "the server refuses a good login, as it does while it is being moved",
 			noticed: "ERROR, +CME ERROR or CLOSED, as the firmware shows it; with a cached token a new one is fetched at once",
-			kind:    ascent, strike: []string{"connack refuse", "closed"}, causes: []session.Cause{session.ConnAckRefused},
+			kind:    ascent, strike: []string{"connack refuse", "closed"}, causes: []recovery.Cause{recovery.ConnAckRefused},
 		},
 		{
 			name: "subscription without a result", field: "no SUBACK comes",
 			noticed: "its deadline, `cloud.timeouts.suback`",
-			kind:    ascent, strike: []string{"suback never", "closed"}, causes: []session.Cause{session.SubAckTimeout}, detect: 45 * time.Second,
+			kind:    ascent, strike: []string{"suback never", "closed"}, causes: []recovery.Cause{recovery.SubAckTimeout}, detect: 45 * time.Second,
 		},
 		{
 			name: "PUBACK lost", field: "the message arrived, its PUBACK does not",
 			noticed: "its deadline, `cloud.timeouts.puback`; the message goes out again on a new session",
-			strike:  []string{"puback never"}, publish: "held", causes: []session.Cause{session.PubAckTimeout},
+			strike:  []string{"puback never"}, publish: "held", causes: []recovery.Cause{recovery.PubAckTimeout},
 		},
 		{
 			name: "PUBACK late", field: "the PUBACK comes 33 s later, when its message was given up",
 			noticed: "its deadline; the session is torn down, so that the late one meets nobody",
-			strike:  []string{"puback late 33s"}, publish: "held", causes: []session.Cause{session.PubAckTimeout},
+			strike:  []string{"puback late 33s"}, publish: "held", causes: []recovery.Cause{recovery.PubAckTimeout},
 		},
 		{
 			name: "PUBACK twice", field: "the module prints a PUBACK twice",
@@ -80,61 +81,61 @@ func cloudWedges() []wedge {
 		{
 			name: "token withdrawn", field: "the cloud no longer takes the cached token",
 			noticed: "the refused login; one new token, at once",
-			kind:    ascent, strike: newToken(), causes: []session.Cause{session.ConnAckRefused}, setup: withToken,
+			kind:    ascent, strike: newToken(), causes: []recovery.Cause{recovery.ConnAckRefused}, setup: withToken,
 		},
 		{
 			name: "token withdrawn, server failing", field: "the same while the authentication server answers 500, twice",
 			noticed: "the code in the answer",
-			kind:    ascent, strike: newToken("auth 500 count=2"), causes: []session.Cause{session.CloudError}, setup: withToken,
+			kind:    ascent, strike: newToken("auth 500 count=2"), causes: []recovery.Cause{recovery.CloudError}, setup: withToken,
 		},
 		{
 			name: "HTTPS fails in the module", field: "the request ends with 601, twice, when a token is needed",
 			noticed: "the status in +HTTPACTION",
-			kind:    ascent, strike: newToken("http-status 601 count=2"), causes: []session.Cause{session.HTTPFailed}, setup: withToken,
+			kind:    ascent, strike: newToken("http-status 601 count=2"), causes: []recovery.Cause{recovery.HTTPFailed}, setup: withToken,
 		},
 		{
 			name: "HTTPS without a result", field: "HTTPACTION answers OK, and nothing follows",
 			noticed: "its deadline, `cloud.timeouts.http`: the module's own is 120 s",
-			kind:    ascent, strike: newToken("http-never"), causes: []session.Cause{session.HTTPFailed}, setup: withToken, detect: 140 * time.Second,
+			kind:    ascent, strike: newToken("http-never"), causes: []recovery.Cause{recovery.HTTPFailed}, setup: withToken, detect: 140 * time.Second,
 		},
 		{
 			name: "captive answer", field: "somebody in between answers the token request with a web page",
 			noticed: "the answer is no JSON of the cloud's",
-			kind:    ascent, strike: newToken(`http-body "<html>please log in</html>"`), causes: []session.Cause{session.HTTPFailed, session.CloudError}, setup: withToken,
+			kind:    ascent, strike: newToken(`http-body "<html>please log in</html>"`), causes: []recovery.Cause{recovery.HTTPFailed, recovery.CloudError}, setup: withToken,
 		},
 		{
 			name: "cloud closes all sessions", field: "the cloud restarts a server",
 			noticed: "CLOSED, at once",
-			strike:  []string{"close"}, causes: []session.Cause{session.Closed},
+			strike:  []string{"close"}, causes: []recovery.Cause{recovery.Closed},
 		},
 		{
 			name: "cloud away", field: "the cloud is away for half an hour",
 			noticed: "CLOSED, at once; then CONNECT FAIL",
 			kind:    outside, strike: []string{"outage on"}, lasts: 30 * time.Minute, mend: []string{"outage off"},
-			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute, resets: 1,
+			causes: []recovery.Cause{recovery.Closed}, recover: 6 * time.Minute, resets: 1,
 		},
 		{
 			name: "cloud refuses all logins", field: "the servers answer and refuse every login for 10 minutes",
 			noticed: "CLOSED, then the refused logins",
 			kind:    outside, strike: []string{"connack refuse count=all", "closed"}, lasts: 10 * time.Minute, mend: []string{"clear"},
-			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute,
+			causes: []recovery.Cause{recovery.Closed}, recover: 6 * time.Minute,
 		},
 		{
 			name: "device disabled", field: "somebody disables the device in the console, and enables it an hour later",
 			noticed: "CLOSED, then the refused logins",
 			kind:    outside, strike: []string{"disable"}, lasts: time.Hour, mend: []string{"enable"},
-			causes: []session.Cause{session.Closed}, recover: 6 * time.Minute,
+			causes: []recovery.Cause{recovery.Closed}, recover: 6 * time.Minute,
 		},
 		{
 			name: "kicked by a twin", field: "another client logs in with the same name, once",
 			noticed: "the cloud's notice on /ext/notify before CLOSED",
-			kind:    outside, strike: []string{"kick"}, causes: []session.Cause{session.Kicked}, recover: 6 * time.Minute,
+			kind:    outside, strike: []string{"kick"}, causes: []recovery.Cause{recovery.Kicked}, recover: 6 * time.Minute,
 		},
 		{
 			name: "fight with a twin", field: "another client takes the place back every 20 s, for 10 minutes",
 			noticed: "the notice, each time",
 			kind:    outside, strike: []string{"every 20s kick", "kick"}, lasts: 10 * time.Minute, mend: []string{"clear"},
-			causes: []session.Cause{session.Kicked}, recover: 6 * time.Minute,
+			causes: []recovery.Cause{recovery.Kicked}, recover: 6 * time.Minute,
 		},
 		{
 			name: "forbidden topic, dropped", field: "a program publishes to a topic that the device may not use; the cloud acknowledges and drops it",
@@ -145,37 +146,37 @@ func cloudWedges() []wedge {
 			name: "forbidden topic, closed", field: "the same, and the cloud closes the connection each time (one user report)",
 			noticed: "CLOSED over the same message, three sessions in a row: it is set aside, and what waits behind it goes on",
 			strike:  []string{"forbidden close"}, hook: publishForeign, publish: "held",
-			causes: []session.Cause{session.Closed},
+			causes: []recovery.Cause{recovery.Closed},
 		},
 		{
 			name: "throttled", field: "a burst of 20 messages where the cloud takes 10 a second and drops the rest without a word",
 			noticed: "PUBACK does not come though link and signal are fine, and the one before it had just been acknowledged",
 			strike:  []string{"throttle 10"}, hook: burst(20), publish: "held",
 			setup:  setup{module: func(o *airsim.Options) { o.RTT, o.Latency = 20*time.Millisecond, false }},
-			causes: []session.Cause{session.Throttled},
+			causes: []recovery.Cause{recovery.Throttled},
 		},
 		{
 			name: "registration switched off", field: "a new device, and dynamic registration is switched on in the console an hour later",
 			noticed: "code 6288",
 			kind:    outside, cold: true, strike: []string{"registration off"}, lasts: time.Hour, mend: []string{"registration on"},
-			causes: []session.Cause{session.RegistrationDisabled}, recover: 6 * time.Minute,
+			causes: []recovery.Cause{recovery.RegistrationDisabled}, recover: 6 * time.Minute,
 		},
 		{
 			name: "asked to slow down", field: "a new device, and the registration server answers 429, three times",
 			noticed: "code 429",
-			kind:    ascent, cold: true, strike: []string{"register 429 count=3"}, causes: []session.Cause{session.CloudError},
+			kind:    ascent, cold: true, strike: []string{"register 429 count=3"}, causes: []recovery.Cause{recovery.CloudError},
 		},
 		{
 			name: "disk full", field: "the disk of the state directory takes nothing more when the token is to be replaced",
 			noticed: "a warning: the token is kept in memory, and the times of the connects, too",
 			kind:    ascent, strike: newToken(), hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
-			causes: []session.Cause{session.ConnAckRefused}, setup: withToken,
+			causes: []recovery.Cause{recovery.ConnAckRefused}, setup: withToken,
 		},
 		{
 			name: "state directory unwritable", field: "the disk of the state directory is not mounted for 10 minutes, on a new device",
 			noticed: "the store is proven writable before the cloud is asked for a secret that it gives once",
 			kind:    outside, cold: true, hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
-			causes: []session.Cause{session.StateUnwritable}, recover: 6 * time.Minute,
+			causes: []recovery.Cause{recovery.StateUnwritable}, recover: 6 * time.Minute,
 		},
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
+	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 	"airbridged/internal/session"
 )
@@ -154,7 +155,7 @@ func (w *world) halt() {
 
 // reaches waits for a state, and for a cause if one is given, at most limit of
 // virtual time, and returns the events up to there.
-func (w *world) reaches(limit time.Duration, state session.State, cause session.Cause) []bus.Event {
+func (w *world) reaches(limit time.Duration, state recovery.State, cause recovery.Cause) []bus.Event {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), limit)
 	defer cancel()

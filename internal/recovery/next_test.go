@@ -1,4 +1,4 @@
-package session
+package recovery
 
 import (
 	"math/rand/v2"
@@ -116,9 +116,9 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, WriteBlocked, climb(2), ReopenRung, Probing, BackOff},
 		{Probing, WriteBlocked, climb(3), ExitRung, Probing, BackOff},
 	} {
-		got := next(s.from, s.cause, s.h)
+		got := Next(s.from, s.cause, s.h)
 		if want := (Decision{s.rung, s.resume, s.pace}); got != want {
-			t.Errorf("next(%s, %s, %+v) = %v, want %v", s.from, s.cause, s.h, got, want)
+			t.Errorf("Next(%s, %s, %+v) = %v, want %v", s.from, s.cause, s.h, got, want)
 		}
 	}
 }
@@ -132,20 +132,17 @@ func TestNextIsTotal(t *testing.T) {
 			for climb := range 20 {
 				for _, flags := range []int{0, 1, 2, 3, 4, 5, 6, 7} {
 					h := History{Attempt: climb, Climb: climb, Worked: flags&1 != 0, FreshToken: flags&2 != 0, Attached: flags&4 != 0, ResetsLeft: climb % 2}
-					d := next(from, c, h)
+					d := Next(from, c, h)
 					if d.Resume == Online || d.Resume == Recovering || d.Resume == Stopping || d.Resume == "" {
-						t.Fatalf("next(%s, %s, %+v) resumes in %q", from, c, h, d.Resume)
+						t.Fatalf("Next(%s, %s, %+v) resumes in %q", from, c, h, d.Resume)
 					}
 					if d.Rung == ResetRung && h.ResetsLeft == 0 {
-						t.Fatalf("next(%s, %s, %+v) spends a reset it does not have", from, c, h)
+						t.Fatalf("Next(%s, %s, %+v) spends a reset it does not have", from, c, h)
 					}
 					if d.Rung == ExitRung && c != WriteBlocked {
-						t.Fatalf("next(%s, %s, %+v) gives up within %v", from, c, h, exitAfter)
+						t.Fatalf("Next(%s, %s, %+v) gives up within %v", from, c, h, exitAfter)
 					}
 				}
-			}
-			if c.Hint() == "" {
-				t.Errorf("cause %s has no hint", c)
 			}
 		}
 	}
@@ -175,7 +172,7 @@ func TestWaitIsFullJitterUnderADoublingCap(t *testing.T) {
 		var lowest, highest, sum time.Duration = 1 << 62, 0, 0
 		const draws = 4000
 		for range draws {
-			d := wait(c.pace, c.attempt, least, most, random)
+			d := Wait(c.pace, c.attempt, least, most, random)
 			lowest, highest, sum = min(lowest, d), max(highest, d), sum+d
 		}
 		span := c.to - c.from

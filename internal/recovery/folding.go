@@ -1,4 +1,4 @@
-package session
+package recovery
 
 import (
 	"math/bits"

@@ -1,0 +1,45 @@
+package recovery
+
+import (
+	"strings"
+	"testing"
+)
+
+// A column left out does not compile; one that says nothing is found here.
+func TestRowsAreWhole(t *testing.T) {
+	t.Parallel()
+	for word, r := range rows {
+		if r.hint == "" || len(r.ladder) == 0 || r.pace == nil || r.usual == "" || r.doc.Meaning == "" || r.doc.FirstLook == "" || r.doc.Cure == "" {
+			t.Errorf("the row of %s is not whole: %+v", word, r)
+		}
+		if strings.ContainsAny(r.hint+r.doc.Meaning+r.doc.FirstLook+r.doc.Cure, "|\n") {
+			t.Errorf("the words of %s do not fit into a table", word)
+		}
+	}
+	if len(causes) != len(rows) {
+		t.Errorf("%d rows for %d words: one stands twice", len(causes), len(rows))
+	}
+}
+
+// What the cloud refuses is about the identity where it was asked for one, and about
+// the login otherwise; a newer daemon's word is about MQTT.
+func TestStageDependsOnWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cause  Cause
+		failed State
+		want   Stage
+	}{
+		{SignatureRefused, Registering, AtIdentity},
+		{SignatureRefused, Authenticating, AtLogin},
+		{SignatureRefused, "", AtLogin},
+		{HTTPFailed, Registering, AtIdentity},
+		{PortBusy, Registering, AtPort},
+		{"a-word-of-the-future", "", AtMQTT},
+		{None, Registering, ""},
+	} {
+		if got := c.cause.Stage(c.failed); got != c.want {
+			t.Errorf("%q after %q is about %q, want %q", c.cause, c.failed, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package recovery
+
+// The causes, one row for each. A new one is a row here, and what the tests of
+// internal/session then write of it into docs/recovery.md and docs/operations.md.
+//
+// The columns, of which none may be missing: the hint; the ladder, the pace, whether
+// the module talks; the state in which it shows as a rule, the stage, what becomes of
+// the connection, of an errand, and what is watched for meanwhile; the documentation.
+var (
+	PortMissing = define("port-missing", row{
+		"the serial device is not there: is the module powered and plugged in, and does modem.device name it?",
+		ladder{ReopenRung},
+		always(Brisk), Talks,
+		Probing, AtPort, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"the device in `modem.device` is not there", "`ls -l /dev/serial/by-path/`, `dmesg`", "plug, power, USB hub; a stable symlink. By itself: opens it as soon as it is back"},
+	})
+	PortBusy = define("port-busy", row{
+		"another process holds the serial device: stop it (ModemManager and getty are the usual ones)",
+		ladder{ReopenRung},
+		always(Brisk), Talks,
+		Probing, AtPort, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"another process holds it", "the log names the process", "stop ModemManager or the getty for good"},
+	})
+	NoAnswer = define("no-answer", row{
+		"the module does not answer AT: check its power, PWRKEY, the wiring of RX/TX and modem.baud",
+		ladder{ReopenRung, ReopenRung, ReopenRung, ReopenRung, ResetRung},
+		always(Brisk), Mute,
+		Probing, AtModule, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"the port is open, and `AT` gets no answer", "the module's lights, `modem.baud`, RX and TX", "power, PWRKEY, wiring. By itself: other speeds, then a reset"},
+	})
+	OutOfSync = define("out-of-sync", row{
+		"the module answered too late or garbled; it is being brought back in step",
+		ladder{ResyncRung, ResyncRung, ResetRung, ReopenRung},
+		firstAtOnce, Mute,
+		Online, AtModule, LinkKept, ErrandWaits, WatchNothing,
+		Doc{"an answer came late, garbled or not at all", "`airbridgectl trace`", "by itself: gets back in step, then resets. Often: wiring, see [AirbridgedOutOfStep](#airbridgedoutofstep)"},
+	})
+	WriteBlocked = define("write-blocked", row{
+		"the serial port takes no more bytes: a hung USB bridge, or flow control that is on; it is opened anew, and if that does not help the daemon restarts",
+		ladder{ReopenRung, ReopenRung, ExitRung},
+		always(BackOff), Talks,
+		Online, AtPort, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"the port takes no more bytes", "`dmesg` for the USB bridge", "by itself: opens it anew, then restarts the daemon. Flow control off; cut the bridge's power"},
+	})
+	FirmwareUnsupported = define("firmware-unsupported", row{
+		"flash the module with an AT firmware that has TLS and MQTT (2G: a version with SSL or NOTTS in its name)",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Probing, AtModule, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the module's firmware has no TLS or no MQTT", "`airbridgectl status`: firmware", "flash one that has"},
+	})
+	SIMMissing = define("sim-missing", row{
+		"no usable SIM: is it inserted the right way round, unlocked (no PIN), and are the contacts clean?",
+		ladder{NoRung},
+		always(BackOff), Talks,
+		Attaching, AtSIM, LinkGone, ErrandRefused, WatchSIM,
+		Doc{"no usable SIM", "seat, contacts, PIN", "the card, without a PIN"},
+	})
+	NotRegistered = define("not-registered", row{
+		"the network has not taken the module in: check antenna, signal, coverage, and that the SIM is active",
+		ladder{RadioRung, RadioRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Attaching, AtNetwork, LinkGone, ErrandRefused, WatchNetwork,
+		Doc{"the network does not take the module in", "signal, operator", "antenna, coverage; is the SIM active? By itself: radio off and on, then a reset"},
+	})
+	BearerFailed = define("bearer-failed", row{
+		"the data bearer does not open: check modem.apn with the SIM's operator, and that the SIM has data left",
+		ladder{BearerRung, BearerRung, RadioRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Attaching, AtBearer, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"no data connection", "`modem.apn`, data left on the SIM", "the operator's APN. By itself: bearer, radio, reset"},
+	})
+	HTTPFailed = define("http-failed", row{
+		"the module could not reach the authentication server: check signal, DNS, and cloud.region or the URL overrides",
+		ladder{NoRung, BearerRung, BearerRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Authenticating, atRequest, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the authentication server could not be reached", "signal, `cloud.region`", "by itself: bearer, radio, reset"},
+	})
+	RegistrationDisabled = define("registration-disabled", row{
+		"switch dynamic registration on for this product in the cloud's console, or provision a device secret by hand",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Registering, AtIdentity, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the product does not allow dynamic registration", "the product in the console", "switch it on, or provide a device secret"},
+	})
+	AlreadyActivated = define("already-activated", row{
+		"the cloud has handed out this device's secret before: reset the device in the console, or provide device.device_secret_file",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Registering, AtIdentity, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the device's secret was handed out before", "is there a backup of the state directory?", "bring it back, or reset the device in the console, or `device_secret_file`"},
+	})
+	SignatureRefused = define("signature-refused", row{
+		"the cloud refuses the signature: check product_key and the product secret (or the device secret) for typing and stray blanks",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the cloud refuses the signature", "product key and secret", "correct them; beware of blanks"},
+	})
+	ProductUnknown = define("product-unknown", row{
+		"the cloud does not know this product or device: check product_key, device_name, region and instance",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the cloud does not know product or device", "product key, device name, region, instance", "correct them"},
+	})
+	RequestRefused = define("request-refused", row{
+		"the cloud refuses the form of the request: check product_key, device_name and the URL overrides",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the cloud refuses the request's form", "the same, and URL overrides", "correct them"},
+	})
+	CloudError = define("cloud-error", row{
+		"the cloud reports an error of its own or asks to slow down; trying again later",
+		ladder{NoRung},
+		always(BackOff), Talks,
+		Authenticating, atRequest, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the cloud reports an error of its own", "its status page", "by itself: tries again, more and more slowly"},
+	})
+	ConnectFailed = define("connect-failed", row{
+		"no connection to the MQTT server: check cloud.mqtt_host, cloud.mqtt_port, cloud.tls, product_key (upper and lower case matter) and the signal",
+		ladder{SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Connecting, AtMQTT, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"no connection to the MQTT server", "host, port, `cloud.tls`, signal", "by itself: session, bearer, radio, reset"},
+	})
+	ConnAckRefused = define("connack-refused", row{
+		"the MQTT server refuses the login: check the device secret, cloud.auth, and whether the device is disabled in the console",
+		ladder{NoRung},
+		refusedLogin, Talks,
+		Connecting, AtLogin, LinkShut, ErrandRefused, WatchNothing,
+		Doc{"the MQTT server refuses the login", "device secret; is the device disabled?", "correct it. By itself: one fresh token"},
+	})
+	SubAckTimeout = define("suback-timeout", row{
+		"the cloud did not acknowledge a subscription: check that the topic exists in the console with subscribe rights",
+		ladder{SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Connecting, AtMQTT, LinkKept, ErrandRefused, WatchNothing,
+		Doc{"a subscription was not acknowledged", "does the topic exist, with subscribe rights?", "by itself: a new session"},
+	})
+	PubAckTimeout = define("puback-timeout", row{
+		"the cloud did not acknowledge a message in time; it will be sent again on a new session",
+		ladder{SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing,
+		Doc{"a message was not acknowledged", "signal", "by itself: a new session, and the message again"},
+	})
+	Closed = define("closed", row{
+		"the MQTT connection was closed; connecting anew",
+		ladder{SessionRung, SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},
+		always(BackOff), Talks,
+		Online, AtMQTT, LinkShut, ErrandRefused, WatchNothing,
+		Doc{"the connection was closed", "regular intervals? Then a NAT", "by itself: a new session. A shorter `cloud.keepalive`"},
+	})
+	Kicked = define("kicked", row{
+		"another client connects with the same product_key and device_name: find it, or give each its own name",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Online, AtMQTT, LinkShut, ErrandRefused, WatchNothing,
+		Doc{"another client uses the same identity", "a cloned gateway, a test bench", "one name for each device"},
+	})
+	Throttled = define("throttled", row{
+		"the cloud holds back acknowledgements: the device sends more than its quota",
+		ladder{SessionRung},
+		always(BackOff), Talks,
+		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing,
+		Doc{"the cloud drops what comes too fast", "publishing rate", "publish less. By itself: slower, until it is through"},
+	})
+	Rebooted = define("rebooted", row{
+		"the module restarted by itself: its power supply is the usual reason (peaks of 2 A)",
+		ladder{ReopenRung},
+		brownOut, Talks,
+		Online, AtModule, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"the module restarted by itself", "power supply", "2 A at the module's pins. By itself: starts over"},
+	})
+	StateUnwritable = define("state-unwritable", row{
+		"the state directory cannot be written: check state.dir, its owner, free space and a read-only file system",
+		ladder{NoRung},
+		always(BackOff), Talks,
+		Registering, AtIdentity, LinkGone, ErrandNotNow, WatchNothing,
+		Doc{"the state directory cannot be written", "`df`, `mount`, owner", "make it writable. Nothing is registered before"},
+	})
+	DiskFull = define("disk-full", row{
+		"the disk is full or failing",
+		ladder{NoRung},
+		always(BackOff), Talks,
+		Connecting, AtIdentity, LinkGone, ErrandNotNow, WatchNothing,
+		Doc{"the disk is full or fails", "`df`, `dmesg`", "room, or another disk"},
+	})
+)
