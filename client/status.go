@@ -21,8 +21,16 @@ type Status struct {
 	Outbox        Outbox         `json:"outbox"`
 	Counters      StatusCounters `json:"counters"`
 	Data          Data           `json:"data"`
+	Warnings      []Warning      `json:"warnings"` // what lasts and a person should know of, in any state
 	Version       string         `json:"version"`
 	UptimeSeconds int64          `json:"uptime_seconds"`
+}
+
+// Warning is something that lasts and that a person should know of.
+type Warning struct {
+	Code   string `json:"code"`   // a word of a closed set
+	Detail string `json:"detail"` // what it is about, in words
+	Hint   string `json:"hint"`   // what to do
 }
 
 // Identity names the device at the cloud.

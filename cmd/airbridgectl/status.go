@@ -153,6 +153,12 @@ func statusRows(s client.Status, now time.Time) []row {
 	if words := triesWords(s, now); words != "" {
 		rows = append(rows, row{name: "next try", rest: words})
 	}
+	for _, w := range s.Warnings {
+		rows = append(rows, row{name: "warning", style: bad, lead: printable(w.Code), rest: ": " + printable(w.Detail)})
+		if w.Hint != "" {
+			rows = append(rows, row{name: "what to do", rest: printable(w.Hint)})
+		}
+	}
 	m := s.Modem
 	signal, style := signalWords(m.SignalDBm)
 	rows = append(

@@ -30,6 +30,7 @@ func recoveringStatus(now time.Time) client.Status {
 		Outbox:   client.Outbox{Messages: 12, Bytes: 3456, InFlight: 1, OldestAt: ptr(now.Add(-26 * time.Hour))},
 		Counters: client.StatusCounters{Acked: 120, Sent: 3, Downlink: 4, Connects: 2, Unknown: 1, LastAckedAt: ptr(now.Add(-3 * time.Hour))},
 		Version:  "1.2.3", UptimeSeconds: 11520,
+		Warnings: []client.Warning{{Code: "store-read-only", Detail: "/var/lib/airbridged is mounted read-only", Hint: "check the disk"}},
 	}
 }
 
@@ -42,6 +43,8 @@ why        connack-refused
 what to do the MQTT server refuses the login: check the device secret,
            cloud.auth, and whether the device is disabled in the console
 next try   in 2 min 10 s, at 08:02:10, after 3 failures in a row
+warning    store-read-only: /var/lib/airbridged is mounted read-only
+what to do check the disk
 device     gw-1 of product a1b2c3
 module     Air780E, firmware AirM2M_780E_V1107, number (IMEI) 861100000000000
 SIM card   89860000000000000000

@@ -41,11 +41,12 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 			d := queue.Disk()
 			return metrics.DiskStats{Written: d.Written, Quarantined: d.Quarantined, Failing: d.Failing}
 		},
-		Hub:     func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
-		Streams: func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
-		Pace:    func() *float64 { return board.Status().Cloud.PaceSeconds },
-		Healthy: healthy,
-		State:   state.Written,
+		Hub:      func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
+		Streams:  func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
+		Pace:     func() *float64 { return board.Status().Cloud.PaceSeconds },
+		Healthy:  healthy,
+		State:    state.Written,
+		Warnings: board.WarningCounts,
 		Data: func() metrics.DataStats {
 			r := data.Report()
 			return metrics.DataStats{Bytes: r.Bytes, Budget: r.Budget, Forecast: r.Forecast, Holding: data.holding(r)}

@@ -24,7 +24,7 @@ type Board struct {
 func NewBoard() *Board {
 	now := time.Now()
 	return &Board{
-		status:   Status{State: "probing", Since: now},
+		status:   Status{State: "probing", Since: now, Warnings: []Warning{}},
 		last:     Event{Type: StateEvent, At: now, To: "probing"},
 		watchers: make(map[*Watch]struct{}),
 	}
@@ -51,6 +51,11 @@ func (b *Board) Emit(e Event) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.tell(e)
+}
+
+// tell is Emit with the lock held.
+func (b *Board) tell(e Event) {
 	if e.Type == StateEvent {
 		b.last = e
 	}

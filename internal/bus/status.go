@@ -22,6 +22,7 @@ type Status struct {
 	Outbox        StatusOutbox   `json:"outbox"`
 	Counters      StatusCounters `json:"counters"`
 	Data          StatusData     `json:"data"`
+	Warnings      []Warning      `json:"warnings"` // what lasts, by code; never nil, and never written to again
 	Version       string         `json:"version"`
 	UptimeSeconds int64          `json:"uptime_seconds"`
 }

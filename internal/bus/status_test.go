@@ -15,7 +15,7 @@ import (
 func TestStatusJSON(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
-	wantGolden(t, "status-unknown.json", bus.Status{State: "probing", Since: since})
+	wantGolden(t, "status-unknown.json", bus.Status{State: "probing", Since: since, Warnings: []bus.Warning{}})
 
 	signal, registered, age, gap := -71, false, int64(120), 0.6
 	next, oldest, acked := since.Add(90*time.Second), since.Add(-time.Hour), since.Add(-time.Minute)
@@ -35,7 +35,8 @@ func TestStatusJSON(t *testing.T) {
 			Since: &oldest, Until: &next, Bytes: 6000, ByCause: map[string]uint64{"payload": 1000, "handshake": 5000},
 			ByProgram: []bus.ProgramData{{Program: "root/sensord", Bytes: 1000}}, BudgetBytes: &budget, ForecastBytes: &forecast, Holding: true,
 		},
-		Version: "1.2.3", UptimeSeconds: 86400,
+		Warnings: []bus.Warning{{Code: bus.LogLost, Detail: "12 lines", Hint: "see who reads it", About: "not shown"}},
+		Version:  "1.2.3", UptimeSeconds: 86400,
 	})
 }
 

@@ -72,14 +72,15 @@ func anHour(m *Metrics) {
 				Dropped: map[string]uint64{"damaged": 4, "expired": 1, "full": 2, "rejected": 0, "removed": 0, "replaced": 5},
 			}
 		},
-		Limits:  OutboxLimits{Bytes: 64 << 20, Messages: 1_000_000},
-		Disk:    func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
-		Hub:     func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} },
-		Streams: func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
-		Pace:    func() *float64 { pace := 0.6; return &pace },
-		Healthy: func() error { return nil },
-		State:   func() uint64 { return 1234 },
-		Data:    func() DataStats { return DataStats{Bytes: 5584, Budget: 30 << 20, Forecast: 900_000} },
+		Limits:   OutboxLimits{Bytes: 64 << 20, Messages: 1_000_000},
+		Disk:     func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
+		Hub:      func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} },
+		Streams:  func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
+		Pace:     func() *float64 { pace := 0.6; return &pace },
+		Healthy:  func() error { return nil },
+		State:    func() uint64 { return 1234 },
+		Warnings: func() map[string]int { return map[string]int{"log-lost": 1, "store-read-only": 0} },
+		Data:     func() DataStats { return DataStats{Bytes: 5584, Budget: 30 << 20, Forecast: 900_000} },
 	})
 	steps := []string{"probing", "attaching", "authenticating", "connecting", "online"}
 	for i, to := range steps[1:] {
@@ -315,14 +316,15 @@ func TestCommandTimes(t *testing.T) {
 // quiet are sources with nothing to tell.
 func quiet() Sources {
 	return Sources{
-		Outbox:  func() OutboxStats { return OutboxStats{} },
-		Disk:    func() DiskStats { return DiskStats{} },
-		Hub:     func() HubStats { return HubStats{} },
-		Streams: func() StreamStats { return StreamStats{} },
-		Pace:    func() *float64 { return nil },
-		Healthy: func() error { return nil },
-		State:   func() uint64 { return 0 },
-		Data:    func() DataStats { return DataStats{} },
+		Outbox:   func() OutboxStats { return OutboxStats{} },
+		Disk:     func() DiskStats { return DiskStats{} },
+		Hub:      func() HubStats { return HubStats{} },
+		Streams:  func() StreamStats { return StreamStats{} },
+		Pace:     func() *float64 { return nil },
+		Healthy:  func() error { return nil },
+		State:    func() uint64 { return 0 },
+		Warnings: func() map[string]int { return map[string]int{"log-lost": 0} },
+		Data:     func() DataStats { return DataStats{} },
 	}
 }
 

@@ -67,6 +67,8 @@ type Sources struct {
 	Healthy func() error    // nil: the supervisor makes progress
 	Data    func() DataStats
 	State   func() uint64 // bytes written to the state directory since the start
+	// Warnings counts the warnings of the status by code, of all codes.
+	Warnings func() map[string]int
 }
 
 // Observe shows the sources from now on; nothing of them is on the page before.
@@ -98,6 +100,7 @@ var (
 	descForecast     = describe("data_forecast_bytes", "Bytes by the end of the month at the present rate; absent while it is too early to say.")
 	descHolding      = describe("data_holding", "1 while messages are held back because the budget is used up.")
 	descStateWritten = describe("state_written_bytes_total", "Bytes written to the state directory: credentials, token, counters.")
+	descWarnings     = describe("warnings", "Warnings of the status that last, by code.", "code")
 	descTime         = describe("time_seconds", "The gateway's clock, in seconds since 1970.")
 )
 
@@ -105,7 +108,7 @@ var (
 func (w watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
-		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descPace, descHealthy, descStateWritten, descTime,
+		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descPace, descHealthy, descStateWritten, descWarnings, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -131,6 +134,9 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
 	ch <- counter(descStateWritten, float64(from.State()))
+	for code, n := range from.Warnings() {
+		ch <- gauge(descWarnings, float64(n), code)
+	}
 	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
 	from.data(ch)
 }
