@@ -18,9 +18,10 @@ const (
 	maxSeries = 300
 
 	// fixedSeries is every series outside the budget: single values,
-	// histograms, the states, what is watched, the process, a full set of
-	// successful commands, and one combination "other" of each budgeted metric.
-	fixedSeries = 178
+	// histograms, the states, what is watched, the codes of warnings, the
+	// process, a full set of successful commands, and one combination "other" of
+	// each budgeted metric.
+	fixedSeries = 187
 )
 
 // budget is the series left to be handed out.

@@ -18,6 +18,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+
+	"airbridged/internal/bus"
 )
 
 var update = flag.Bool("update", false, "write testdata/metrics.golden")
@@ -323,7 +325,7 @@ func quiet() Sources {
 		Pace:     func() *float64 { return nil },
 		Healthy:  func() error { return nil },
 		State:    func() uint64 { return 0 },
-		Warnings: func() map[string]int { return map[string]int{"log-lost": 0} },
+		Warnings: bus.NewBoard().WarningCounts,
 		Data:     func() DataStats { return DataStats{} },
 	}
 }
