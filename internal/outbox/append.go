@@ -31,8 +31,8 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
-	if m.QoS > 1 || m.Source > maxSource || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic {
-		return Message{}, &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
+	if err := invalid(&m); err != nil {
+		return Message{}, err
 	}
 	if q.log != nil && m.QoS == 1 {
 		return q.appendDurably(ctx, m)
@@ -51,6 +51,17 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	s.seq = q.ids.next(now)
 	q.bodies[s.seq] = body{m.Payload, m.TTL}
 	return q.accept(&m, s), nil
+}
+
+// invalid says why a message cannot be accepted by anybody, or nil.
+func invalid(m *Message) error {
+	switch {
+	case m.QoS > 1 || m.Source > maxSource || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic:
+		return &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
+	case recordSize(m) > maxRecord:
+		return &Error{Op: "append", Err: fmt.Errorf("%w: %d bytes in one message", ErrInvalid, m.size())}
+	}
+	return nil
 }
 
 // slotFor makes the slot of a message that is accepted now.

@@ -134,6 +134,7 @@ func (q *Queue) commitMessages() bool {
 func (q *Queue) firstPending() (need int64, waiting bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.overtaking()
 	if len(q.log.pending) == 0 {
 		return 0, false
 	}
@@ -158,6 +159,9 @@ func (q *Queue) gather() (batch []*request, seg *segment, records, dirty []chunk
 	now := time.Now()
 	l.buf = l.buf[:0]
 	for len(l.pending) > 0 && len(batch) < batchMessages {
+		if q.overtaking(); len(l.pending) == 0 {
+			break
+		}
 		r := l.pending[0]
 		end := seg.tail + int64(len(l.buf))
 		size := recordSize(&r.m)
@@ -165,7 +169,7 @@ func (q *Queue) gather() (batch []*request, seg *segment, records, dirty []chunk
 			len(batch) > 0 && int64(len(l.buf))+size > batchBytes {
 			break
 		}
-		r.taken = true
+		r.taken, r.after = true, nil
 		r.slot = q.slotFor(&r.m, now)
 		r.slot.seq = q.ids.next(now)
 		r.slot.segment, r.slot.offset, r.slot.ordinal = uint32(seg.number), uint16(end/padding), uint16(seg.records+len(batch))

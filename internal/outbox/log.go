@@ -94,6 +94,7 @@ type request struct {
 	abandoned bool // nobody waits any more: settle it at once. Guarded by Queue.mu
 	taken     bool // it is being written. Guarded by Queue.mu
 	slot      slot
+	after     *request // what it must not overtake; nil once that is of no concern. Guarded by Queue.mu
 }
 
 // DiskStats is a queue's use of the disk, in numbers.
@@ -162,12 +163,8 @@ func (l *segmentLog) failing() error {
 
 // appendDurably hands a message to the committer and waits.
 func (q *Queue) appendDurably(ctx context.Context, m Message) (Message, error) {
-	if recordSize(&m) > maxRecord {
-		return Message{}, &Error{Op: "append", Err: fmt.Errorf("%w: %d bytes in one message", ErrInvalid, m.size())}
-	}
-	m.State, m.Reason, m.Attempts = Queued, "", 0
 	r := &request{m: m, done: make(chan struct{})}
-	if err := q.enqueue(r); err != nil {
+	if err := q.begin(r); err != nil {
 		return Message{}, err
 	}
 	select {
@@ -181,8 +178,9 @@ func (q *Queue) appendDurably(ctx context.Context, m Message) (Message, error) {
 	return r.m, r.err
 }
 
-// enqueue lets a message in, if there will be room for it.
-func (q *Queue) enqueue(r *request) error {
+// begin lets a message in, if there will be room for it.
+func (q *Queue) begin(r *request) error {
+	r.m.State, r.m.Reason, r.m.Attempts = Queued, "", 0
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.log
@@ -217,14 +215,19 @@ func (q *Queue) abandon(r *request) bool {
 	if !r.taken {
 		for i, other := range q.log.pending {
 			if other == r {
-				q.log.pending = append(q.log.pending[:i], q.log.pending[i+1:]...)
-				q.log.waiting--
-				q.log.waitingBytes -= r.m.size()
+				q.log.drop(i)
 				break
 			}
 		}
 	}
 	return true
+}
+
+// drop takes a request out that will not be written; under Queue.mu.
+func (l *segmentLog) drop(i int) {
+	l.waiting--
+	l.waitingBytes -= l.pending[i].m.size()
+	l.pending = append(l.pending[:i], l.pending[i+1:]...)
 }
 
 // awaitFewUnflushed waits while more than maxUnflushed settlements are not on
