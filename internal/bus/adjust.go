@@ -1,0 +1,87 @@
+package bus
+
+import (
+	"slices"
+
+	"airbridged/internal/topic"
+)
+
+// Open opens a subscription without a filter, for a program that adds and removes
+// them as it goes. The caller owns it and must Close it.
+func (h *Hub) Open() *Subscription {
+	s := &Subscription{hub: h, queue: newQueue()}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.subs[s] = struct{}{}
+	return s
+}
+
+// Add adds a filter, unless it is there. Errors: what [topic.CheckFilter] says, or
+// [ErrTooManyFilters].
+func (s *Subscription) Add(filter string) error {
+	if err := topic.CheckFilter(filter); err != nil {
+		return err
+	}
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if slices.Contains(s.filters, filter) {
+		return nil
+	}
+	if !topic.IsLocal(filter) {
+		if wanted := h.wanted(); len(wanted) >= MaxFilters {
+			if _, shared := wanted[filter]; !shared {
+				return ErrTooManyFilters
+			}
+		}
+	}
+	s.filters = append(s.filters, filter)
+	h.wake()
+	return nil
+}
+
+// Remove gives a filter up, and says whether it was there. What matched it before
+// stays in the queue.
+func (s *Subscription) Remove(filter string) bool {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(s.filters, filter)
+	if i < 0 {
+		return false
+	}
+	s.filters = slices.Delete(s.filters, i, i+1)
+	h.wake()
+	return true
+}
+
+// Ready delivers when TryNext may have something. One wake-up may stand for
+// several items.
+func (s *Subscription) Ready() <-chan struct{} { return s.queue.wake }
+
+// TryNext returns the next item if there is one.
+func (s *Subscription) TryNext() (Item, bool) {
+	it, ok, _ := s.queue.pop()
+	return it, ok
+}
+
+// Offer hands a message to this subscription alone, if a filter of it matches.
+func (s *Subscription) Offer(m Message) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	if s.wants(m.Topic) {
+		s.queue.push(Item{Message: &m}, len(m.Payload))
+	}
+}
+
+// Tell hands a message of the daemon's own, on a local topic, to every
+// subscription with a matching filter. It is no downlink and not counted as such.
+func (h *Hub) Tell(m Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.subs {
+		if s.wants(m.Topic) {
+			s.queue.push(Item{Message: &m}, len(m.Payload))
+		}
+	}
+}
