@@ -32,6 +32,11 @@ func (m *Modem) Train(ctx context.Context, tries int, each time.Duration) error 
 	return fmt.Errorf("training the line speed, %d times AT: %w", tries, atengine.ErrTimeout)
 }
 
+// Speeds are the line speeds at which a module is looked for, the likeliest first: the
+// default of nearly every image, then 9600 of the low-power images, then what people
+// set (AT manual, IPR; 780EL firmware notes).
+func Speeds() []int { return []int{115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200} }
+
 // speedTimeout is how long the answer to AT+IPR is waited for. It is given from
 // memory, and one that comes at the new speed already is not read.
 const speedTimeout = 1500 * time.Millisecond

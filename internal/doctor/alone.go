@@ -36,7 +36,7 @@ func (x *examination) walk(ctx context.Context) {
 		x.needless(rest...)
 		return
 	}
-	if err := waitOutDeaf(ctx, x.cfg.State.Dir); err != nil {
+	if err := waitOutDataPhase(ctx, x.cfg.State.Dir); err != nil {
 		return
 	}
 	l, err := train(ctx, x.cfg)

@@ -11,57 +11,24 @@ import (
 	"airbridged/internal/tty"
 )
 
-// stages are the checks that a daemon goes through on its way to the cloud, in
-// its order.
-var stages = []string{SerialPort, Module, SIM, Network, Bearer, Identity, Login, MQTT}
-
 // reached is the stage that a state works at: those before it are behind it.
-var reached = map[string]string{
-	string(recovery.Probing):        SerialPort,
-	string(recovery.Attaching):      SIM,
-	string(recovery.Registering):    Identity,
-	string(recovery.Authenticating): Login,
-	string(recovery.Connecting):     MQTT,
-}
-
-// stageOf is the stage at which a cause arises. What the cloud refuses depends on
-// what it was asked, which is known by the state that failed; where the daemon has
-// moved on since, it is taken to be the login.
-func stageOf(cause, from string) string {
-	switch recovery.Cause(cause) {
-	case recovery.None:
-		return ""
-	case recovery.PortMissing, recovery.PortBusy, recovery.WriteBlocked:
-		return SerialPort
-	case recovery.NoAnswer, recovery.OutOfSync, recovery.FirmwareUnsupported, recovery.Rebooted:
-		return Module
-	case recovery.SIMMissing:
-		return SIM
-	case recovery.NotRegistered:
-		return Network
-	case recovery.BearerFailed:
-		return Bearer
-	case recovery.RegistrationDisabled, recovery.AlreadyActivated, recovery.StateUnwritable, recovery.DiskFull:
-		return Identity
-	case recovery.HTTPFailed, recovery.SignatureRefused, recovery.ProductUnknown, recovery.RequestRefused, recovery.CloudError:
-		if from == string(recovery.Registering) {
-			return Identity
-		}
-		return Login
-	case recovery.ConnAckRefused:
-		return Login
-	}
-	return MQTT // and what a newer daemon knows
+var reached = map[recovery.State]recovery.Stage{
+	recovery.Probing:        recovery.AtPort,
+	recovery.Attaching:      recovery.AtSIM,
+	recovery.Registering:    recovery.AtIdentity,
+	recovery.Authenticating: recovery.AtLogin,
+	recovery.Connecting:     recovery.AtMQTT,
 }
 
 // withDaemon judges what the daemon knows.
 func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 	x.from = lastFailed(ctx, c)
-	failed := stageOf(x.status.Cause, x.from)
+	failed := recovery.Cause(x.status.Cause).Stage(recovery.State(x.from))
 	at := failed
 	if at == "" {
-		at = reached[x.status.State]
+		at = reached[recovery.State(x.status.State)]
 	}
+	stages := recovery.Stages()
 	far := len(stages) // online: all of them are behind it
 	if i := slices.Index(stages, at); i >= 0 && x.status.State != string(recovery.Online) {
 		far = i
@@ -70,10 +37,11 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		far = 0
 	}
 	var asked map[string]Finding
-	if far > slices.Index(stages, Module) {
+	if far > slices.Index(stages, recovery.AtModule) {
 		asked = x.direct(ctx, c)
 	}
 	for i, stage := range stages {
+		stage := string(stage)
 		if stage == Network {
 			x.signalOfDaemon(asked)
 		}

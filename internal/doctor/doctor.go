@@ -21,6 +21,7 @@ import (
 
 	"airbridged/client"
 	"airbridged/internal/config"
+	"airbridged/internal/recovery"
 )
 
 // Verdict is the outcome of a check.
@@ -40,16 +41,16 @@ const (
 	Configuration = "configuration"
 	Daemon        = "daemon"
 	Socket        = "socket"
-	SerialPort    = "serial port"
-	Module        = "module"
-	SIM           = "SIM"
+	SerialPort    = string(recovery.AtPort)
+	Module        = string(recovery.AtModule)
+	SIM           = string(recovery.AtSIM)
 	Signal        = "signal"
-	Network       = "network"
-	Bearer        = "data connection"
+	Network       = string(recovery.AtNetwork)
+	Bearer        = string(recovery.AtBearer)
 	Names         = "name lookup"
-	Identity      = "identity"
-	Login         = "login"
-	MQTT          = "MQTT"
+	Identity      = string(recovery.AtIdentity)
+	Login         = string(recovery.AtLogin)
+	MQTT          = string(recovery.AtMQTT)
 	Queue         = "queue"
 	Disk          = "disk"
 	Clock         = "clock"

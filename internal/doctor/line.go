@@ -8,7 +8,8 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/config"
-	"airbridged/internal/session"
+	"airbridged/internal/dataphase"
+	"airbridged/internal/durable"
 	"airbridged/internal/tty"
 )
 
@@ -57,7 +58,7 @@ func (l *line) close() {
 // candidates are the speeds to try, the likeliest first.
 func candidates(m config.Modem) []int {
 	var list []int
-	for _, baud := range append([]int{m.Baud, m.WorkBaud}, session.Speeds()...) {
+	for _, baud := range append([]int{m.Baud, m.WorkBaud}, air.Speeds()...) {
 		if baud != 0 && !slices.Contains(list, baud) {
 			list = append(list, baud)
 		}
@@ -86,9 +87,10 @@ func train(ctx context.Context, cfg config.Config) (*line, error) {
 	return nil, nil
 }
 
-// waitOutDeaf waits while the module would take a command for a payload.
-func waitOutDeaf(ctx context.Context, stateDir string) error {
-	left := time.Until(session.DeafUntil(stateDir))
+// waitOutDataPhase waits while the module would take a command for a payload.
+func waitOutDataPhase(ctx context.Context, stateDir string) error {
+	now := time.Now()
+	left := dataphase.Open(durable.OnDisk(stateDir), now).Left(now)
 	if left <= 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -45,7 +46,7 @@ func (s *Session) openLine(ctx context.Context, baud int) error {
 		MaxPayload: s.Modem.MaxPayload,
 		Downlink:   s.downlink,
 		Trace:      s.traffic,
-		DataPhase:  s.bookDataPhase,
+		DataPhase:  func() { s.keepDataPhase(s.dataPhase.Begins(time.Now())) },
 		Recorder:   s.Recorder,
 		Log:        s.Log.Named("modem"),
 	})
@@ -67,11 +68,28 @@ func (s *Session) dropLine() {
 	}
 	l := s.line
 	s.line = nil
-	s.stayDeaf(l.modem.DeafFor())
+	s.keepDataPhase(s.dataPhase.Closed(l.modem.DeafFor(), time.Now()))
 	l.stop()
 	if err := l.port.Close(); err != nil {
 		s.Log.Debug("closing the port", zap.Error(err))
 	}
 	<-l.dead
 	s.Flight.Note("port closed")
+}
+
+// keepDataPhase tells that a data phase that may be open is not on disk.
+func (s *Session) keepDataPhase(err error) {
+	if err != nil {
+		s.Log.Warn("an open data phase could not be recorded; a restart within 40 s may publish a stray AT", zap.Error(err))
+	}
+}
+
+// waitOutDataPhase returns when the module listens to commands again.
+func (s *Session) waitOutDataPhase(ctx context.Context) error {
+	left := s.dataPhase.Left(time.Now())
+	if left <= 0 {
+		return nil
+	}
+	s.Log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
+	return s.pause(ctx, left)
 }

@@ -15,6 +15,7 @@ import (
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
+	"airbridged/internal/dataphase"
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
@@ -162,11 +163,10 @@ type Session struct {
 	clockAsked time.Time     // when the module was last asked for the network's time
 	clockWait  time.Duration // before it is asked again
 
-	deafUntil time.Time // nothing may be written before: see deaf.go
+	dataPhase *dataphase.Record
 	dumps     dumps
 	wish      *wish     // a registration that somebody asked for; nil: none
 	searched  bool      // the answer to the last registration was looked for
-	deafTold  time.Time // up to when the file says so, for a process that follows
 	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	// Shared with the modem's reader and with whoever asks for health.
@@ -205,7 +205,7 @@ func New(o Options) *Session {
 		dumps:   dumps{dir: o.State},
 
 		speed:     speed{last: readSpeed(o.State)},
-		deafUntil: readDeaf(o.State, time.Now()),
+		dataPhase: dataphase.Open(o.State, time.Now()),
 	}
 }
 

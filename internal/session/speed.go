@@ -21,14 +21,6 @@ import (
 // keeps it all the same is found, because every speed that may be set is one that
 // is tried. What worked last is remembered: a new daemon finds the module there.
 
-// speeds are tried in this order when modem.baud is 0: the default of nearly
-// every image first, then 9600 of the low-power images, then what people set
-// (AT manual, IPR; 780EL firmware notes).
-var speeds = []int{115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200}
-
-// Speeds are the line speeds at which a module is looked for, the likeliest first.
-func Speeds() []int { return slices.Clone(speeds) }
-
 // How long one speed is tried. The default gets more, because a module that is
 // just starting answers late. A whole round stays under 20 s, so that a dead
 // module is known within 35 s; the ladder gives a booting one the 90 s that the
@@ -71,7 +63,7 @@ type speed struct {
 // is one that a module may be found at; 0 otherwise.
 func readSpeed(state durable.Directory) int {
 	r, err := speedNote(state).Load()
-	if err != nil || !slices.Contains(speeds, r.Baud) {
+	if err != nil || !slices.Contains(air.Speeds(), r.Baud) {
 		return 0
 	}
 	return r.Baud
@@ -102,7 +94,7 @@ func (s *Session) home() candidate {
 // candidates lists where the module may be: where it was last, at home, where we
 // would have put it, and everywhere else unless modem.baud says where home is.
 func (s *Session) candidates() []candidate {
-	rest := speeds
+	rest := air.Speeds()
 	if s.Modem.Baud != 0 {
 		rest = nil
 	}
@@ -122,7 +114,7 @@ func (s *Session) candidates() []candidate {
 // train opens the port at one speed after the other until the module answers.
 func (s *Session) train(ctx context.Context) error {
 	s.dropLine()
-	if err := s.waitOutDeaf(ctx); err != nil {
+	if err := s.waitOutDataPhase(ctx); err != nil {
 		return err
 	}
 	for _, c := range s.candidates() {

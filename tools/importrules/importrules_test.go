@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, wire, "internal/peer", "internal/provision", "internal/recovery", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/datause", "internal/durable", "client",
+	"internal/outbox", simdisk, wire, "internal/peer", "internal/provision", "internal/recovery", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/dataphase", "internal/datause", "internal/durable", "client",
 }
 
 const (
@@ -68,6 +68,7 @@ var may = map[string][]string{
 	"internal/typo":      nil,
 	"internal/peer":      {sys},
 	"internal/recovery":  nil,
+	"internal/dataphase": {"internal/atengine", "internal/durable"},
 	"internal/bus":       {zap, "internal/topic"},
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
@@ -80,8 +81,8 @@ var may = map[string][]string{
 	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	wire:                 nil,
-	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
-	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/outbox", "internal/provision", "internal/recovery", "internal/session", "internal/tty"},
+	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
+	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang"},
 	"internal/new":       nil, // a directory without a rule
 	"client":             nil,
