@@ -46,7 +46,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		Pace:     func() *float64 { return board.Status().Cloud.PaceSeconds },
 		Healthy:  healthy,
 		State:    state.Written,
-		Warnings: board.WarningCounts,
+		Warnings: func() int { return len(board.Status().Warnings) },
 		Data: func() metrics.DataStats {
 			r := data.Report()
 			return metrics.DataStats{Bytes: r.Bytes, Budget: r.Budget, Forecast: r.Forecast, Holding: data.holding(r)}

@@ -78,15 +78,3 @@ func (b *Board) ClearWarning(code WarningCode, about string) bool {
 func compareWarnings(a, b Warning) int {
 	return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.About, b.About))
 }
-
-// WarningCounts says how many warnings there are of each code, of all codes.
-func (b *Board) WarningCounts() map[string]int {
-	counts := make(map[string]int)
-	for _, code := range WarningCodes() {
-		counts[string(code)] = 0
-	}
-	for _, w := range b.Status().Warnings {
-		counts[string(w.Code)]++
-	}
-	return counts
-}

@@ -18,10 +18,9 @@ const (
 	maxSeries = 300
 
 	// fixedSeries is every series outside the budget: single values,
-	// histograms, the states, what is watched, the codes of warnings, the
-	// process, a full set of successful commands, and one combination "other" of
-	// each budgeted metric.
-	fixedSeries = 187
+	// histograms, the states, what is watched, the process, a full set of
+	// successful commands, and one combination "other" of each budgeted metric.
+	fixedSeries = 170
 )
 
 // budget is the series left to be handed out.
@@ -95,7 +94,7 @@ type commands struct {
 func newCommands(b *budget) *commands {
 	opts := prometheus.HistogramOpts{
 		Name: prefix + "at_command_seconds", Help: "AT commands from the first byte to the final result. Only result=\"ok\" has buckets.",
-		Buckets: []float64{.05, .1, .5, 1, 5, 30},
+		Buckets: []float64{.1, .5, 1, 5, 30},
 	}
 	labels := []string{"verb", "result"}
 	c := &commands{ok: prometheus.NewHistogramVec(opts, labels), share: newShare(b, 12, 3, len(labels))}

@@ -58,17 +58,16 @@ type DataStats struct {
 // Sources is where a scrape asks; every function is needed. All are asked at each
 // scrape, by any goroutine, and must not wait.
 type Sources struct {
-	Outbox  func() OutboxStats
-	Limits  OutboxLimits
-	Disk    func() DiskStats
-	Hub     func() HubStats
-	Streams func() StreamStats
-	Pace    func() *float64 // seconds; nil: there is none
-	Healthy func() error    // nil: the supervisor makes progress
-	Data    func() DataStats
-	State   func() uint64 // bytes written to the state directory since the start
-	// Warnings counts the warnings of the status by code, of all codes.
-	Warnings func() map[string]int
+	Outbox   func() OutboxStats
+	Limits   OutboxLimits
+	Disk     func() DiskStats
+	Hub      func() HubStats
+	Streams  func() StreamStats
+	Pace     func() *float64 // seconds; nil: there is none
+	Healthy  func() error    // nil: the supervisor makes progress
+	Data     func() DataStats
+	State    func() uint64 // bytes written to the state directory since the start
+	Warnings func() int    // that last now
 }
 
 // Observe shows the sources from now on; nothing of them is on the page before.
@@ -100,7 +99,7 @@ var (
 	descForecast     = describe("data_forecast_bytes", "Bytes by the end of the month at the present rate; absent while it is too early to say.")
 	descHolding      = describe("data_holding", "1 while messages are held back because the budget is used up.")
 	descStateWritten = describe("state_written_bytes_total", "Bytes written to the state directory: credentials, token, counters.")
-	descWarnings     = describe("warnings", "Warnings of the status that last, by code.", "code")
+	descWarnings     = describe("warnings", "Warnings in the status that last now.")
 	descTime         = describe("time_seconds", "The gateway's clock, in seconds since 1970.")
 )
 
@@ -134,9 +133,7 @@ func (w watching) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
 	ch <- counter(descStateWritten, float64(from.State()))
-	for code, n := range from.Warnings() {
-		ch <- gauge(descWarnings, float64(n), code)
-	}
+	ch <- gauge(descWarnings, float64(from.Warnings()))
 	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
 	from.data(ch)
 }
