@@ -33,6 +33,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // SocketVariable names the environment variable with the socket's path.
@@ -79,44 +81,25 @@ func (c *Client) Socket() string { return c.socket }
 // Close closes idle connections. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Message is what the daemon knows of one message on its way up.
-type Message struct {
-	ID         string     `json:"id"` // opaque, unique for ever, sorts by acceptance
-	Topic      string     `json:"topic"`
-	QoS        int        `json:"qos"` // 0 or 1
-	Priority   Priority   `json:"priority"`
-	Latest     bool       `json:"latest"` // a newer one of its topic may replace it
-	State      State      `json:"state"`
-	Reason     string     `json:"reason"`   // why it was dropped or rejected
-	Attempts   int        `json:"attempts"` // how often it was handed to the module
-	AcceptedAt time.Time  `json:"accepted_at"`
-	ExpiresAt  *time.Time `json:"expires_at"` // nil: never
-}
-
-// State is where a message stands. More may be added.
-type State string
+// Message is what the daemon knows of one message on its way up, and State where
+// it stands.
+type (
+	Message = api.Message
+	State   = api.State
+)
 
 // States of a message with QoS 1, and of one with QoS 0.
 const (
-	Queued   State = "queued"   // kept, waits for its turn
-	InFlight State = "inflight" // sent, not acknowledged yet
-	Acked    State = "acked"    // final: the cloud has it
-	Expired  State = "expired"  // final: its ttl passed before it was acknowledged
-	Dropped  State = "dropped"  // final: given up by a configured bound, a newer "latest" message, or on request
-	Rejected State = "rejected" // final: the module cannot carry it
+	Queued   = api.Queued
+	InFlight = api.InFlight
+	Acked    = api.Acked
+	Expired  = api.Expired
+	Dropped  = api.Dropped
+	Rejected = api.Rejected
 
-	Held State = "held" // QoS 0: waits in memory
-	Sent State = "sent" // final, QoS 0: handed to the module
+	Held = api.Held
+	Sent = api.Sent
 )
-
-// Final says whether the message will stay in this state.
-func (s State) Final() bool {
-	switch s {
-	case Acked, Expired, Dropped, Rejected, Sent:
-		return true
-	}
-	return false
-}
 
 // Message asks what became of a message. The daemon remembers the last 10,000
 // final states until it restarts; errors.Is(err, [ErrUnknown]) is what it says

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"airbridged/client"
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 	"airbridged/internal/ipc/ipctest"
@@ -220,8 +221,8 @@ func TestProblemsTellWhatIsInTheWay(t *testing.T) {
 // because both are 422.
 func TestMistakesAreNoPayload(t *testing.T) {
 	_, cl := connected(t, func(o *ipc.Options) {
-		o.Reload = func(context.Context) (ipc.Reloaded, error) {
-			return ipc.Reloaded{}, ipc.Mistakes{{File: "/etc/a.toml", Line: 3, Column: 1, Key: "modem.bawd", Text: "unknown key"}}
+		o.Reload = func(context.Context) (api.Reloaded, error) {
+			return api.Reloaded{}, ipc.Mistakes{{File: "/etc/a.toml", Line: 3, Column: 1, Key: "modem.bawd", Text: "unknown key"}}
 		}
 	})
 	_, err := cl.Reload(t.Context())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airbridged/client"
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 	"airbridged/internal/ipc/ipctest"
@@ -275,7 +276,7 @@ func ExampleClient_Events() {
 		return
 	}
 	defer events.Close()
-	d.Board.Emit(bus.Event{Type: bus.StateEvent, From: "probing", To: "recovering", Cause: "sim-missing", Attempt: 1})
+	d.Board.Emit(bus.Changed(api.Change{From: "probing", To: "recovering", Cause: "sim-missing", Attempt: 1}))
 	for range 2 {
 		e, err := events.Next()
 		if err != nil {

@@ -5,16 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"airbridged/client/api"
 )
 
 // ATReply is what the module answered to a command.
-type ATReply struct {
-	Lines   []string `json:"lines"`               // without the final one
-	Final   string   `json:"final"`               // OK, ERROR, +CME ERROR: 3 and the like
-	OK      bool     `json:"ok"`                  // Final is a good one
-	Seconds float64  `json:"took_seconds"`        // from command to final result
-	Anew    bool     `json:"session_begins_anew"` // because of this command, which was forced
-}
+type ATReply = api.ATReply
 
 // AT gives the module one AT command; only root and the daemon's own user may. An
 // ERROR of the module is an answer, not an error. Commands that do more than ask
@@ -23,10 +19,7 @@ type ATReply struct {
 // is no module, or it is busy. Others get [ErrNotPermitted].
 func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, error) {
 	var r ATReply
-	body, err := json.Marshal(struct {
-		Command string `json:"command"`
-		Force   bool   `json:"force,omitempty"`
-	}{command, force})
+	body, err := json.Marshal(api.ATCommand{Command: command, Force: force})
 	if err == nil {
 		err = c.do(ctx, http.MethodPost, "/v1/at", bytes.NewReader(body), &r)
 	}
@@ -38,7 +31,7 @@ func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, e
 // and [Client.Events] tells what becomes of it. With an error the device keeps its
 // old secret; [ErrTryAgain] says that there is no module to do it, or that it is busy.
 func (c *Client) Reprovision(ctx context.Context) (done bool, err error) {
-	var answer struct{ State string }
+	var answer api.Registration
 	err = c.do(ctx, http.MethodPost, "/v1/reprovision", nil, &answer)
-	return answer.State == "registered", err
+	return answer.State == api.Registered, err
 }

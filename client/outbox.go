@@ -6,30 +6,18 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
+
+	"airbridged/client/api"
 )
 
 // MaxPage is the most messages that one page of the outbox may have.
 const MaxPage = 1000
 
-// OutboxMessage is a message without a final state: it waits, or is in flight.
-type OutboxMessage struct {
-	ID         string     `json:"id"` // opaque, unique for ever, sorts by acceptance
-	Topic      string     `json:"topic"`
-	QoS        int        `json:"qos"`
-	Priority   Priority   `json:"priority"`
-	Bytes      int        `json:"bytes"` // of the payload, which the daemon does not show
-	AcceptedAt time.Time  `json:"accepted_at"`
-	ExpiresAt  *time.Time `json:"expires_at"` // nil: never
-	Attempts   int        `json:"attempts"`   // how often it was handed to the module
-	State      State      `json:"state"`
-}
-
-// OutboxPage is a part of the outbox.
-type OutboxPage struct {
-	Messages []OutboxMessage `json:"messages"` // in the order of acceptance
-	Total    int             `json:"total"`    // on all pages
-}
+// A part of the outbox, and a message in it.
+type (
+	OutboxPage    = api.OutboxPage
+	OutboxMessage = api.OutboxMessage
+)
 
 // Outbox asks for a page of the outbox: the messages behind the id after (""
 // for the first page; that message need not exist any more), at most limit of
@@ -77,23 +65,18 @@ func (c *Client) OutboxMessages(ctx context.Context) iter.Seq2[OutboxMessage, er
 	}
 }
 
-// dropped is the daemon's answer to a drop.
-type dropped struct {
-	Dropped int `json:"dropped"`
-}
-
 // Drop gives up a message that waits; it will not reach the cloud. The error is
 // [ErrInFlight] for the one that is being sent right now (it is [ErrTryAgain]
 // too), [ErrFinal] for one that nothing can happen to any more, or [ErrUnknown].
 func (c *Client) Drop(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/outbox/"+url.PathEscape(id), nil, &dropped{})
+	return c.do(ctx, http.MethodDelete, "/v1/outbox/"+url.PathEscape(id), nil, &api.Drops{})
 }
 
 // DropTopic gives up every message that waits and whose topic matches the
 // filter, with + for one level and # for all that follow, and returns how many
 // that were. The one in flight is passed over. With an error none was dropped.
 func (c *Client) DropTopic(ctx context.Context, filter string) (int, error) {
-	var d dropped
+	var d api.Drops
 	err := c.do(ctx, http.MethodDelete, "/v1/outbox?topic="+queryEscape(filter), nil, &d)
 	return d.Dropped, err
 }

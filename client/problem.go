@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // Conditions to test for with errors.Is.
@@ -43,30 +45,24 @@ var (
 )
 
 // ProblemPrefix begins the Type of every problem that the daemon itself found.
-const ProblemPrefix = "urn:airbridged:problem:"
+const ProblemPrefix = api.ProblemPrefix
 
 // Problem is a refusal by the daemon (RFC 9457). A publish that was refused was
-// not kept, a drop that was refused dropped nothing.
+// not kept, a drop that was refused dropped nothing. Mistakes are there with
+// [ErrConfiguration] only.
 type Problem struct {
-	Type   string `json:"type"`   // stable: ProblemPrefix and a name
-	Title  string `json:"title"`  // what kind of problem, in words
-	Status int    `json:"status"` // HTTP status
-	Detail string `json:"detail"` // what is wrong with this request
-	Hint   string `json:"hint"`   // what to do about it
+	api.Problem
 
 	// Size and Limit are there with [ErrTooLarge] only: bytes as the module counts
 	// them, or 0 where that is not known. Offset, from 0 on, and Byte are there with
 	// [ErrNotCarried] only: what of the payload is in the way.
-	Size   int  `json:"size"`
-	Limit  int  `json:"limit"`
-	Offset int  `json:"offset"`
-	Byte   byte `json:"byte"`
-
-	// Mistakes are there with [ErrConfiguration] only.
-	Mistakes []Mistake `json:"mistakes"`
+	Size   int
+	Limit  int
+	Offset int
+	Byte   byte
 
 	// RetryAfter is how long to wait before the next try; 0: the daemon did not say.
-	RetryAfter time.Duration `json:"-"`
+	RetryAfter time.Duration
 }
 
 // Error is title, detail and hint in one line.
@@ -89,30 +85,30 @@ func (p *Problem) Is(target error) bool {
 	case ErrTryAgain:
 		return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage || p.Is(ErrInFlight)
 	case ErrFull:
-		return p.Type == ProblemPrefix+"outbox-full"
+		return p.Type == ProblemPrefix+api.OutboxFull
 	case ErrUnknown:
-		return p.Type == ProblemPrefix+"unknown-message"
+		return p.Type == ProblemPrefix+api.UnknownMessage
 	case ErrInFlight:
-		return p.Type == ProblemPrefix+"in-flight"
+		return p.Type == ProblemPrefix+api.MessageInFlight
 	case ErrFinal:
-		return p.Type == ProblemPrefix+"final-state"
+		return p.Type == ProblemPrefix+api.FinalState
 	case ErrTooLarge:
 		return p.Status == http.StatusRequestEntityTooLarge
 	case ErrNotCarried:
-		return p.Type == ProblemPrefix+"payload-not-carried"
+		return p.Type == ProblemPrefix+api.NotCarried
 	case ErrConfiguration:
-		return p.Type == ProblemPrefix+"configuration"
+		return p.Type == ProblemPrefix+api.Configuration
 	case ErrHarmful:
-		return p.Type == ProblemPrefix+"command-refused"
+		return p.Type == ProblemPrefix+api.CommandRefused
 	case ErrUnhealthy:
-		return p.Type == ProblemPrefix+"unhealthy"
+		return p.Type == ProblemPrefix+api.Unhealthy
 	}
 	return false
 }
 
 // readProblem makes a Problem of an answer that is no success.
 func readProblem(resp *http.Response) error {
-	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode), Type: "about:blank"}
+	p := &Problem{Problem: api.Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode), Type: "about:blank"}}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		p.RetryAfter = time.Duration(seconds) * time.Second
 	}
@@ -122,21 +118,41 @@ func readProblem(resp *http.Response) error {
 	}
 	switch contentType := resp.Header.Get("Content-Type"); {
 	case strings.HasPrefix(contentType, "application/problem+json"):
-		if err := json.Unmarshal(body, p); err != nil {
+		if err := p.decode(body); err != nil {
 			return fmt.Errorf("answer of airbridged: %w", err)
 		}
 	case strings.HasPrefix(contentType, "application/json"):
 		// Only /healthz refuses in a form of its own.
-		var h struct{ Detail string }
+		var h api.Health
 		if err := json.Unmarshal(body, &h); err != nil {
 			return fmt.Errorf("answer of airbridged: %w", err)
 		}
-		p.Type, p.Title, p.Detail = ProblemPrefix+"unhealthy", "The daemon makes no progress", h.Detail
+		p.Type, p.Title, p.Detail = ProblemPrefix+api.Unhealthy, "The daemon makes no progress", h.Detail
 		p.Hint = "the daemon's log says where it hangs; the service manager restarts it when it stays so"
 	default:
 		p.Detail = strings.TrimSpace(string(body))
 	}
 	return p
+}
+
+// decode reads what the daemon wrote.
+func (p *Problem) decode(body []byte) error {
+	wire := struct {
+		*api.Problem
+		api.Uncarried
+	}{Problem: &p.Problem}
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return err
+	}
+	number := func(n *int) int {
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
+	p.Size, p.Limit = number(wire.Size), number(wire.Limit)
+	p.Offset, p.Byte = number(wire.Offset), byte(number(wire.Byte))
+	return nil
 }
 
 // connectError is a socket that could not be connected to.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // QoS is how a message is carried. The zero value means [AtLeastOnce]; it is a
@@ -21,13 +23,13 @@ const (
 
 // Priority is which messages go first. The zero value means
 // [PriorityNormal].
-type Priority string
+type Priority = api.Priority
 
 // Priorities, the highest first. Within one, the order is that of acceptance.
 const (
-	PriorityHigh   Priority = "high"
-	PriorityNormal Priority = "normal"
-	PriorityLow    Priority = "low"
+	PriorityHigh   = api.PriorityHigh
+	PriorityNormal = api.PriorityNormal
+	PriorityLow    = api.PriorityLow
 )
 
 // PublishOptions say how a message is to be treated. The zero value is a
@@ -64,12 +66,11 @@ func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o Pu
 	if o.Latest {
 		add("latest", "1")
 	}
-	m := Message{}
-	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &m); err != nil {
+	var a api.Accepted
+	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &a); err != nil {
 		return Message{}, err
 	}
-	m.Topic = topic
-	return m, nil
+	return Message{ID: a.ID, Topic: topic, State: a.State}, nil
 }
 
 func durationOption(d time.Duration) string {

@@ -4,107 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
+
+	"airbridged/client/api"
 )
 
-// Status is the daemon's status. A nil pointer is a value that is not known.
-type Status struct {
-	State         string         `json:"state"`           // probing attaching registering authenticating connecting online recovering stopping
-	Cause         string         `json:"cause"`           // a word of a closed set; empty while online
-	Hint          string         `json:"hint"`            // what to do, in words
-	Since         time.Time      `json:"since"`           // of State
-	Attempt       int            `json:"attempt"`         // failures in a row
-	NextAttemptAt *time.Time     `json:"next_attempt_at"` // nil: it does not wait
-	Identity      Identity       `json:"identity"`
-	Modem         Modem          `json:"modem"`
-	Cloud         Cloud          `json:"cloud"`
-	Outbox        Outbox         `json:"outbox"`
-	Counters      StatusCounters `json:"counters"`
-	Data          Data           `json:"data"`
-	Warnings      []Warning      `json:"warnings"` // what lasts and a person should know of, in any state
-	Version       string         `json:"version"`
-	UptimeSeconds int64          `json:"uptime_seconds"`
-}
-
-// Warning is something that lasts and that a person should know of.
-type Warning struct {
-	Code   string `json:"code"`   // a word of a closed set
-	Detail string `json:"detail"` // what it is about, in words
-	Hint   string `json:"hint"`   // what to do
-}
-
-// Identity names the device at the cloud.
-type Identity struct {
-	ProductKey string  `json:"product_key"`
-	DeviceName *string `json:"device_name"`
-}
-
-// Modem describes the module and its radio.
-type Modem struct {
-	Model      *string `json:"model"`
-	Firmware   *string `json:"firmware"`
-	IMEI       *string `json:"imei"`
-	ICCID      *string `json:"iccid"`
-	Operator   *string `json:"operator"`
-	SignalDBm  *int    `json:"signal_dbm"` // -113 (none) to -51 (best)
-	Registered *bool   `json:"registered"`
-
-	NetworkTime *NetworkTime `json:"network_time"`
-}
-
-// NetworkTime is the time that the network tells, to the second.
-type NetworkTime struct {
-	Time          time.Time `json:"time"`           // now
-	AgeSeconds    int64     `json:"age_seconds"`    // since the module was asked
-	OffsetSeconds float64   `json:"offset_seconds"` // how far it is ahead of the gateway's clock
-}
-
-// Cloud describes the way to the cloud.
-type Cloud struct {
-	Host            string `json:"host"`
-	Auth            string `json:"auth"`              // "https" or "direct"
-	TokenAgeSeconds *int64 `json:"token_age_seconds"` // nil: there is no token
-	// PaceSeconds is the least time between two messages while the cloud is known
-	// to drop faster ones; nil: they go as fast as they are acknowledged.
-	PaceSeconds *float64 `json:"pace_seconds"`
-}
-
-// Outbox describes the queue of messages on their way up.
-type Outbox struct {
-	Messages int        `json:"messages"`  // that wait or are in flight
-	Bytes    int64      `json:"bytes"`     // of them
-	OldestAt *time.Time `json:"oldest_at"` // when the oldest was accepted; nil: there is none
-	InFlight int        `json:"inflight"`
-}
-
-// Data is what the connection has used this month, in bytes on the air,
-// estimated.
-type Data struct {
-	Since         *time.Time        `json:"since"` // counted since
-	Until         *time.Time        `json:"until"` // the end of the month; nil: the gateway's clock was never right
-	Bytes         uint64            `json:"bytes"`
-	ByCause       map[string]uint64 `json:"by_cause"`       // dns downlink handshake http keepalive payload retry
-	ByProgram     []ProgramData     `json:"by_program"`     // messages up only, the most first
-	BudgetBytes   *int64            `json:"budget_bytes"`   // nil: there is no budget
-	ForecastBytes *uint64           `json:"forecast_bytes"` // by Until, at the present rate; nil: too early to say
-	Holding       bool              `json:"holding"`        // messages are held back because the budget is used up
-}
-
-// ProgramData is what the messages of one local program have used.
-type ProgramData struct {
-	Program string `json:"program"` // USER/COMMAND
-	Bytes   uint64 `json:"bytes"`
-}
-
-// StatusCounters count since the daemon started.
-type StatusCounters struct {
-	Acked       uint64     `json:"acked"`         // QoS 1 messages that the cloud acknowledged
-	Sent        uint64     `json:"sent"`          // QoS 0 messages handed to the module
-	Unknown     uint64     `json:"unknown"`       // publishes whose outcome stayed unknown and that are sent again
-	Connects    uint64     `json:"connects"`      // MQTT sessions opened
-	Downlink    uint64     `json:"downlink"`      // messages received
-	LastAckedAt *time.Time `json:"last_acked_at"` // nil: none was
-}
+// What the daemon's status is made of.
+type (
+	Status         = api.Status
+	Identity       = api.Identity
+	Modem          = api.Modem
+	NetworkTime    = api.NetworkTime
+	Cloud          = api.Cloud
+	Outbox         = api.Outbox
+	Data           = api.Data
+	Warning        = api.Warning
+	ProgramData    = api.ProgramData
+	StatusCounters = api.Counters
+)
 
 // Status asks for the daemon's status.
 func (c *Client) Status(ctx context.Context) (Status, error) {

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // ErrStopped ends a stream when the daemon stops in good order.
@@ -74,7 +76,7 @@ func (s *Stream[T]) Next() (T, error) {
 		if err := json.Unmarshal(s.lines.Bytes(), &head); err != nil {
 			return none, fmt.Errorf("stream of airbridged: %w", err)
 		}
-		if head.Type == "end" {
+		if head.Type == api.EndLine {
 			return none, ErrStopped
 		}
 		v, ok, err := s.decode(head.Type, s.lines.Bytes())
@@ -120,10 +122,7 @@ type Item struct {
 
 // Grant tells whether the cloud has acknowledged a filter. Until then messages
 // may pass by unseen.
-type Grant struct {
-	Topic   string `json:"topic"`
-	Granted bool   `json:"granted"`
-}
+type Grant = api.Grant
 
 // Received is a message from the cloud.
 type Received struct {
@@ -147,62 +146,55 @@ func (c *Client) Subscribe(ctx context.Context, filters ...string) (*Stream[Item
 
 // decodeItem is the decoder of subscriptions.
 func decodeItem(kind string, data []byte) (it Item, ok bool, err error) {
-	var l struct {
-		Topics     []Grant
-		Topic      string
-		Payload    string
-		Encoding   string
-		ReceivedAt time.Time `json:"received_at"`
-		Dropped    int
-	}
-	if err := json.Unmarshal(data, &l); err != nil {
-		return it, false, err
-	}
 	switch kind {
-	case "subscribed":
-		return Item{Subscribed: l.Topics}, true, nil
-	case "granted":
-		return Item{Granted: l.Topic}, true, nil
-	case "gap":
-		return Item{Gap: l.Dropped}, true, nil
-	case "message":
-		m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt}
-		switch l.Encoding {
-		case "utf-8":
-		case "base64":
-			if m.Payload, err = base64.StdEncoding.DecodeString(l.Payload); err != nil {
-				return it, false, err
-			}
-		default:
-			return it, false, fmt.Errorf("payload with the unknown encoding %q", l.Encoding)
-		}
-		return Item{Message: m}, true, nil
+	case api.SubscribedLine:
+		var l api.Subscribed
+		err = json.Unmarshal(data, &l)
+		it.Subscribed = l.Topics
+	case api.GrantedLine:
+		var l api.Granted
+		err = json.Unmarshal(data, &l)
+		it.Granted = l.Topic
+	case api.GapLine:
+		var l api.Gap
+		err = json.Unmarshal(data, &l)
+		it.Gap = l.Dropped
+	case api.MessageLine:
+		it.Message, err = decodeMessage(data)
+	default:
+		return it, false, nil
 	}
-	return it, false, nil
+	return it, err == nil, err
 }
 
-// Event is a change of the daemon's state or a warning.
-type Event struct {
-	Type string    `json:"type"` // "state" or "warning"
-	At   time.Time `json:"at"`
-
-	// Of a change of state.
-	From        string  `json:"from"`
-	To          string  `json:"to"`
-	Cause       string  `json:"cause"`
-	Attempt     int     `json:"attempt"`
-	WaitSeconds float64 `json:"wait_seconds"`
-
-	// Of a warning.
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
+func decodeMessage(data []byte) (*Received, error) {
+	var l api.Received
+	if err := json.Unmarshal(data, &l); err != nil {
+		return nil, err
+	}
+	m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt}
+	switch l.Encoding {
+	case api.UTF8:
+	case api.Base64:
+		var err error
+		if m.Payload, err = base64.StdEncoding.DecodeString(l.Payload); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("payload with the unknown encoding %q", l.Encoding)
+	}
+	return m, nil
 }
+
+// Event is a change of the daemon's state or a warning, by its Type: "state" or
+// "warning".
+type Event = api.Event
 
 // Events listens to changes of the daemon's state, beginning with the present
 // one, and to warnings.
 func (c *Client) Events(ctx context.Context) (*Stream[Event], error) {
 	return openStream(ctx, c, "/v1/events", func(kind string, data []byte) (e Event, ok bool, err error) {
-		if kind != "state" && kind != "warning" {
+		if kind != api.StateEvent && kind != api.WarningEvent {
 			return e, false, nil
 		}
 		err = json.Unmarshal(data, &e)

@@ -7,19 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
+
+	"airbridged/client/api"
 )
 
 // Traffic is one line of the daemon's flight recorder: what went between it and
 // the module, with every secret, topic and payload taken out.
 type Traffic struct {
-	Type    string    `json:"type"` // "traffic"
-	Seq     uint64    `json:"seq"`  // counts from 1 without holes
-	At      time.Time `json:"at"`
-	Elapsed float64   `json:"elapsed_seconds"` // since the daemon started, whatever the clock was set to
-	Dir     string    `json:"dir"`             // "tx" to the module, "rx" from it, "note": a change of state and the like
-	Text    string    `json:"text"`            // [n bytes] stands for what is not shown
-	Bytes   int       `json:"bytes"`           // on the line, without line ends
+	api.Traffic
 
 	// Gap is set in place of all else: so many lines were overwritten before they
 	// could be read.
@@ -67,11 +62,11 @@ func (c *Client) FollowTrace(ctx context.Context) (*Stream[Traffic], error) {
 // decodeTraffic is the decoder of traces.
 func decodeTraffic(kind string, data []byte) (t Traffic, ok bool, err error) {
 	switch kind {
-	case "traffic":
+	case api.TrafficLine:
 		err = json.Unmarshal(data, &t)
 		return t, err == nil, err
-	case "gap":
-		var gap struct{ Dropped int }
+	case api.GapLine:
+		var gap api.Gap
 		err = json.Unmarshal(data, &gap)
 		return Traffic{Gap: gap.Dropped}, err == nil, err
 	}

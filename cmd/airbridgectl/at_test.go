@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 )
@@ -26,9 +27,9 @@ func (a *answering) AT(_ context.Context, command string, force bool) (bus.ATRep
 func (a *answering) Reprovision(context.Context) error { return a.err }
 
 func TestATPrintsWhatTheModuleSays(t *testing.T) {
-	good := bus.ATReply{Lines: []string{"+CSQ: 22,99", "odd\x1b[2J"}, Final: "OK", OK: true, Seconds: 0.25}
-	bad := bus.ATReply{Lines: []string{}, Final: "+CME ERROR: 3"}
-	anew := bus.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true}
+	good := bus.ATReply{ATReply: api.ATReply{Lines: []string{"+CSQ: 22,99", "odd\x1b[2J"}, Final: "OK", OK: true, Seconds: 0.25}}
+	bad := bus.ATReply{ATReply: api.ATReply{Lines: []string{}, Final: "+CME ERROR: 3"}}
+	anew := bus.ATReply{ATReply: api.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true}}
 	refused := func(kind error) error { return &bus.AskError{Err: kind, Detail: "why not", Hint: "do this"} }
 	for _, c := range []struct {
 		name   string

@@ -5,14 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/ipc"
 )
 
 func TestReload(t *testing.T) {
-	var done ipc.Reloaded
+	var done api.Reloaded
 	var fail error
 	start(t, func(o *ipc.Options) {
-		o.Reload = func(context.Context) (ipc.Reloaded, error) { return done, fail }
+		o.Reload = func(context.Context) (api.Reloaded, error) { return done, fail }
 	})
 	check := func(name string, code int, stdout, stderr string, args ...string) {
 		t.Helper()
@@ -23,7 +24,7 @@ func TestReload(t *testing.T) {
 	}
 	check("nothing", 0, "nothing changed\n", "")
 
-	done = ipc.Reloaded{Changed: []string{"log.level", "subscribe"}, NeedsRestart: []string{"modem.device"}, Warnings: []string{"a.toml:1:1: access: not yet"}}
+	done = api.Reloaded{Changed: []string{"log.level", "subscribe"}, NeedsRestart: []string{"modem.device"}, Warnings: []string{"a.toml:1:1: access: not yet"}}
 	check("all of it", 0, "in effect now: log.level, subscribe\nafter a restart: modem.device\n", "airbridgectl: warning: a.toml:1:1: access: not yet\n")
 	check("for programs", 0, `{"changed":["log.level","subscribe"],"needs_restart":["modem.device"],"warnings":["a.toml:1:1: access: not yet"]}`+"\n", "", "--json")
 

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"airbridged/client"
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 	"airbridged/internal/ipc/ipctest"
@@ -358,7 +359,7 @@ func TestInterrupted(t *testing.T) {
 func TestEvents(t *testing.T) {
 	d := start(t, nil)
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	d.Board.Emit(bus.Event{Type: bus.StateEvent, At: at, From: "connecting", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 4.2})
+	d.Board.Emit(bus.At(at, bus.Changed(api.Change{From: "connecting", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 4.2})))
 	var out bytes.Buffer
 	begun := &onWrite{do: func() { go d.Stop() }}
 	if code := run([]string{"events", "--json"}, nil, io.MultiWriter(&out, begun), io.Discard); code != exitUnreachable {
@@ -382,11 +383,11 @@ func TestEventText(t *testing.T) {
 	time.Local = time.UTC
 	defer func() { time.Local = local }()
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	for want, v := range map[string]client.Event{
-		`2026-11-22 08:00:00 online`: {Type: "state", At: at, To: "online"},
-		`2026-11-22 08:00:00 online -> recovering, cause closed, 2 failures in a row, next try in 1 min 4 s`: {Type: "state", At: at, From: "online", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 64},
-		`2026-11-22 08:00:00 warning gap: 3 events were missed`:                                              {Type: "warning", At: at, Code: "gap", Detail: "3 events were missed"},
-		`2026-11-22 08:00:00 warning sim: "\x1b[2J"`:                                                         {Type: "warning", At: at, Code: "sim", Detail: "\x1b[2J"},
+	for want, v := range map[string]api.Event{
+		`2026-11-22 08:00:00 online`: bus.At(at, bus.Changed(api.Change{To: "online"})),
+		`2026-11-22 08:00:00 online -> recovering, cause closed, 2 failures in a row, next try in 1 min 4 s`: bus.At(at, bus.Changed(api.Change{From: "online", To: "recovering", Cause: "closed", Attempt: 2, WaitSeconds: 64})),
+		`2026-11-22 08:00:00 warning gap: 3 events were missed`:                                              bus.At(at, bus.Warned("gap", "3 events were missed")),
+		`2026-11-22 08:00:00 warning sim: "\x1b[2J"`:                                                         bus.At(at, bus.Warned("sim", "\x1b[2J")),
 	} {
 		if got := (&env{}).eventText(v); got != want {
 			t.Errorf("\n got %s\nwant %s", got, want)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"airbridged/client"
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc/ipctest"
 )
@@ -123,7 +124,7 @@ func TestStatusWatchOnATerminal(t *testing.T) {
 	x.await("q ends this")
 	first := len(x.String())
 	d.Board.Update(func(s *bus.Status) { s.State = "online" })
-	d.Board.Emit(bus.Event{Type: bus.StateEvent, From: "connecting", To: "online"})
+	d.Board.Emit(bus.Changed(api.Change{From: "connecting", To: "online"}))
 	// Only what changed is written, from the column on where it did.
 	x.await("\x1b[1;12H\x1b[32monline\x1b[0m: messages go up and come down\x1b[K")
 	if again := x.String()[first:]; strings.Contains(again, "\x1b[2J") || strings.Contains(again, "SIM card") {
@@ -285,7 +286,7 @@ func TestEventsFollowThroughARestart(t *testing.T) {
 			first.Stop()
 			second = ipctest.StartAt(first.Socket, nil)
 		case 2: // it is back
-			second.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: "sim", Detail: "removed"})
+			second.Board.Emit(bus.Warned("sim", "removed"))
 		}
 	}}
 	code := run([]string{"events", "-f", "-n", "3"}, nil, io.MultiWriter(&out, begun), io.MultiWriter(&errs, restart))

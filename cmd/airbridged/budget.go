@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/datause"
@@ -27,7 +28,7 @@ func openBudget(cfg config.Config, state durable.Directory, queue *outbox.Queue,
 	b := budget{back: heldBack[cfg.Data.WhenOver]}
 	warn := func(code, detail string) {
 		log.Warn(detail, zap.String("code", code))
-		board.Emit(bus.Event{Type: bus.WarningEvent, Code: code, Detail: detail})
+		board.Emit(bus.Warned(code, detail))
 	}
 	b.Account = datause.Open(datause.Options{
 		State: state, Budget: cfg.Data.MonthlyBudget, Day: cfg.Data.BudgetDay, Warn: warn,
@@ -65,14 +66,14 @@ func runBudget(b budget) (stop func()) {
 func (b budget) holding(r datause.Report) bool { return r.Over && b.back != outbox.HoldNothing }
 
 // status is the account in the form of GET /v1/status.
-func (b budget) status() bus.StatusData {
+func (b budget) status() api.Data {
 	r := b.Report()
-	s := bus.StatusData{Bytes: r.Bytes, ByCause: r.Causes, ByProgram: []bus.ProgramData{}, Holding: b.holding(r)}
+	s := api.Data{Bytes: r.Bytes, ByCause: r.Causes, ByProgram: []api.ProgramData{}, Holding: b.holding(r)}
 	if !r.Until.IsZero() {
 		s.Since, s.Until = &r.Since, &r.Until
 	}
 	for _, p := range r.Programs {
-		s.ByProgram = append(s.ByProgram, bus.ProgramData{Program: p.Name, Bytes: p.Bytes})
+		s.ByProgram = append(s.ByProgram, api.ProgramData{Program: p.Name, Bytes: p.Bytes})
 	}
 	if r.Budget > 0 {
 		s.BudgetBytes = &r.Budget

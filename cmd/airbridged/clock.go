@@ -49,7 +49,7 @@ func (c *clockSetter) run(ctx context.Context) error {
 
 // look runs the program if that is due.
 func (c *clockSetter) look(ctx context.Context, now time.Time) {
-	told := c.board.Status().Modem.NetworkTime
+	told := c.board.Status().NetworkTime
 	if told == nil || now.Sub(told.At) > clockFresh || !c.ran.IsZero() && now.Sub(c.ran) < clockRest {
 		return
 	}
@@ -61,7 +61,7 @@ func (c *clockSetter) look(ctx context.Context, now time.Time) {
 	output, err := runProgram(ctx, clockArguments(c.command, told.Now(time.Now()).Time))
 	c.log.Info("clock command", zap.Strings("command", c.command), zap.Duration("offset", offset.Round(time.Second)), zap.String("output", output), zap.Error(err))
 	if err != nil {
-		c.board.Emit(bus.Event{Type: bus.WarningEvent, Code: "clock-command-failed", Detail: err.Error()})
+		c.board.Emit(bus.Warned("clock-command-failed", err.Error()))
 	}
 }
 

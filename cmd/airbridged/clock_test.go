@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -39,7 +40,7 @@ func TestClockCommand(t *testing.T) {
 	now := time.Now()
 	tells := func(offset, age time.Duration) {
 		board.Update(func(st *bus.Status) {
-			st.Modem.NetworkTime = &bus.NetworkTime{Told: now.Round(0).Add(offset - age), At: now.Add(-age)}
+			st.NetworkTime = &bus.NetworkTime{Told: now.Round(0).Add(offset - age), At: now.Add(-age)}
 		})
 	}
 	ran := func() int {
@@ -88,13 +89,13 @@ func TestClockCommandFails(t *testing.T) {
 	defer watch.Close()
 	now := time.Now()
 	board.Update(func(st *bus.Status) {
-		st.Modem.NetworkTime = &bus.NetworkTime{Told: now.Round(0).Add(time.Hour), At: now}
+		st.NetworkTime = &bus.NetworkTime{Told: now.Round(0).Add(time.Hour), At: now}
 	})
 	c := &clockSetter{command: []string{"sh", "-c", "echo not permitted >&2; exit 1"}, board: board, log: zap.NewNop(), kept: func() bool { return false }}
 	for range 3 {
 		c.look(t.Context(), now)
 	}
-	board.Emit(bus.Event{Type: bus.WarningEvent, Code: "end"})
+	board.Emit(bus.Warned("end", ""))
 	var seen []string
 	for {
 		e, err := watch.Next(t.Context())
@@ -104,7 +105,7 @@ func TestClockCommandFails(t *testing.T) {
 		if e.Code == "end" {
 			break
 		}
-		if e.Type == bus.WarningEvent {
+		if e.Type == api.WarningEvent {
 			seen = append(seen, fmt.Sprint(e.Code, " ", e.Detail))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -34,7 +35,7 @@ func tellStatus(ctx context.Context, board *bus.Board) error {
 		if err != nil {
 			return nil // asked to stop
 		}
-		if line := statusLine(board.Status()); e.Type == bus.StateEvent && line != last {
+		if line := statusLine(board.Status().Status); e.Type == api.StateEvent && line != last {
 			notify("STATUS=" + line)
 			last = line
 		}
@@ -54,7 +55,7 @@ var doing = map[string]string{
 }
 
 // statusLine says in one line where the daemon stands, why, and what comes next.
-func statusLine(st bus.Status) string {
+func statusLine(st api.Status) string {
 	var b strings.Builder
 	words, ok := doing[st.State]
 	if !ok {

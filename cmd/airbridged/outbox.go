@@ -57,7 +57,7 @@ func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.Board, log *
 				level = zap.InfoLevel
 			}
 			log.Log(level, "outbox", zap.String("code", n.Kind), zap.String("detail", n.Text), zap.Time("at", n.At))
-			board.Emit(bus.Event{Type: "warning", At: n.At, Code: n.Kind, Detail: n.Text})
+			board.Emit(bus.At(n.At, bus.Warned(n.Kind, n.Text)))
 		}
 		select {
 		case <-queue.Noted():

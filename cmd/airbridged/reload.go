@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/config"
 	"airbridged/internal/ipc"
 	"airbridged/internal/session"
@@ -41,7 +42,7 @@ type reloader struct {
 
 // reloaded is what a reload came to.
 type reloaded struct {
-	done ipc.Reloaded
+	done api.Reloaded
 	err  error
 }
 
@@ -69,34 +70,34 @@ func (r *reloader) run(ctx context.Context) error {
 
 // ask has run reload, and waits for what comes of it. Error: ipc.Mistakes, or
 // that of ctx.
-func (r *reloader) ask(ctx context.Context) (ipc.Reloaded, error) {
+func (r *reloader) ask(ctx context.Context) (api.Reloaded, error) {
 	answer := make(chan reloaded, 1)
 	select {
 	case r.asks <- answer:
 	case <-ctx.Done():
-		return ipc.Reloaded{}, context.Cause(ctx)
+		return api.Reloaded{}, context.Cause(ctx)
 	}
 	select {
 	case a := <-answer:
 		return a.done, a.err
 	case <-ctx.Done():
-		return ipc.Reloaded{}, context.Cause(ctx)
+		return api.Reloaded{}, context.Cause(ctx)
 	}
 }
 
 // reload is all or nothing: with a mistake in the files nothing changes. What
 // needs a restart is named, and named again until there was one.
-func (r *reloader) reload() (ipc.Reloaded, error) {
+func (r *reloader) reload() (api.Reloaded, error) {
 	notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 	defer notify(daemon.SdNotifyReady)
 	fresh, warnings, err := config.Load(r.path)
 	if err != nil {
 		mistakes := mistakesOf(err)
 		r.log.Error(refusedLine, zap.Strings("mistakes", strings.Split(mistakes.Error(), "\n")))
-		return ipc.Reloaded{}, mistakes
+		return api.Reloaded{}, mistakes
 	}
 	// Empty lists are [] in JSON, not null.
-	done := ipc.Reloaded{Changed: []string{}, NeedsRestart: []string{}, Warnings: []string{}}
+	done := api.Reloaded{Changed: []string{}, NeedsRestart: []string{}, Warnings: []string{}}
 	for _, key := range config.Changed(r.running, fresh) {
 		if slices.Contains(applied, key) {
 			done.Changed = append(done.Changed, key)
@@ -123,7 +124,7 @@ func mistakesOf(err error) ipc.Mistakes {
 	}
 	list := make(ipc.Mistakes, len(found.List))
 	for i, m := range found.List {
-		list[i] = ipc.Mistake{File: m.File, Line: m.Line, Column: m.Column, Key: m.Key, Text: m.Text}
+		list[i] = api.Mistake{File: m.File, Line: m.Line, Column: m.Column, Key: m.Key, Text: m.Text}
 	}
 	return list
 }

@@ -1,6 +1,10 @@
 package bus
 
-import "errors"
+import (
+	"errors"
+
+	"airbridged/client/api"
+)
 
 // What a person may ask of the session can fail in these ways; all come inside an
 // *[AskError].
@@ -28,13 +32,6 @@ func (e *AskError) Unwrap() error { return e.Err }
 
 // ATReply is what the module answered to a command that a person gave.
 type ATReply struct {
-	Lines   []string `json:"lines"` // without the final one
-	Final   string   `json:"final"` // OK, ERROR, +CME ERROR: 3 and the like
-	OK      bool     `json:"ok"`    // Final is a good one
-	Seconds float64  `json:"took_seconds"`
-	// Anew: the command may have changed the module, so that the session begins
-	// anew, with what is sure.
-	Anew bool `json:"session_begins_anew"`
-	// Command as it may be logged.
-	Command string `json:"-"`
+	api.ATReply
+	Command string // as it may be logged
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // watchEvents bounds one watcher's queue; the oldest event is dropped when it
@@ -16,18 +18,18 @@ const watchEvents = 64
 type Board struct {
 	mu       sync.Mutex
 	status   Status
-	last     Event
+	warnings []Warning // by code and what they are about; the status has them too
+	last     api.Event
 	watchers map[*Watch]struct{}
 }
 
 // NewBoard returns a board in the state that every daemon begins with.
 func NewBoard() *Board {
 	now := time.Now()
-	return &Board{
-		status:   Status{State: "probing", Since: now, Warnings: []Warning{}},
-		last:     Event{Type: StateEvent, At: now, To: "probing"},
-		watchers: make(map[*Watch]struct{}),
-	}
+	b := &Board{last: Changed(api.Change{To: "probing"}), watchers: make(map[*Watch]struct{})}
+	b.status.State, b.status.Since, b.last.At = b.last.To, now, now
+	b.status.Warnings = []api.Warning{}
+	return b
 }
 
 // Update changes the status in place. f must not keep its argument.
@@ -45,7 +47,7 @@ func (b *Board) Status() Status {
 }
 
 // Emit tells every watcher of an event; At is set here when it is zero.
-func (b *Board) Emit(e Event) {
+func (b *Board) Emit(e api.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
@@ -55,8 +57,8 @@ func (b *Board) Emit(e Event) {
 }
 
 // tell is Emit with the lock held.
-func (b *Board) tell(e Event) {
-	if e.Type == StateEvent {
+func (b *Board) tell(e api.Event) {
+	if e.Type == api.StateEvent {
 		b.last = e
 	}
 	for w := range b.watchers {
@@ -81,13 +83,13 @@ type Watch struct {
 	wake  chan struct{}
 
 	mu     sync.Mutex
-	events []Event
+	events []api.Event
 	missed int
 }
 
 // Next returns the next event, waiting for one until ctx ends. Events that were
 // dropped because the watcher was too slow are reported as a warning "gap".
-func (w *Watch) Next(ctx context.Context) (Event, error) {
+func (w *Watch) Next(ctx context.Context) (api.Event, error) {
 	for {
 		if e, ok := w.pop(); ok {
 			return e, nil
@@ -95,7 +97,7 @@ func (w *Watch) Next(ctx context.Context) (Event, error) {
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
-			return Event{}, context.Cause(ctx)
+			return api.Event{}, context.Cause(ctx)
 		}
 	}
 }
@@ -107,7 +109,7 @@ func (w *Watch) Close() {
 	delete(w.board.watchers, w)
 }
 
-func (w *Watch) push(e Event) {
+func (w *Watch) push(e api.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.events) == watchEvents {
@@ -121,16 +123,16 @@ func (w *Watch) push(e Event) {
 	}
 }
 
-func (w *Watch) pop() (Event, bool) {
+func (w *Watch) pop() (api.Event, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.missed > 0 {
-		e := Event{Type: WarningEvent, At: time.Now(), Code: "gap", Detail: fmt.Sprintf("%d events were missed: this reader was too slow", w.missed)}
+		e := At(time.Now(), Warned("gap", fmt.Sprintf("%d events were missed: this reader was too slow", w.missed)))
 		w.missed = 0
 		return e, true
 	}
 	if len(w.events) == 0 {
-		return Event{}, false
+		return api.Event{}, false
 	}
 	e := w.events[0]
 	w.events = w.events[1:]

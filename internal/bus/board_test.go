@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -23,11 +24,11 @@ func TestWatchBeginsWithThePresentState(t *testing.T) {
 		made := time.Now()
 		first := board.Watch()
 		defer first.Close()
-		wantEvent(t, first, bus.Event{Type: bus.StateEvent, At: made, To: "probing"})
+		wantEvent(t, first, bus.At(made, bus.Changed(api.Change{To: "probing"})))
 
 		time.Sleep(time.Second)
-		attaching := bus.Event{Type: bus.StateEvent, From: "probing", To: "attaching"}
-		warning := bus.Event{Type: bus.WarningEvent, Code: "signal-weak", Detail: "CSQ 5"}
+		attaching := bus.Changed(api.Change{From: "probing", To: "attaching"})
+		warning := bus.Warned("signal-weak", "CSQ 5")
 		board.Emit(attaching)
 		board.Emit(warning)
 		attaching.At, warning.At = time.Now(), time.Now() // set where it was not
@@ -40,7 +41,7 @@ func TestWatchBeginsWithThePresentState(t *testing.T) {
 		wantEvent(t, late, attaching)
 		wantNoEvent(t, late)
 
-		own := bus.Event{Type: bus.StateEvent, At: made, From: "attaching", To: "recovering", Cause: "bearer-failed", Attempt: 2, WaitSeconds: 3.5}
+		own := bus.At(made, bus.Changed(api.Change{From: "attaching", To: "recovering", Cause: "bearer-failed", Attempt: 2, WaitSeconds: 3.5}))
 		board.Emit(own)
 		wantEvent(t, first, own)
 		wantEvent(t, late, own)
@@ -56,11 +57,11 @@ func TestWatcherWhoFellBehindIsToldAndGetsTheNewest(t *testing.T) {
 	defer w.Close()
 	const emitted = bus.WatchEvents + 9
 	for i := range emitted {
-		board.Emit(bus.Event{Type: bus.StateEvent, To: "online", Attempt: i})
+		board.Emit(bus.Changed(api.Change{To: "online", Attempt: i}))
 	}
 
 	gap, err := w.Next(t.Context())
-	if err != nil || gap.Type != bus.WarningEvent || gap.Code != "gap" || gap.At.IsZero() {
+	if err != nil || gap.Type != api.WarningEvent || gap.Code != "gap" || gap.At.IsZero() {
 		t.Fatalf("%+v, %v; want the warning gap", gap, err)
 	}
 	// The present state of the beginning was the first to go.
@@ -75,7 +76,7 @@ func TestWatcherWhoFellBehindIsToldAndGetsTheNewest(t *testing.T) {
 	}
 	wantNoEvent(t, w)
 
-	board.Emit(bus.Event{Type: bus.StateEvent, To: "recovering"}) // told once
+	board.Emit(bus.Changed(api.Change{To: "recovering"})) // told once
 	if e, err := w.Next(t.Context()); err != nil || e.To != "recovering" {
 		t.Fatalf("%+v, %v; want the new state", e, err)
 	}
@@ -91,7 +92,7 @@ func TestClosedWatchGetsNothing(t *testing.T) {
 	}
 	w.Close()
 	w.Close()
-	board.Emit(bus.Event{Type: bus.StateEvent, To: "attaching"})
+	board.Emit(bus.Changed(api.Change{To: "attaching"}))
 	wantNoEvent(t, w)
 }
 
@@ -106,7 +107,7 @@ func TestWatchWaitsForAnEventAndNoLongerThanItsContext(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(time.Minute)
-			board.Emit(bus.Event{Type: bus.WarningEvent, Code: "later"})
+			board.Emit(bus.Warned("later", ""))
 		}()
 		begun := time.Now()
 		if e, err := w.Next(t.Context()); err != nil || e.Code != "later" || time.Since(begun) != time.Minute {
@@ -165,7 +166,7 @@ func TestBoardUnderTraffic(t *testing.T) {
 		writing.Go(func() {
 			for i := range 500 {
 				board.Update(func(s *bus.Status) { s.Attempt++ })
-				board.Emit(bus.Event{Type: bus.StateEvent, To: fmt.Sprint(i)})
+				board.Emit(bus.Changed(api.Change{To: fmt.Sprint(i)}))
 			}
 		})
 	}
@@ -177,7 +178,7 @@ func TestBoardUnderTraffic(t *testing.T) {
 	}
 }
 
-func wantEvent(t *testing.T, w *bus.Watch, want bus.Event) {
+func wantEvent(t *testing.T, w *bus.Watch, want api.Event) {
 	t.Helper()
 	got, err := w.Next(t.Context())
 	if err != nil {

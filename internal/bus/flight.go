@@ -1,9 +1,10 @@
 package bus
 
 import (
-	"encoding/json"
 	"sync"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // Bounds of the flight recorder; the oldest traffic is overwritten at either. A
@@ -27,10 +28,8 @@ const (
 
 var dirWords = [...]string{Sent: "tx", Received: "rx", Noted: "note"}
 
+// String is the word of the socket API: tx, rx or note.
 func (d Dir) String() string { return dirWords[d] }
-
-// MarshalText gives the words of the socket API: tx, rx and note.
-func (d Dir) MarshalText() ([]byte, error) { return []byte(dirWords[d]), nil }
 
 // Traffic is one line of the flight recorder.
 type Traffic struct {
@@ -134,15 +133,7 @@ func (f *Flight) Last() uint64 {
 	return f.last
 }
 
-// MarshalJSON is a line of GET /v1/trace and of a dump.
-func (t Traffic) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Type    string    `json:"type"`
-		Seq     uint64    `json:"seq"`
-		At      time.Time `json:"at"`
-		Elapsed float64   `json:"elapsed_seconds"`
-		Dir     Dir       `json:"dir"`
-		Text    string    `json:"text"`
-		Bytes   int       `json:"bytes"`
-	}{"traffic", t.Seq, t.At.UTC(), t.Elapsed.Seconds(), t.Dir, t.Text, t.Bytes})
+// Line is the traffic in the form of GET /v1/trace and of a dump.
+func (t Traffic) Line() api.Traffic {
+	return api.Traffic{Type: api.TrafficLine, Seq: t.Seq, At: t.At.UTC(), Elapsed: t.Elapsed.Seconds(), Dir: t.Dir.String(), Text: t.Text, Bytes: t.Bytes}
 }

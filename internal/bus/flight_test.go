@@ -103,7 +103,7 @@ func TestFlightWakesItsFollowers(t *testing.T) {
 func TestFlightLineIsGolden(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 8, 0, 0, 5e6, time.FixedZone("", 3600))
-	b, err := json.Marshal(Traffic{Seq: 7, At: at, Elapsed: 12300 * time.Millisecond, Dir: Sent, Text: "AT+CSQ", Bytes: 6})
+	b, err := json.Marshal(Traffic{Seq: 7, At: at, Elapsed: 12300 * time.Millisecond, Dir: Sent, Text: "AT+CSQ", Bytes: 6}.Line())
 	want := `{"type":"traffic","seq":7,"at":"2026-11-22T07:00:00.005Z","elapsed_seconds":12.3,"dir":"tx","text":"AT+CSQ","bytes":6}`
 	if err != nil || string(b) != want {
 		t.Errorf("got %s, %v", b, err)

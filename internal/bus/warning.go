@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"airbridged/client/api"
 )
 
 // WarningCode is a word of the closed set of what lasts and a person should know
@@ -30,13 +32,12 @@ func WarningCodes() []WarningCode {
 	}
 }
 
-// Warning is one of them, in the form of GET /v1/status.
+// Warning is one of them.
 type Warning struct {
-	Code   WarningCode `json:"code"`
-	Detail string      `json:"detail"` // what it is about, in words
-	Hint   string      `json:"hint"`   // what to do
-	// About tells several warnings of one code apart: a directory, a filter.
-	About string `json:"-"`
+	Code   WarningCode
+	About  string // tells several of one code apart: a directory, a filter
+	Detail string // what it is about, in words
+	Hint   string // what to do
 }
 
 // maxWarnings bounds the warnings that are kept. Those beyond it are not taken in:
@@ -48,19 +49,18 @@ const maxWarnings = 64
 func (b *Board) SetWarning(w Warning) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := slices.Clone(b.status.Warnings)
-	i, there := slices.BinarySearchFunc(list, w, compareWarnings)
+	i, there := slices.BinarySearchFunc(b.warnings, w, compareWarnings)
 	switch {
 	case there:
-		list[i] = w
-	case len(list) >= maxWarnings:
+		b.warnings[i] = w
+	case len(b.warnings) >= maxWarnings:
 		return
 	default:
-		list = slices.Insert(list, i, w)
+		b.warnings = slices.Insert(b.warnings, i, w)
 	}
-	b.status.Warnings = list
+	b.showWarnings()
 	if !there {
-		b.tell(Event{Type: WarningEvent, At: time.Now(), Code: string(w.Code), Detail: w.Detail})
+		b.tell(At(time.Now(), Warned(string(w.Code), w.Detail)))
 	}
 }
 
@@ -68,11 +68,22 @@ func (b *Board) SetWarning(w Warning) {
 func (b *Board) ClearWarning(code WarningCode, about string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i, there := slices.BinarySearchFunc(b.status.Warnings, Warning{Code: code, About: about}, compareWarnings)
+	i, there := slices.BinarySearchFunc(b.warnings, Warning{Code: code, About: about}, compareWarnings)
 	if there {
-		b.status.Warnings = slices.Delete(slices.Clone(b.status.Warnings), i, i+1)
+		b.warnings = slices.Delete(b.warnings, i, i+1)
+		b.showWarnings()
 	}
 	return there
+}
+
+// showWarnings brings them into the status, in a list that is never written to
+// again.
+func (b *Board) showWarnings() {
+	list := make([]api.Warning, len(b.warnings))
+	for i, w := range b.warnings {
+		list[i] = api.Warning{Code: string(w.Code), Detail: w.Detail, Hint: w.Hint}
+	}
+	b.status.Warnings = list
 }
 
 func compareWarnings(a, b Warning) int {

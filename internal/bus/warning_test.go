@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -48,7 +49,7 @@ func TestWarningsLast(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Type == bus.WarningEvent {
+		if e.Type == api.WarningEvent {
 			told = append(told, e.Code+" "+e.Detail)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 	"airbridged/internal/ipc/ipctest"
@@ -31,7 +32,7 @@ func (a *answers) AT(_ context.Context, command string, force bool) (bus.ATReply
 		said = "ERROR"
 	}
 	lines := strings.Split(said, "/")
-	return bus.ATReply{Command: command, Lines: lines[:len(lines)-1], Final: lines[len(lines)-1], OK: strings.HasSuffix(said, "OK")}, nil
+	return bus.ATReply{ATReply: api.ATReply{Lines: lines[:len(lines)-1], Final: lines[len(lines)-1], OK: strings.HasSuffix(said, "OK")}, Command: command}, nil
 }
 
 func (a *answers) Reprovision(context.Context) error { panic("the doctor registers nothing") }

@@ -185,7 +185,7 @@ func TestClockAgainstTheNetwork(t *testing.T) {
 	} {
 		r := asked(t, Options{Config: path}, func(s *bus.Status) {
 			now := time.Now()
-			s.State, s.Modem.NetworkTime = "online", &bus.NetworkTime{Told: now.Add(offset), At: now}
+			s.State, s.NetworkTime = "online", &bus.NetworkTime{Told: now.Add(offset), At: now}
 		})
 		wants(t, r, Clock, want.Verdict, want.Detail)
 	}

@@ -38,19 +38,20 @@ func TestDocumentIsComplete(t *testing.T) {
 			t.Errorf("there is no section %q", r[1])
 		}
 	}
-	kinds := regexp.MustCompile(`kind\{"([a-z-]+)", http\.Status(\w+)`).FindAllStringSubmatch(source, -1)
+	names := problemNames(t)
+	kinds := regexp.MustCompile(`kind\{api\.(\w+), http\.Status(\w+)`).FindAllStringSubmatch(source, -1)
 	if len(kinds) < 20 {
 		t.Fatalf("only %d problems were found", len(kinds))
 	}
 	for _, k := range kinds {
-		row := regexp.MustCompile(`(?m)^\| [0-9, ]*` + statusNumber(t, k[2]) + "[0-9, ]* \\| [^|]*`" + k[1] + "`")
+		row := regexp.MustCompile(`(?m)^\| [0-9, ]*` + statusNumber(t, k[2]) + "[0-9, ]* \\| [^|]*`" + names[k[1]] + "`")
 		if !row.MatchString(document) {
-			t.Errorf("the table of errors does not have %s, status %s", k[1], k[2])
+			t.Errorf("the table of errors does not have %s, status %s", names[k[1]], k[2])
 		}
 	}
 }
 
-// The document has every field of the status, as the example in package bus has
+// The document has every field of the status, as the example in package api has
 // them all.
 func TestDocumentHasTheStatus(t *testing.T) {
 	document, err := os.ReadFile("../../docs/api.md")
@@ -59,7 +60,7 @@ func TestDocumentHasTheStatus(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(document), "\n## GET /v1/status\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	data, err := os.ReadFile("../bus/testdata/status-known.json")
+	data, err := os.ReadFile("../../client/api/testdata/status-known.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +81,20 @@ func TestDocumentHasTheStatus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// problemNames are the names of problems by their constants in package api.
+func problemNames(t *testing.T) map[string]string {
+	t.Helper()
+	source, err := os.ReadFile("../../client/api/problem.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\w+) += "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		names[m[1]] = m[2]
+	}
+	return names
 }
 
 // statusNumber is the number of a constant of net/http, by its text.

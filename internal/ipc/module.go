@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -44,10 +45,7 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var ask struct {
-		Command string `json:"command"`
-		Force   bool   `json:"force"`
-	}
+	var ask api.ATCommand
 	if err := decodeStrictly(body, &ask); err != nil {
 		return badRequest.problem(err.Error(), `write {"command":"AT+CSQ"}, or {"command":"AT+CFUN=1,1","force":true}`)
 	}
@@ -64,7 +62,7 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request) error {
 		c := clientOf(r.Context())
 		s.o.Log.Info("AT command forced", zap.String("command", reply.Command), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
 	}
-	writeJSON(w, http.StatusOK, "application/json", reply)
+	writeJSON(w, http.StatusOK, "application/json", reply.ATReply)
 	return nil
 }
 
@@ -88,16 +86,12 @@ func (s *serving) reprovision(w http.ResponseWriter, r *http.Request) error {
 	defer stop()
 	ctx, cancel := context.WithTimeout(serving, reprovisionWait)
 	defer cancel()
-	type answer struct {
-		State string `json:"state"`
-		See   string `json:"see,omitempty"`
-	}
 	err := s.o.Module.Reprovision(ctx)
 	switch {
 	case err == nil:
-		writeJSON(w, http.StatusOK, "application/json", answer{State: "registered"})
+		writeJSON(w, http.StatusOK, "application/json", api.Registration{State: api.Registered})
 	case errors.Is(err, bus.ErrUnderWay):
-		writeJSON(w, http.StatusAccepted, "application/json", answer{"registering", "GET /v1/events: a warning reprovisioned or reprovision-failed tells what became of it"})
+		writeJSON(w, http.StatusAccepted, "application/json", api.Registration{State: api.Registering, See: "GET /v1/events: a warning reprovisioned or reprovision-failed tells what became of it"})
 	default:
 		return askProblem(err)
 	}

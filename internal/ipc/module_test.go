@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/peer"
 )
@@ -46,7 +47,7 @@ func (m *fakeModule) answer(ctx context.Context) error {
 
 func TestATAnswersWithTheModulesReply(t *testing.T) {
 	t.Parallel()
-	m := &fakeModule{reply: bus.ATReply{Lines: []string{"+CSQ: 22,99"}, Final: "OK", OK: true, Seconds: 0.25, Command: "AT+CSQ"}}
+	m := &fakeModule{reply: bus.ATReply{ATReply: api.ATReply{Lines: []string{"+CSQ: 22,99"}, Final: "OK", OK: true, Seconds: 0.25}, Command: "AT+CSQ"}}
 	core, logs := observer.New(zap.InfoLevel)
 	d := startDaemon(t, func(o *Options) { o.Module, o.Log = m, zap.New(core) })
 	resp, body := d.ask("POST", "/v1/at", `{"command":"AT+CSQ"}`)
@@ -55,7 +56,7 @@ func TestATAnswersWithTheModulesReply(t *testing.T) {
 	if m.command != "AT+CSQ" || m.force || logs.Len() != 0 {
 		t.Errorf("asked %q, force %v; logged %v", m.command, m.force, logs.All())
 	}
-	m.reply = bus.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true, Command: "AT+MCONFIG[9 bytes]"}
+	m.reply = bus.ATReply{ATReply: api.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true}, Command: "AT+MCONFIG[9 bytes]"}
 	_, body = d.ask("POST", "/v1/at", `{"command":"AT+MCONFIG=secret","force":true}`)
 	expect(t, "answer", body, `{"lines":[],"final":"OK","ok":true,"took_seconds":0,"session_begins_anew":true}`+"\n")
 	if !m.force || logs.Len() != 1 || logs.All()[0].ContextMap()["command"] != "AT+MCONFIG[9 bytes]" {
@@ -93,7 +94,7 @@ func TestModuleRefusals(t *testing.T) {
 		m := &fakeModule{err: c.err}
 		d := startDaemon(t, func(o *Options) { o.Module = m })
 		resp, body := d.ask("POST", c.target, c.body)
-		if resp.StatusCode != c.status || !strings.Contains(body, problemPrefix+c.kind+`"`) || !strings.Contains(body, `"hint":"`) || resp.Header.Get("Retry-After") != c.retry {
+		if resp.StatusCode != c.status || !strings.Contains(body, api.ProblemPrefix+c.kind+`"`) || !strings.Contains(body, `"hint":"`) || resp.Header.Get("Retry-After") != c.retry {
 			t.Errorf("%s: %s %s, retry after %q", c.name, resp.Status, body, resp.Header.Get("Retry-After"))
 		}
 		if c.err == nil && m.asked > 0 {

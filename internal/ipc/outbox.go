@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/outbox"
 	"airbridged/internal/topic"
 )
@@ -18,25 +19,6 @@ const (
 	usualPage = 100
 	maxPage   = 1000
 )
-
-// waitingView is one message of GET /v1/outbox.
-type waitingView struct {
-	ID         string       `json:"id"`
-	Topic      string       `json:"topic"`
-	QoS        byte         `json:"qos"`
-	Priority   string       `json:"priority"`
-	Bytes      int          `json:"bytes"` // of the payload
-	AcceptedAt time.Time    `json:"accepted_at"`
-	ExpiresAt  *time.Time   `json:"expires_at"` // null: never
-	Attempts   int          `json:"attempts"`
-	State      outbox.State `json:"state"`
-}
-
-// outboxPage is the body of GET /v1/outbox.
-type outboxPage struct {
-	Messages []waitingView `json:"messages"`
-	Total    int           `json:"total"` // on all pages
-}
 
 // listOutbox answers with the messages that wait or are in flight, a page of
 // them.
@@ -51,20 +33,15 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request) error {
 	}
 	after, _ := q.one("after")
 	messages, total := s.o.Outbox.List(after, limit)
-	page := outboxPage{Messages: make([]waitingView, 0, len(messages)), Total: total}
+	page := api.OutboxPage{Messages: make([]api.OutboxMessage, 0, len(messages)), Total: total}
 	for _, m := range messages {
-		page.Messages = append(page.Messages, waitingView{
-			ID: m.ID, Topic: m.Topic, QoS: m.QoS, Priority: priorityWord(m.Priority), Bytes: len(m.Payload),
-			AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: m.State,
+		page.Messages = append(page.Messages, api.OutboxMessage{
+			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: len(m.Payload),
+			AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
 		})
 	}
 	writeJSON(w, http.StatusOK, "application/json", page)
 	return nil
-}
-
-// droppedAnswer is the answer to both ways of dropping.
-type droppedAnswer struct {
-	Dropped int `json:"dropped"`
 }
 
 // dropMessage gives up one message that waits.
@@ -76,7 +53,7 @@ func (s *serving) dropMessage(w http.ResponseWriter, r *http.Request) error {
 	if err := s.o.Outbox.Drop(id); err != nil {
 		return s.dropProblem(id, err)
 	}
-	writeJSON(w, http.StatusOK, "application/json", droppedAnswer{1})
+	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: 1})
 	return nil
 }
 
@@ -122,6 +99,6 @@ func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request) error {
 		c := clientOf(r.Context())
 		s.o.Log.Info("messages dropped on request", zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
 	}
-	writeJSON(w, http.StatusOK, "application/json", droppedAnswer{n})
+	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: n})
 	return nil
 }

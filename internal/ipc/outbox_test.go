@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"airbridged/client/api"
 	"airbridged/internal/outbox"
 )
 
@@ -36,17 +37,17 @@ func put(t *testing.T, q *outbox.Queue, m outbox.Message) string {
 }
 
 // page asks for a page of the outbox, which has to be there.
-func (d *daemon) page(query string) outboxPage {
+func (d *daemon) page(query string) api.OutboxPage {
 	d.t.Helper()
 	resp, body := d.ask("GET", "/v1/outbox"+query, "")
-	var p outboxPage
+	var p api.OutboxPage
 	if err := json.Unmarshal([]byte(body), &p); err != nil || resp.StatusCode != http.StatusOK {
 		d.t.Fatalf("%s: %s: %s", query, resp.Status, body)
 	}
 	return p
 }
 
-func (p outboxPage) ids() []string {
+func ids(p api.OutboxPage) []string {
 	ids := []string{}
 	for _, m := range p.Messages {
 		ids = append(ids, m.ID)
@@ -83,7 +84,7 @@ func TestOutboxShowsTheOneInFlight(t *testing.T) {
 		t.Fatalf("took %+v", m)
 	}
 	p := d.page("")
-	if len(p.Messages) != 2 || p.Messages[0].State != outbox.Queued || p.Messages[0].Attempts != 0 || p.Messages[1].State != outbox.InFlight || p.Messages[1].Attempts != 1 {
+	if len(p.Messages) != 2 || p.Messages[0].State != api.Queued || p.Messages[0].Attempts != 0 || p.Messages[1].State != api.InFlight || p.Messages[1].Attempts != 1 {
 		t.Errorf("got %+v", p)
 	}
 }
@@ -106,7 +107,7 @@ func TestOutboxPages(t *testing.T) {
 	after := ""
 	for {
 		p := d.page("?limit=60&after=" + after)
-		got = append(got, p.ids()...)
+		got = append(got, ids(p)...)
 		if len(p.Messages) < 60 {
 			break
 		}
@@ -152,7 +153,7 @@ func TestDropOfOneMessage(t *testing.T) {
 			t.Errorf("%+v, %v", m, err)
 		}
 	}
-	if got := d.page("").ids(); !slices.Equal(got, []string{first}) {
+	if got := ids(d.page("")); !slices.Equal(got, []string{first}) {
 		t.Errorf("left: %v", got)
 	}
 	resp, body := d.ask("DELETE", "/v1/outbox/"+second, "")
@@ -173,7 +174,7 @@ func TestTheOneInFlightIsNotDropped(t *testing.T) {
 		t.Fatal("nothing to take")
 	}
 	resp, body := d.ask("DELETE", "/v1/outbox/"+id, "")
-	if resp.StatusCode != http.StatusConflict || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, problemPrefix+"in-flight") {
+	if resp.StatusCode != http.StatusConflict || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, api.ProblemPrefix+"in-flight") {
 		t.Errorf("%s: %s", resp.Status, body)
 	}
 	_, body = d.ask("DELETE", "/v1/outbox?topic=%23", "")
@@ -195,7 +196,7 @@ func TestDropOfAnAcknowledgedMessageSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp, body := d.ask("DELETE", "/v1/outbox/"+id, "")
-	if resp.StatusCode != http.StatusConflict || !strings.Contains(body, problemPrefix+"final-state") || !strings.Contains(body, "is acked already") {
+	if resp.StatusCode != http.StatusConflict || !strings.Contains(body, api.ProblemPrefix+"final-state") || !strings.Contains(body, "is acked already") {
 		t.Errorf("%s: %s", resp.Status, body)
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+
+	"airbridged/client/api"
 )
 
-var notPermitted = kind{"not-permitted", http.StatusForbidden, "The call is for root and the daemon's own user"}
+var notPermitted = kind{api.NotPermitted, http.StatusForbidden, "The call is for root and the daemon's own user"}
 
 // privileged refuses everybody but root and the daemon's own user, by what the
 // kernel says of the connection. Calls that change how the daemon works begin

@@ -12,12 +12,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 )
-
-// problemPrefix makes a problem's name its type. Names are part of the API.
-const problemPrefix = "urn:airbridged:problem:"
 
 // kind is what all problems of one type have in common.
 type kind struct {
@@ -27,56 +25,43 @@ type kind struct {
 }
 
 var (
-	badOption       = kind{"bad-option", http.StatusBadRequest, "An option is wrong"}
-	badTopic        = kind{"bad-topic", http.StatusBadRequest, "The topic cannot be published to"}
-	badFilter       = kind{"bad-filter", http.StatusBadRequest, "The topic filter is wrong"}
-	badBody         = kind{"bad-body", http.StatusBadRequest, "The request body did not arrive whole"}
-	unsupported     = kind{"unsupported", http.StatusBadRequest, "The cloud has no such thing"}
-	reservedTopic   = kind{"reserved-topic", http.StatusForbidden, "The topic is the daemon's own"}
-	noSuchRoute     = kind{"no-such-route", http.StatusNotFound, "There is nothing at this path"}
-	unknownMessage  = kind{"unknown-message", http.StatusNotFound, "The message is not known"}
-	methodNotHere   = kind{"method-not-allowed", http.StatusMethodNotAllowed, "The path exists, but not with this method"}
-	inFlight        = kind{"in-flight", http.StatusConflict, "The message is in flight"}
-	finalState      = kind{"final-state", http.StatusConflict, "The message is in a final state"}
-	slowBody        = kind{"slow-body", http.StatusRequestTimeout, "The request body came too slowly"}
-	payloadTooLarge = kind{"payload-too-large", http.StatusRequestEntityTooLarge, "The payload is too large"}
-	notCarried      = kind{"payload-not-carried", http.StatusUnprocessableEntity, "The module cannot carry this payload"}
-	internalFault   = kind{"internal", http.StatusInternalServerError, "The daemon failed"}
-	outboxFull      = kind{"outbox-full", http.StatusServiceUnavailable, "The outbox is full"}
-	tooBusy         = kind{"too-busy", http.StatusServiceUnavailable, "Too many programs are connected"}
-	tooManyFilters  = kind{"too-many-filters", http.StatusServiceUnavailable, "The cloud takes no more filters"}
-	notKeptInTime   = kind{"not-kept-in-time", http.StatusServiceUnavailable, "The message could not be kept in time"}
-	badRequest      = kind{"bad-request", http.StatusBadRequest, "The request body is not what is expected"}
-	badCommand      = kind{"bad-command", http.StatusBadRequest, "This is no AT command"}
-	commandRefused  = kind{"command-refused", http.StatusConflict, "The command would harm the session"}
-	notNow          = kind{"not-now", http.StatusConflict, "This is not possible as things are"}
-	cloudRefused    = kind{"cloud-refused", http.StatusBadGateway, "The cloud or the way to it did not do it"}
-	noModule        = kind{"no-module", http.StatusServiceUnavailable, "There is no module to ask"}
-	moduleBusy      = kind{"module-busy", http.StatusServiceUnavailable, "The module is busy"}
-	moduleSilent    = kind{"module-silent", http.StatusGatewayTimeout, "The module did not answer"}
-	diskFailing     = kind{"disk-failing", http.StatusInsufficientStorage, "The disk is full or failing"}
+	badOption       = kind{api.BadOption, http.StatusBadRequest, "An option is wrong"}
+	badTopic        = kind{api.BadTopic, http.StatusBadRequest, "The topic cannot be published to"}
+	badFilter       = kind{api.BadFilter, http.StatusBadRequest, "The topic filter is wrong"}
+	badBody         = kind{api.BadBody, http.StatusBadRequest, "The request body did not arrive whole"}
+	unsupported     = kind{api.Unsupported, http.StatusBadRequest, "The cloud has no such thing"}
+	reservedTopic   = kind{api.ReservedTopic, http.StatusForbidden, "The topic is the daemon's own"}
+	noSuchRoute     = kind{api.NoSuchRoute, http.StatusNotFound, "There is nothing at this path"}
+	unknownMessage  = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}
+	methodNotHere   = kind{api.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, but not with this method"}
+	inFlight        = kind{api.MessageInFlight, http.StatusConflict, "The message is in flight"}
+	finalState      = kind{api.FinalState, http.StatusConflict, "The message is in a final state"}
+	slowBody        = kind{api.SlowBody, http.StatusRequestTimeout, "The request body came too slowly"}
+	payloadTooLarge = kind{api.PayloadTooLarge, http.StatusRequestEntityTooLarge, "The payload is too large"}
+	notCarried      = kind{api.NotCarried, http.StatusUnprocessableEntity, "The module cannot carry this payload"}
+	internalFault   = kind{api.Internal, http.StatusInternalServerError, "The daemon failed"}
+	outboxFull      = kind{api.OutboxFull, http.StatusServiceUnavailable, "The outbox is full"}
+	tooBusy         = kind{api.TooBusy, http.StatusServiceUnavailable, "Too many programs are connected"}
+	tooManyFilters  = kind{api.TooManyFilters, http.StatusServiceUnavailable, "The cloud takes no more filters"}
+	notKeptInTime   = kind{api.NotKeptInTime, http.StatusServiceUnavailable, "The message could not be kept in time"}
+	badRequest      = kind{api.BadRequest, http.StatusBadRequest, "The request body is not what is expected"}
+	badCommand      = kind{api.BadCommand, http.StatusBadRequest, "This is no AT command"}
+	commandRefused  = kind{api.CommandRefused, http.StatusConflict, "The command would harm the session"}
+	notNow          = kind{api.NotNow, http.StatusConflict, "This is not possible as things are"}
+	cloudRefused    = kind{api.CloudRefused, http.StatusBadGateway, "The cloud or the way to it did not do it"}
+	noModule        = kind{api.NoModule, http.StatusServiceUnavailable, "There is no module to ask"}
+	moduleBusy      = kind{api.ModuleBusy, http.StatusServiceUnavailable, "The module is busy"}
+	moduleSilent    = kind{api.ModuleSilent, http.StatusGatewayTimeout, "The module did not answer"}
+	diskFailing     = kind{api.DiskFailing, http.StatusInsufficientStorage, "The disk is full or failing"}
 )
 
 // notKept ends every hint of a refused publish: nothing is half accepted.
 const notKept = "nothing was kept"
 
-// problem is the body of every refusal (RFC 9457). Size, Limit, Offset and Byte
-// are there only when a payload cannot be carried, and tell which byte of how
-// many is in the way.
+// problem is the error of every refusal, and its body.
 type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Hint   string `json:"hint"`
-
-	Size   *int `json:"size,omitempty"`
-	Limit  *int `json:"limit,omitempty"`
-	Offset *int `json:"offset,omitempty"`
-	Byte   *int `json:"byte,omitempty"`
-
-	// Mistakes is there only when the configuration has any.
-	Mistakes []Mistake `json:"mistakes,omitempty"`
+	api.Problem
+	api.Uncarried
 
 	retryAfter time.Duration
 	allow      string
@@ -85,7 +70,7 @@ type problem struct {
 func (p *problem) Error() string { return p.Detail }
 
 func (k kind) problem(detail, hint string) *problem {
-	return &problem{Type: problemPrefix + k.name, Title: k.title, Status: k.status, Detail: detail, Hint: hint}
+	return &problem{Problem: api.Problem{Type: api.ProblemPrefix + k.name, Title: k.title, Status: k.status, Detail: detail, Hint: hint}}
 }
 
 // contextErrors mean that the outbox ran out of its time, or the daemon of its.

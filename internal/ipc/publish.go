@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/outbox"
 	"airbridged/internal/topic"
 )
@@ -17,22 +18,16 @@ import (
 var publishParams = []string{"topic", "qos", "wait", "ttl", "priority", "latest"}
 
 // priorities are the words for outbox.Priority.
-var priorities = map[string]outbox.Priority{"high": outbox.High, "normal": outbox.Normal, "low": outbox.Low}
+var priorities = map[api.Priority]outbox.Priority{api.PriorityHigh: outbox.High, api.PriorityNormal: outbox.Normal, api.PriorityLow: outbox.Low}
 
 // priorityWord is the word for a priority; empty for one that does not exist.
-func priorityWord(p outbox.Priority) string {
+func priorityWord(p outbox.Priority) api.Priority {
 	for word, known := range priorities {
 		if p == known {
 			return word
 		}
 	}
 	return ""
-}
-
-// accepted is the answer to a publish.
-type accepted struct {
-	ID    string       `json:"id"`
-	State outbox.State `json:"state"`
 }
 
 // publish keeps one message. Everything that can be refused is checked before
@@ -63,7 +58,7 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
 			status = http.StatusOK
 		}
 	}
-	writeJSON(w, status, "application/json", accepted{ID: m.ID, State: m.State})
+	writeJSON(w, status, "application/json", api.Accepted{ID: m.ID, State: api.State(m.State)})
 	return nil
 }
 
@@ -127,7 +122,7 @@ func (q query) priority() (outbox.Priority, error) {
 	if !given {
 		return outbox.Normal, nil
 	}
-	p, ok := priorities[v]
+	p, ok := priorities[api.Priority(v)]
 	if !ok {
 		return 0, badOption.problem("priority="+shown(v)+" is unknown", "write high, normal or low")
 	}
@@ -183,20 +178,6 @@ func (s *serving) await(r *http.Request, m outbox.Message, wait time.Duration) (
 	return now, err == nil
 }
 
-// messageView is the body of GET /v1/messages/{id}.
-type messageView struct {
-	ID         string       `json:"id"`
-	Topic      string       `json:"topic"`
-	QoS        byte         `json:"qos"`
-	Priority   string       `json:"priority"`
-	Latest     bool         `json:"latest"`
-	State      outbox.State `json:"state"`
-	Reason     string       `json:"reason"` // why it was dropped or rejected; else empty
-	Attempts   int          `json:"attempts"`
-	AcceptedAt time.Time    `json:"accepted_at"`
-	ExpiresAt  *time.Time   `json:"expires_at"` // null: never
-}
-
 // message tells what became of one message.
 func (s *serving) message(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parseQuery(r.URL.RawQuery); err != nil {
@@ -210,8 +191,8 @@ func (s *serving) message(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := messageView{
-		ID: m.ID, Topic: m.Topic, QoS: m.QoS, Priority: priorityWord(m.Priority), Latest: m.Latest, State: m.State, Reason: m.Reason,
+	view := api.Message{
+		ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Latest: m.Latest, State: api.State(m.State), Reason: m.Reason,
 		Attempts: m.Attempts, AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt),
 	}
 	writeJSON(w, http.StatusOK, "application/json", view)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 )
@@ -146,7 +147,7 @@ func TestEveryRefusal(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &p); err != nil {
 			t.Errorf("%s: %v in %s", c.name, err, body)
 		}
-		if resp.StatusCode != c.status || p.Status != c.status || p.Type != problemPrefix+c.problem {
+		if resp.StatusCode != c.status || p.Status != c.status || p.Type != api.ProblemPrefix+c.problem {
 			t.Errorf("%s: got %d %s, want %d %s", c.name, resp.StatusCode, p.Type, c.status, c.problem)
 		}
 		if p.Title == "" || p.Detail == "" || p.Hint == "" {

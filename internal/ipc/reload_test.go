@@ -7,14 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"airbridged/client/api"
 	"airbridged/internal/peer"
 )
 
 func TestReload(t *testing.T) {
-	done := Reloaded{Changed: []string{"log.level"}, NeedsRestart: []string{"modem.device"}, Warnings: []string{}}
+	done := api.Reloaded{Changed: []string{"log.level"}, NeedsRestart: []string{"modem.device"}, Warnings: []string{}}
 	var fail error
 	d := startDaemon(t, func(o *Options) {
-		o.Reload = func(context.Context) (Reloaded, error) { return done, fail }
+		o.Reload = func(context.Context) (api.Reloaded, error) { return done, fail }
 	})
 	resp, body := d.ask("POST", "/v1/reload", "")
 	if resp.StatusCode != http.StatusOK {
@@ -23,7 +24,7 @@ func TestReload(t *testing.T) {
 	expect(t, "answer", body, `{"changed":["log.level"],"needs_restart":["modem.device"],"warnings":[]}`+"\n")
 
 	// All or nothing: every mistake is listed, for people and for programs.
-	fail = Mistakes{{"/etc/a.toml", 3, 1, "modem.bawd", "unknown key, did you mean baud?"}, {"/etc/a.toml", 9, 5, "log.level", "unknown word"}}
+	fail = Mistakes{{File: "/etc/a.toml", Line: 3, Column: 1, Key: "modem.bawd", Text: "unknown key, did you mean baud?"}, {File: "/etc/a.toml", Line: 9, Column: 5, Key: "log.level", Text: "unknown word"}}
 	resp, body = d.ask("POST", "/v1/reload", "")
 	if resp.StatusCode != http.StatusUnprocessableEntity {
 		t.Fatalf("%d %s", resp.StatusCode, body)
@@ -56,9 +57,9 @@ func TestPrivilegedCalls(t *testing.T) {
 	}
 
 	d, _ := virtualDaemon(t, func(o *Options) {
-		o.Reload = func(context.Context) (Reloaded, error) {
+		o.Reload = func(context.Context) (api.Reloaded, error) {
 			t.Error("reloaded for a connection without credentials")
-			return Reloaded{}, nil
+			return api.Reloaded{}, nil
 		}
 	})
 	resp, body := d.ask("POST", "/v1/reload", "")

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 )
@@ -67,10 +68,10 @@ type Options struct {
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
 	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
 	Version  string
-	Reload   func(ctx context.Context) (Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
-	Source   func(program string) uint8                  // the number of a program, for outbox.Message.Source; nil: none is told apart
-	Data     func() bus.StatusData                       // what the connection has used; nil: nothing is known
-	Recorder Recorder                                    // nil: nobody counts
+	Reload   func(ctx context.Context) (api.Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
+	Source   func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
+	Data     func() api.Data                                 // what the connection has used; nil: nothing is known
+	Recorder Recorder                                        // nil: nobody counts
 	Log      *zap.Logger
 }
 

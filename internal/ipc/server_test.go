@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -29,12 +30,12 @@ func TestStatusTokenAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := virtualDaemon(t, nil)
 		ahead := time.Now().Add(time.Hour)
-		d.board.Update(func(s *bus.Status) { s.Cloud.TokenAt = &ahead })
+		d.board.Update(func(s *bus.Status) { s.TokenAt = &ahead })
 		if _, body := d.ask("GET", "/v1/status", ""); !strings.Contains(body, `"token_age_seconds":0,`) {
 			t.Errorf("a clock that was set back: %s", body)
 		}
 		at := time.Now()
-		d.board.Update(func(s *bus.Status) { s.Cloud.TokenAt = &at })
+		d.board.Update(func(s *bus.Status) { s.TokenAt = &at })
 		time.Sleep(90 * time.Second)
 		if _, body := d.ask("GET", "/v1/status", ""); !strings.Contains(body, `"token_age_seconds":90,`) {
 			t.Errorf("after 90 s: %s", body)
@@ -49,7 +50,7 @@ func TestStatusNetworkTime(t *testing.T) {
 		d, _ := virtualDaemon(t, nil)
 		now := time.Now()
 		d.board.Update(func(s *bus.Status) {
-			s.Modem.NetworkTime = &bus.NetworkTime{Told: time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC), At: now}
+			s.NetworkTime = &bus.NetworkTime{Told: time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC), At: now}
 		})
 		time.Sleep(90 * time.Second)
 		offset := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC).Sub(now).Round(100 * time.Millisecond).Seconds()
@@ -210,7 +211,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	extra := ask(d.dial())
 	var p problem
-	if err := json.NewDecoder(extra.Body).Decode(&p); err != nil || extra.StatusCode != 503 || p.Type != problemPrefix+"too-busy" || !extra.Close {
+	if err := json.NewDecoder(extra.Body).Decode(&p); err != nil || extra.StatusCode != 503 || p.Type != api.ProblemPrefix+"too-busy" || !extra.Close {
 		t.Errorf("%s, close %v, %+v, %v", extra.Status, extra.Close, p, err)
 	}
 	_ = conns[0].Close()

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"airbridged/internal/bus"
+	"airbridged/client/api"
 )
 
 // status answers with the board's status and what the socket adds to it.
@@ -12,17 +12,9 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
-	status := s.o.Board.Status()
+	status := s.o.Board.Status().Told(time.Now())
 	queue := s.o.Outbox.Stats()
-	status.Outbox = bus.StatusOutbox{Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), Inflight: queue.InFlight}
-	if at := status.Cloud.TokenAt; at != nil {
-		age := max(int64(time.Since(*at)/time.Second), 0) // the clock may have been set back since
-		status.Cloud.TokenAgeSeconds = &age
-	}
-	if told := status.Modem.NetworkTime; told != nil {
-		now := told.Now(time.Now())
-		status.Modem.NetworkTime = &now
-	}
+	status.Outbox = api.Outbox{Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), InFlight: queue.InFlight}
 	if s.o.Data != nil {
 		status.Data = s.o.Data()
 	}
@@ -32,22 +24,16 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// health is the body of GET /healthz.
-type health struct {
-	Healthy bool   `json:"healthy"`
-	Detail  string `json:"detail"` // why not; empty when healthy
-}
-
 // healthz says whether the supervisor makes progress. It takes any query, as
 // health checkers like to add their own.
 func (s *serving) healthz(w http.ResponseWriter, _ *http.Request) error {
 	if s.o.Healthy != nil {
 		if err := s.o.Healthy(); err != nil {
-			writeJSON(w, http.StatusServiceUnavailable, "application/json", health{Detail: err.Error()})
+			writeJSON(w, http.StatusServiceUnavailable, "application/json", api.Health{Detail: err.Error()})
 			return nil
 		}
 	}
-	writeJSON(w, http.StatusOK, "application/json", health{Healthy: true})
+	writeJSON(w, http.StatusOK, "application/json", api.Health{Healthy: true})
 	return nil
 }
 

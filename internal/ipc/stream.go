@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"airbridged/client/api"
 )
 
 // line is one object of a stream. The type is told apart for server-sent
@@ -21,15 +23,8 @@ type line struct {
 	body any
 }
 
-type heartbeatLine struct {
-	Type string    `json:"type"`
-	At   time.Time `json:"at"`
-}
-
-type endLine struct {
-	Type   string `json:"type"`
-	Reason string `json:"reason"`
-}
+// gapOf says how much a reader missed.
+func gapOf(n int) line { return line{api.GapLine, api.Gap{Type: api.GapLine, Dropped: n}} }
 
 // stream writes first and then what next returns, with heartbeats between, until
 // the client leaves or takes nothing, or the daemon stops. next waits until its
@@ -53,7 +48,7 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, n
 		return nil
 	}
 	if s.stopping.Err() != nil {
-		_ = out.write(line{"end", endLine{"end", "stopping"}})
+		_ = out.write(line{api.EndLine, api.End{Type: api.EndLine, Reason: "stopping"}})
 	}
 	return nil
 }
@@ -72,7 +67,7 @@ func pump(ctx context.Context, out *lineWriter, next func(context.Context) (line
 		if !more && ctx.Err() != nil {
 			return nil
 		}
-		if err := out.write(line{"heartbeat", heartbeatLine{"heartbeat", time.Now().UTC()}}); err != nil {
+		if err := out.write(line{api.HeartbeatLine, api.Heartbeat{Type: api.HeartbeatLine, At: time.Now().UTC()}}); err != nil {
 			return err
 		}
 	}

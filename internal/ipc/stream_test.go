@@ -3,6 +3,7 @@ package ipc
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -83,10 +85,10 @@ func TestServerSentEvents(t *testing.T) {
 func TestEvents(t *testing.T) {
 	d := startDaemon(t, nil)
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	d.board.Emit(bus.Event{Type: bus.StateEvent, At: at, From: "probing", To: "attaching"})
+	d.board.Emit(bus.At(at, bus.Changed(api.Change{From: "probing", To: "attaching"})))
 	s := d.open("/v1/events")
-	d.board.Emit(bus.Event{Type: bus.StateEvent, At: at, From: "attaching", To: "recovering", Cause: "sim-missing", Attempt: 2, WaitSeconds: 1.5})
-	d.board.Emit(bus.Event{Type: bus.WarningEvent, At: at, Code: "sim", Detail: "no SIM"})
+	d.board.Emit(bus.At(at, bus.Changed(api.Change{From: "attaching", To: "recovering", Cause: "sim-missing", Attempt: 2, WaitSeconds: 1.5})))
+	d.board.Emit(bus.At(at, bus.Warned("sim", "no SIM")))
 	for _, want := range []string{
 		`{"type":"state","at":"2026-11-22T08:00:00Z","from":"probing","to":"attaching","cause":"","attempt":0,"wait_seconds":0}`,
 		`{"type":"state","at":"2026-11-22T08:00:00Z","from":"attaching","to":"recovering","cause":"sim-missing","attempt":2,"wait_seconds":1.5}`,
@@ -98,6 +100,43 @@ func TestEvents(t *testing.T) {
 
 // Heartbeats come every 15 s on both streams, whether or not there is news, and
 // for longer than any other answer may take.
+// Programs parse these lines, so their form is compared byte for byte. What belongs
+// to the other type is not in them.
+func TestEventLines(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2024, 5, 6, 7, 8, 9, 123e6, time.UTC)
+	for _, c := range []struct {
+		event api.Event
+		want  string
+	}{
+		{
+			api.Event{
+				EventHead: api.EventHead{Type: api.StateEvent, At: at},
+				Change:    api.Change{From: "connecting", To: "recovering", Cause: "connack-refused", Attempt: 3, WaitSeconds: 7.25},
+				Notice:    api.Notice{Code: "none of a state's"},
+			},
+			`{"type":"state","at":"2024-05-06T07:08:09.123Z","from":"connecting","to":"recovering","cause":"connack-refused","attempt":3,"wait_seconds":7.25}`,
+		},
+		{
+			bus.At(at, bus.Changed(api.Change{To: "probing"})),
+			`{"type":"state","at":"2024-05-06T07:08:09.123Z","from":"","to":"probing","cause":"","attempt":0,"wait_seconds":0}`,
+		},
+		{
+			api.Event{
+				EventHead: api.EventHead{Type: api.WarningEvent, At: at},
+				Change:    api.Change{To: "none of a warning's"},
+				Notice:    api.Notice{Code: "gap", Detail: "10 events were missed"},
+			},
+			`{"type":"warning","at":"2024-05-06T07:08:09.123Z","code":"gap","detail":"10 events were missed"}`,
+		},
+	} {
+		got, err := json.Marshal(eventLine(c.event).body)
+		if err != nil || string(got) != c.want {
+			t.Errorf("got  %s, %v\nwant %s", got, err, c.want)
+		}
+	}
+}
+
 func TestHeartbeats(t *testing.T) {
 	for _, target := range []string{"/v1/subscribe?topic=/a", "/v1/events"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,37 +10,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/topic"
 )
-
-type subscribedLine struct {
-	Type   string         `json:"type"`
-	Topics []grantedTopic `json:"topics"`
-}
-
-type grantedTopic struct {
-	Topic   string `json:"topic"`
-	Granted bool   `json:"granted"`
-}
-
-type messageLine struct {
-	Type       string    `json:"type"`
-	Topic      string    `json:"topic"`
-	Payload    string    `json:"payload"`
-	Encoding   string    `json:"encoding"`
-	ReceivedAt time.Time `json:"received_at"`
-}
-
-type grantedLine struct {
-	Type  string `json:"type"`
-	Topic string `json:"topic"`
-}
-
-type gapLine struct {
-	Type    string `json:"type"`
-	Dropped int    `json:"dropped"`
-}
 
 // subscribe streams the downlink messages of one or more filters.
 func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
@@ -67,10 +40,10 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
 		return badFilter.problem(err.Error(), "give valid filters")
 	}
 	defer sub.Close()
-	first := subscribedLine{Type: "subscribed"}
+	first := api.Subscribed{Type: api.SubscribedLine}
 	granted := sub.Granted()
 	for _, f := range filters {
-		first.Topics = append(first.Topics, grantedTopic{f, granted[f]})
+		first.Topics = append(first.Topics, api.Grant{Topic: f, Granted: granted[f]})
 	}
 	return s.stream(w, r, []line{{first.Type, first}}, func(ctx context.Context) (line, error) {
 		it, err := sub.Next(ctx)
@@ -112,22 +85,22 @@ func readFilters(raw string) ([]string, error) {
 func itemLine(it bus.Item) line {
 	switch {
 	case it.Message != nil:
-		m := messageLine{Type: "message", Topic: it.Message.Topic, ReceivedAt: it.Message.ReceivedAt.UTC()}
+		m := api.Received{Type: api.MessageLine, Topic: it.Message.Topic, ReceivedAt: it.Message.ReceivedAt.UTC()}
 		m.Payload, m.Encoding = encodePayload(it.Message.Payload)
 		return line{m.Type, m}
 	case it.Gap > 0:
-		return line{"gap", gapLine{"gap", it.Gap}}
+		return gapOf(it.Gap)
 	}
-	return line{"granted", grantedLine{"granted", it.Granted}}
+	return line{api.GrantedLine, api.Granted{Type: api.GrantedLine, Topic: it.Granted}}
 }
 
 // encodePayload keeps every byte: as text where it is valid UTF-8, else as
 // standard base64 with padding (RFC 4648).
 func encodePayload(p []byte) (text, encoding string) {
 	if utf8.Valid(p) {
-		return string(p), "utf-8"
+		return string(p), api.UTF8
 	}
-	return base64.StdEncoding.EncodeToString(p), "base64"
+	return base64.StdEncoding.EncodeToString(p), api.Base64
 }
 
 // events streams state changes and warnings, beginning with the present state.
@@ -148,6 +121,20 @@ func (s *serving) events(w http.ResponseWriter, r *http.Request) error {
 	defer watch.Close()
 	return s.stream(w, r, nil, func(ctx context.Context) (line, error) {
 		e, err := watch.Next(ctx)
-		return line{e.Type, e}, err
+		return eventLine(e), err
 	})
+}
+
+// eventLine is the stream's form of an event: only what belongs to its type.
+func eventLine(e api.Event) line {
+	if e.Type == api.StateEvent {
+		return line{e.Type, struct {
+			api.EventHead
+			api.Change
+		}{e.EventHead, e.Change}}
+	}
+	return line{e.Type, struct {
+		api.EventHead
+		api.Notice
+	}{e.EventHead, e.Notice}}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -94,11 +95,11 @@ func (t *tape) pop() (line, bool) {
 		return line{}, false
 	}
 	if t.gap > 0 {
-		l := line{"gap", gapLine{"gap", int(min(t.gap, math.MaxInt))}}
+		l := gapOf(int(min(t.gap, math.MaxInt)))
 		t.gap = 0
 		return l, true
 	}
 	first := t.page[0]
 	t.page, t.seq = t.page[1:], first.Seq
-	return line{"traffic", first}, true
+	return line{api.TrafficLine, first.Line()}, true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
@@ -129,9 +130,8 @@ func (s *Session) raw(ctx context.Context, raw air.Raw) (reply bus.ATReply, asid
 	if err != nil {
 		return reply, true, &bus.AskError{Err: bus.ErrNoAnswer, Detail: err.Error(), Hint: "the session begins anew, and brings the module back in step; GET /v1/status tells how far it is"}
 	}
-	return bus.ATReply{
-		Lines: got.Lines, Final: got.Final, OK: got.OK, Seconds: time.Since(begun).Seconds(), Anew: raw.Alters(),
-	}, raw.Alters(), nil
+	reply.ATReply = api.ATReply{Lines: got.Lines, Final: got.Final, OK: got.OK, Seconds: time.Since(begun).Seconds(), Anew: raw.Alters()}
+	return reply, raw.Alters(), nil
 }
 
 // rawRefusal says what speaks against a command, and what to do.

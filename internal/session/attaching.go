@@ -155,7 +155,7 @@ func (s *Session) readClock(ctx context.Context) {
 		return
 	}
 	s.clockWait = clockEvery
-	s.Board.Update(func(st *bus.Status) { st.Modem.NetworkTime = &bus.NetworkTime{Told: told, At: s.clockAsked} })
+	s.Board.Update(func(st *bus.Status) { st.NetworkTime = &bus.NetworkTime{Told: told, At: s.clockAsked} })
 }
 
 func (s *Session) readOperator(ctx context.Context) {

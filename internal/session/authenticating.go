@@ -78,9 +78,9 @@ func (s *Session) dropToken() {
 	if err := s.Store.DropToken(); err != nil {
 		s.Log.Warn("the refused token could not be removed", zap.Error(err))
 	}
-	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAt = nil })
+	s.Board.Update(func(st *bus.Status) { st.TokenAt = nil })
 }
 
 func (s *Session) showToken(t provision.Token) {
-	s.Board.Update(func(st *bus.Status) { st.Cloud.TokenAt = &t.ObtainedAt })
+	s.Board.Update(func(st *bus.Status) { st.TokenAt = &t.ObtainedAt })
 }

@@ -106,7 +106,7 @@ func (d *dumps) write(flight *bus.Flight, head dumpHead) (path string, err error
 	err = encoder.Encode(head)
 	for _, t := range list {
 		if err == nil {
-			err = encoder.Encode(t)
+			err = encoder.Encode(t.Line())
 		}
 	}
 	if err != nil {

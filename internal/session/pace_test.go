@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"airbridged/internal/bus"
+	"airbridged/client/api"
 	"airbridged/internal/recovery"
 )
 
@@ -22,7 +22,7 @@ func TestLookingForAPortDoesNotLengthenTheBackOff(t *testing.T) {
 		w.reaches(2*time.Minute, recovery.Probing, "")
 		w.reaches(2*time.Minute, recovery.Online, "")
 		w.order("closed")
-		var last bus.Event
+		var last api.Event
 		for _, e := range w.reaches(time.Minute, recovery.Recovering, recovery.Closed) {
 			last = e
 		}

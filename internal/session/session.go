@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/client/api"
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
@@ -302,10 +303,9 @@ func (s *Session) enter(from, to recovery.State, f *recovery.Failure, pause time
 			st.NextAttemptAt = &at
 		}
 	})
-	s.Board.Emit(bus.Event{
-		Type: bus.StateEvent, At: now, From: string(from), To: string(to),
-		Cause: string(cause), Attempt: s.past.Attempts(), WaitSeconds: pause.Seconds(),
-	})
+	s.Board.Emit(bus.At(now, bus.Changed(api.Change{
+		From: string(from), To: string(to), Cause: string(cause), Attempt: s.past.Attempts(), WaitSeconds: pause.Seconds(),
+	})))
 	fields := []zap.Field{zap.String("from", string(from)), zap.String("to", string(to))}
 	if n := s.past.Attempts(); n > 0 {
 		fields = append(fields, zap.Int("attempt", n))
@@ -328,7 +328,7 @@ func (s *Session) enter(from, to recovery.State, f *recovery.Failure, pause time
 // warn tells of something that does not stop the session.
 func (s *Session) warn(code, detail string) {
 	s.Log.Warn(detail, zap.String("code", code))
-	s.Board.Emit(bus.Event{Type: bus.WarningEvent, Code: code, Detail: detail})
+	s.Board.Emit(bus.Warned(code, detail))
 }
 
 // leave closes the MQTT session politely and lets go of the port. It is given

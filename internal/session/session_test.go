@@ -617,7 +617,7 @@ func TestNetworkTime(t *testing.T) {
 		w.order("network-time unset")
 		w.begin()
 		w.reaches(time.Minute, recovery.Online, "")
-		told := func() *bus.NetworkTime { return w.board.Status().Modem.NetworkTime }
+		told := func() *bus.NetworkTime { return w.board.Status().NetworkTime }
 		time.Sleep(5 * time.Minute)
 		if told() != nil {
 			t.Errorf("told %+v", told())

@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/airsim"
-	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
@@ -81,7 +81,7 @@ func (w *speedWorld) watch() func() []string {
 			if err != nil {
 				return
 			}
-			if e.Type == bus.WarningEvent {
+			if e.Type == api.WarningEvent {
 				codes = append(codes, e.Code)
 			}
 		}

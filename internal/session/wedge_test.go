@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
@@ -87,7 +88,7 @@ type wedged struct {
 
 // noted is a change of state with the hint that stood in the status with it.
 type noted struct {
-	bus.Event
+	api.Event
 	hint string
 }
 
@@ -213,7 +214,7 @@ func (w *wedged) follow(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if e.Type != bus.StateEvent {
+		if e.Type != api.StateEvent {
 			continue
 		}
 		w.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"airbridged/client/api"
 	"airbridged/internal/air"
 	"airbridged/internal/airsim"
 	"airbridged/internal/bus"
@@ -155,20 +156,20 @@ func (w *world) halt() {
 
 // reaches waits for a state, and for a cause if one is given, at most limit of
 // virtual time, and returns the events up to there.
-func (w *world) reaches(limit time.Duration, state recovery.State, cause recovery.Cause) []bus.Event {
+func (w *world) reaches(limit time.Duration, state recovery.State, cause recovery.Cause) []api.Event {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), limit)
 	defer cancel()
 	watch := w.board.Watch()
 	defer watch.Close()
-	var seen []bus.Event
+	var seen []api.Event
 	for {
 		e, err := watch.Next(ctx)
 		if err != nil {
 			w.Fatalf("%s %s was not reached within %v; seen: %+v\n%s\n%s", state, cause, limit, seen, w.timeline(), w.log)
 		}
 		seen = append(seen, e)
-		if e.Type == bus.StateEvent && e.To == string(state) && (cause == "" || e.Cause == string(cause)) {
+		if e.Type == api.StateEvent && e.To == string(state) && (cause == "" || e.Cause == string(cause)) {
 			return seen
 		}
 	}
@@ -258,10 +259,10 @@ func (w *world) timeline() string {
 // resets counts the commands that restart the module.
 func (w *world) resets() int { return w.count("AT+RESET") + w.count("AT+CFUN=1,1") }
 
-func eventStates(events []bus.Event) []string {
+func eventStates(events []api.Event) []string {
 	var list []string
 	for _, e := range events {
-		if e.Type == bus.StateEvent {
+		if e.Type == api.StateEvent {
 			list = append(list, e.To)
 		}
 	}

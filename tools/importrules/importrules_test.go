@@ -41,7 +41,7 @@ var direct = map[string]string{
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
 	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
-	"internal/outbox", simdisk, wire, "internal/peer", "internal/provision", "internal/recovery", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/dataphase", "internal/datause", "internal/durable", "client",
+	"internal/outbox", simdisk, packet, "internal/peer", "internal/provision", "internal/recovery", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/dataphase", "internal/datause", "internal/durable", "client", wire,
 }
 
 const (
@@ -52,7 +52,8 @@ const (
 	simulator = "internal/airsim"         // only cmd/airsim and tests
 	helper    = "internal/ipc/ipctest"    // only tests
 	simdisk   = "internal/outbox/simdisk" // only tests
-	wire      = "internal/mqttd/packet"
+	packet    = "internal/mqttd/packet"
+	wire      = "client/api" // the JSON of the socket
 	sync      = "golang.org/x/sync/errgroup"
 	gpio      = "github.com/warthog618/go-gpiocdev"
 	prom      = "github.com/prometheus/client_golang/prometheus"
@@ -69,7 +70,7 @@ var may = map[string][]string{
 	"internal/peer":      {sys},
 	"internal/recovery":  nil,
 	"internal/dataphase": {"internal/atengine", "internal/durable"},
-	"internal/bus":       {zap, "internal/topic"},
+	"internal/bus":       {zap, wire, "internal/topic"},
 	"internal/atengine":  {zap},
 	"internal/tty":       {zap, sys, "go.bug.st/serial"},
 	"internal/outbox":    {zap, sys, "internal/durable"},
@@ -78,14 +79,15 @@ var may = map[string][]string{
 	"internal/provision": {zap, sys, "internal/durable", "internal/secret"},
 	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
-	"internal/ipc":       {zap, sys, "internal/bus", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
+	"internal/ipc":       {zap, sys, wire, "internal/bus", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
-	wire:                 nil,
-	"internal/session":   {zap, "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
+	packet:               nil,
+	"internal/session":   {zap, wire, "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
 	"internal/doctor":    {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty"},
 	"internal/airsim":    {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang"},
 	"internal/new":       nil, // a directory without a rule
-	"client":             nil,
+	"client":             {wire},
+	wire:                 nil,
 	"cmd/airbridged":     append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom, gpio),
 	"cmd/airbridgectl":   append(without(internals, simulator, helper, simdisk), zap, sys, sync, systemd, prom, gpio),
 	"cmd/airsim":         append(without(internals, helper, simdisk), zap, sys, pty),
