@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/intake"
 	"airbridged/internal/outbox"
 	"airbridged/internal/topic"
 )
@@ -74,10 +75,12 @@ func (s *serving) dropProblem(id string, err error) *problem {
 			end = string(m.State)
 		}
 		return finalState.problem("the message "+shown(id)+" is "+end+" already", "there is nothing left to drop; GET /v1/messages/{id} tells what became of it")
-	case isAny(err, diskErrors):
-		return diskProblem(err, notDropped)
 	}
-	return internalFault.problem(outboxDetail(err), notDropped+"; the daemon's log has more")
+	why := intake.Of(err)
+	if why.Cause == intake.Disk {
+		return diskProblem(why, notDropped)
+	}
+	return internalFault.problem(why.Detail, notDropped+"; the daemon's log has more")
 }
 
 // dropTopic gives up every message that waits on the topics of one filter. That

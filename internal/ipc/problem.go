@@ -1,20 +1,18 @@
 package ipc
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
-	"airbridged/internal/bus"
-	"airbridged/internal/outbox"
+	"airbridged/internal/intake"
 )
 
 // kind is what all problems of one type have in common.
@@ -73,77 +71,48 @@ func (k kind) problem(detail, hint string) *problem {
 	return &problem{Problem: api.Problem{Type: api.ProblemPrefix + k.name, Title: k.title, Status: k.status, Detail: detail, Hint: hint}}
 }
 
-// contextErrors mean that the outbox ran out of its time, or the daemon of its.
-var contextErrors = []error{context.Canceled, context.DeadlineExceeded}
-
-// diskErrors are what a file system says when it cannot keep a byte; what the
-// outbox says of its own to that effect belongs here too.
-var diskErrors = []error{outbox.ErrDisk, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO}
-
-// appendProblem turns what outbox.Append said into a problem. A condition that
-// the outbox learns to report gets its case here.
-func appendProblem(err error) *problem {
-	switch {
-	case errors.Is(err, outbox.ErrFull):
-		p := outboxFull.problem(outboxDetail(err), notKept+"; try again later; "+outboxHint(err))
+// intakeProblem turns what intake said of a message into a problem.
+func intakeProblem(r *intake.Refusal) *problem {
+	switch r.Cause {
+	case intake.BadTopic:
+		return badTopic.problem(r.Detail, notKept+"; the topics that a device may publish to are listed with its product at the cloud")
+	case intake.Reserved:
+		return reservedTopic.problem(r.Detail, notKept+"; choose a topic of the cloud")
+	case intake.TooLarge:
+		p := payloadTooLarge.problem(r.Detail, notKept+"; send it in parts")
+		p.Size, p.Limit = &r.Carry.Size, &r.Carry.Limit
+		return p
+	case intake.NotCarried:
+		return carryProblem(r)
+	case intake.Full:
+		p := outboxFull.problem(r.Detail, notKept+"; try again later; "+cmp.Or(r.Advice, "GET /v1/status tells how much waits"))
 		p.retryAfter = 10 * time.Second
 		return p
-	case isAny(err, diskErrors):
-		return diskProblem(err, notKept)
-	case isAny(err, contextErrors):
+	case intake.Disk:
+		return diskProblem(r, notKept)
+	case intake.Late:
 		p := notKeptInTime.problem("the outbox did not answer in time", notKept+"; try again, and look at the load of the disk")
 		p.retryAfter = 10 * time.Second
 		return p
 	}
-	return internalFault.problem(outboxDetail(err), notKept+"; the daemon's log has more")
+	return internalFault.problem(r.Detail, notKept+"; the daemon's log has more")
 }
 
-// diskProblem is 507. outcome begins its hint and says what did not happen.
-func diskProblem(err error, outcome string) *problem {
-	p := diskFailing.problem(outboxDetail(err), outcome+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
-	p.retryAfter = 30 * time.Second
+// carryProblem is 422, with the numbers for programs.
+func carryProblem(r *intake.Refusal) *problem {
+	if r.Carry == nil {
+		return notCarried.problem(r.Detail, notKept)
+	}
+	b := int(r.Carry.Byte)
+	p := notCarried.problem(r.Detail, notKept+"; encode the payload, e.g. as base64")
+	p.Offset, p.Byte = &r.Carry.Offset, &b
 	return p
 }
 
-// outboxDetail is what the outbox said, without its hint.
-func outboxDetail(err error) string {
-	if oe, ok := errors.AsType[*outbox.Error](err); ok {
-		return oe.Err.Error()
-	}
-	return err.Error()
-}
-
-// outboxHint is what the outbox advises.
-func outboxHint(err error) string {
-	if oe, ok := errors.AsType[*outbox.Error](err); ok && oe.Hint != "" {
-		return oe.Hint
-	}
-	return "GET /v1/status tells how much waits"
-}
-
-func isAny(err error, targets []error) bool {
-	for _, t := range targets {
-		if errors.Is(err, t) {
-			return true
-		}
-	}
-	return false
-}
-
-// carryProblem is 413 or 422, with the numbers for programs.
-func carryProblem(err error) *problem {
-	ce, ok := errors.AsType[*bus.CarryError](err)
-	if !ok {
-		return notCarried.problem(err.Error(), notKept)
-	}
-	if ce.TooLarge {
-		p := payloadTooLarge.problem(ce.Error(), notKept+"; send it in parts")
-		p.Size, p.Limit = &ce.Size, &ce.Limit
-		return p
-	}
-	b := int(ce.Byte)
-	p := notCarried.problem(ce.Error(), notKept+"; encode the payload, e.g. as base64")
-	p.Offset, p.Byte = &ce.Offset, &b
+// diskProblem is 507. outcome begins its hint and says what did not happen.
+func diskProblem(r *intake.Refusal, outcome string) *problem {
+	p := diskFailing.problem(r.Detail, outcome+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
+	p.retryAfter = 30 * time.Second
 	return p
 }
 

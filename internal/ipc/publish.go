@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"airbridged/client/api"
+	"airbridged/internal/intake"
 	"airbridged/internal/outbox"
-	"airbridged/internal/topic"
 )
 
 // publishParams are the options of POST /v1/publish.
@@ -40,16 +40,14 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
 	if m.Payload, err = readPayload(w, r); err != nil {
 		return err
 	}
-	if s.o.Carry != nil {
-		if err := s.o.Carry(m.Topic, m.Payload); err != nil {
-			return carryProblem(err)
-		}
+	if r := intake.Payload(m.Topic, m.Payload, s.o.Carry); r != nil {
+		return intakeProblem(r)
 	}
 	if s.o.Source != nil {
 		m.Source = s.o.Source(clientOf(r.Context()).program())
 	}
 	if m, err = s.keep(m); err != nil {
-		return appendProblem(err)
+		return intakeProblem(intake.Of(err))
 	}
 	status := http.StatusAccepted
 	if wait > 0 {
@@ -93,11 +91,8 @@ func (q query) topic() (string, error) {
 	if len(topics) != 1 {
 		return "", badTopic.problem(fmt.Sprintf("%d topics are given", len(topics)), "give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; "+notKept)
 	}
-	if topic.IsLocal(topics[0]) {
-		return "", reservedTopic.problem("topics under "+topic.LocalPrefix+" never leave the gateway; only the daemon publishes them", notKept+"; choose a topic of the cloud")
-	}
-	if err := topic.Check(topics[0]); err != nil {
-		return "", badTopic.problem(err.Error(), notKept+"; the topics that a device may publish to are listed with its product at the cloud")
+	if r := intake.Topic(topics[0]); r != nil {
+		return "", intakeProblem(r)
 	}
 	return topics[0], nil
 }

@@ -40,7 +40,7 @@ var direct = map[string]string{
 
 // internals are the packages that somebody might import without being allowed.
 var internals = []string{
-	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/ipc", helper, "internal/metrics",
+	"internal/air", simulator, "internal/atengine", "internal/bus", "internal/config", "internal/doctor", "internal/intake", "internal/ipc", helper, "internal/metrics",
 	"internal/outbox", simdisk, packet, "internal/peer", "internal/provision", "internal/recovery", "internal/secret", "internal/session", "internal/topic", "internal/tty", "internal/typo", "internal/dataphase", "internal/datause", "internal/durable", "client", wire,
 }
 
@@ -79,7 +79,8 @@ var may = map[string][]string{
 	"internal/provision": {zap, sys, "internal/durable", "internal/secret"},
 	"internal/config":    {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/air":       {zap, "internal/atengine", "internal/secret"},
-	"internal/ipc":       {zap, sys, wire, "internal/bus", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
+	"internal/intake":    {"internal/bus", "internal/outbox", "internal/topic"},
+	"internal/ipc":       {zap, sys, wire, "internal/bus", "internal/intake", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
 	helper:               {zap, "internal/ipc", "internal/bus", "internal/outbox"},
 	packet:               nil,
 	"internal/session":   {zap, wire, "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
