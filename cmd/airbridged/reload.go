@@ -110,7 +110,7 @@ func (r *reloader) reload() (api.Reloaded, error) {
 		r.log.Warn("configuration", zap.String("detail", w.String()))
 	}
 	r.level.SetLevel(logLevel(fresh.Log.Level))
-	r.session.Keep(filters(fresh.Subscribe))
+	r.session.Subscribe(filters(fresh.Subscribe))
 	r.running.Log.Level, r.running.Subscribe = fresh.Log.Level, fresh.Subscribe
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
 	return done, nil

@@ -56,7 +56,7 @@ func (s *Session) aside(from recovery.State) recovery.State {
 	if s.line != nil {
 		s.line.loggedIn = false
 	}
-	s.Hub.Revoke()
+	s.filters.lost()
 	s.enter(from, to, nil, 0)
 	return to
 }

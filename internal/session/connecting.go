@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -45,7 +43,8 @@ func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 	if err := s.login(ctx, login); err != nil {
 		return recovery.Connecting, err
 	}
-	s.line.loggedIn, s.line.refused = true, make(map[string]bool)
+	s.line.loggedIn = true
+	s.filters.newSession()
 	s.fresh = false // it has served: a refusal from now on means that it is worn
 	s.onlineAt = time.Now()
 	s.kicked.Store(false)
@@ -79,7 +78,7 @@ func (s *Session) teardown(ctx context.Context) {
 	s.line.modem.Hangup(ctx)
 	s.costs.hungUp()
 	s.line.loggedIn = false
-	s.Hub.Revoke()
+	s.filters.lost()
 }
 
 // dial opens TCP and TLS. Older modules need a bearer of their own for sockets,
@@ -126,58 +125,6 @@ func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) erro
 		return &recovery.Failure{Cause: recovery.ConnAckRefused, Err: err}
 	}
 	return s.unanswered(recovery.ConnectFailed, err)
-}
-
-// subscribe asks for every filter that is wanted and not granted yet, and gives
-// back those nobody wants any more. The module's SUBACK carries no return code,
-// so that a refusal by the cloud looks like a grant; one by the module leaves the
-// filter out for this session, and everything else flows.
-func (s *Session) subscribe(ctx context.Context) error {
-	for _, f := range s.Hub.Wanted() {
-		if s.Hub.IsGranted(f.Topic) || s.line.refused[f.Topic] {
-			continue
-		}
-		if !strings.HasPrefix(f.Topic, "/broadcast/"+s.identity.ProductKey+"/") {
-			s.tellForeign(f.Topic, "subscribed to")
-		}
-		s.health.expect(s.Cloud.Timeouts.SubAck)
-		if err := s.line.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
-			if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
-				return err
-			}
-			continue
-		}
-		s.costs.subscribed(f.Topic)
-		s.Hub.Grant(f.Topic)
-	}
-	for _, topic := range s.Hub.Unwanted() {
-		s.health.expect(s.Cloud.Timeouts.SubAck)
-		if err := s.line.modem.Unsubscribe(ctx, topic); err != nil {
-			if err := s.subscriptionFailed(ctx, topic, err); err != nil {
-				return err
-			}
-		}
-		s.costs.subscribed(topic)
-		s.Hub.Withdraw(topic)
-	}
-	return nil
-}
-
-// subscriptionFailed tells a link that is gone from a filter that this module
-// does not take: the second is no reason to give up the session.
-func (s *Session) subscriptionFailed(ctx context.Context, filter string, err error) error {
-	if why := s.lost(); why != nil {
-		return why
-	}
-	if !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
-		return s.unanswered(recovery.SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
-	}
-	if gone := s.linkGone(ctx, err); gone != nil {
-		return gone
-	}
-	s.line.refused[filter] = true
-	s.warn("subscription-refused", fmt.Sprintf("the module refuses the subscription to %s: %v", filter, err))
-	return nil
 }
 
 // linkGone asks the module whether a refusal means that the session is gone, and

@@ -37,11 +37,7 @@ func (s *Session) endsSessions(m outbox.Message, why error) bool {
 	if s.own(m.Topic) || !errors.As(why, &f) || f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
 		return false
 	}
-	if s.fatalID != m.ID {
-		s.fatalID, s.fatal = m.ID, 0
-	}
-	s.fatal++
-	return s.fatal >= foreignTries
+	return s.up.fatal.again(m.ID) >= foreignTries
 }
 
 // tellForeign warns of a topic that is not the device's.

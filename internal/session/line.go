@@ -25,8 +25,6 @@ type line struct {
 
 	registers bool // the module has said that it is registered
 	noService bool // it said that it has no network, and nobody has asked since
-
-	refused map[string]bool // filters that the module does not take in this session
 }
 
 // forgot says whether the module shows, by echoing again, that it restarted and

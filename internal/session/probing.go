@@ -79,7 +79,7 @@ func (s *Session) identify(imei string) {
 		}
 	}
 	s.Board.Update(func(st *bus.Status) { st.Identity.DeviceName = bus.Known(s.identity.DeviceName) })
-	s.keepFor(s.identity)
+	s.filters.belongTo(s.identity)
 }
 
 // showModem puts what was read into status and metrics.

@@ -30,7 +30,7 @@ func (s *Session) recover(ctx context.Context, from recovery.State, err error) (
 	if s.line != nil {
 		s.line.loggedIn = false
 	}
-	s.Hub.Revoke()
+	s.filters.lost()
 	resume, err := s.climbRung(ctx, d, f)
 	if err != nil {
 		return recovery.Recovering, err

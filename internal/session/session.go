@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -140,44 +139,37 @@ type Session struct {
 	past   *recovery.Past
 
 	// Owned by the goroutine in Run.
-	line      *line // the open port and the module behind it; nil when there is none
-	identity  provision.Identity
-	unsaved   secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
-	told      map[string]bool // notes of the credential store that were passed on
-	foreign   map[string]bool // topics that are not the device's and were told; at most foreignMost
-	attached  bool
-	awake     bool            // the radio was switched on in this attempt to attach
-	nudged    bool            // and the module was told to attach
-	fresh     bool            // the token was fetched for this attempt
-	token     provision.Token // only while the token could not be cached on disk
-	since     atengine.Mark   // events of the module up to here are dealt with
-	shorts    int             // sessions in a row that the cloud closed right after CONNACK
-	turn      time.Duration   // how long the first request to the cloud still has to wait: see turn.go
-	onlineAt  time.Time
-	throttle  throttle
-	refusedID string // the message that the module refused last, and how often
-	refused   int
-	fatalID   string // the message to a foreign topic that sessions ended over last, and how often
-	fatal     int
-	speed     speed
+	line     *line // the open port and the module behind it; nil when there is none
+	identity provision.Identity
+	unsaved  secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
+	told     map[string]bool // notes of the credential store that were passed on
+	foreign  map[string]bool // topics that are not the device's and were told; at most foreignMost
+	attached bool
+	awake    bool            // the radio was switched on in this attempt to attach
+	nudged   bool            // and the module was told to attach
+	fresh    bool            // the token was fetched for this attempt
+	token    provision.Token // only while the token could not be cached on disk
+	since    atengine.Mark   // events of the module up to here are dealt with
+	shorts   int             // sessions in a row that the cloud closed right after CONNACK
+	turn     time.Duration   // how long the first request to the cloud still has to wait: see turn.go
+	onlineAt time.Time
+	speed    speed
 
 	clockAsked time.Time     // when the module was last asked for the network's time
 	clockWait  time.Duration // before it is asked again
 
 	dataPhase *dataphase.Record
 	dumps     dumps
-	wish      *wish     // a registration that somebody asked for; nil: none
-	searched  bool      // the answer to the last registration was looked for
-	lastAcked time.Time // when the last PUBACK was seen, while nothing else was written since
+	wish      *wish // a registration that somebody asked for; nil: none
+	searched  bool  // the answer to the last registration was looked for
 
 	// Shared with the modem's reader and with whoever asks for health.
 	asks   chan ask    // handed over, never queued
 	kicked atomic.Bool // the cloud said that another client took the device's place
 	health health
 
-	keepMu  sync.Mutex // guards the fields that follow, which a reload may change
-	kept    []bus.Filter
-	keptFor provision.Identity
+	filters filters
+	up      up
 }
 
 // New returns a session that has done nothing yet.
@@ -199,7 +191,8 @@ func New(o Options) *Session {
 		gate:    newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
 		costs:   newCosts(o.Cloud, o.Recorder),
 		past:    recovery.NewPast(o.Recovery.policy(), readResets(o.State), time.Now(), random),
-		kept:    o.Subscribe,
+		filters: newFilters(o),
+		up:      up{queue: o.Queue},
 		told:    make(map[string]bool),
 		foreign: make(map[string]bool),
 		asks:    make(chan ask),
@@ -340,12 +333,21 @@ func (s *Session) leave() {
 		s.costs.hungUp()
 		cancel()
 	}
-	s.Hub.Revoke()
+	s.filters.lost()
 	s.dropLine()
 }
 
 // hangupGrace is how long a stop may spend on MDISCONNECT and MIPCLOSE.
 const hangupGrace = 2 * time.Second
+
+// withGrace returns a context that outlives ctx by d.
+func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(d, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() { stop(); cancel(context.Canceled) }
+}
 
 // pause waits, keeping the health check satisfied, until the time is over or
 // the daemon is asked to stop. Meanwhile it does what people ask for, and ends

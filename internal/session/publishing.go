@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"airbridged/internal/air"
+	"airbridged/internal/bus"
+	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
+)
+
+// publishGrace is how long a publish in flight may go on after the daemon was
+// asked to stop.
+const publishGrace = 5 * time.Second
+
+// refusals is how often one message may be refused by a module whose link is up
+// before the module is probed anew, and then once more as often before it is set
+// aside: then it is the message, and the rest must flow.
+const refusals = 3
+
+// publish sends one message and settles what became of it. The message in hand
+// is always given back to the queue: done, or released.
+func (s *Session) publish(ctx context.Context, m outbox.Message) error {
+	s.health.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
+	s.tellForeign(m.Topic, "published to")
+	s.up.pace.begin(time.Now())
+	s.Recorder.InFlight(1)
+	defer s.Recorder.InFlight(0)
+	sendCtx, cancel := withGrace(ctx, publishGrace)
+	defer cancel()
+	receipt, err := s.line.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
+	rides := false
+	if !s.up.acked.IsZero() && !receipt.WrittenAt.IsZero() {
+		turnaround := receipt.WrittenAt.Sub(s.up.acked)
+		s.Recorder.Turnaround(turnaround)
+		rides = turnaround < ackRides
+	}
+	s.up.acked = time.Time{}
+	var cannot *air.PayloadError
+	switch {
+	case err == nil:
+		s.costs.published(m, rides)
+		return s.delivered(m, receipt)
+	case errors.As(err, &cannot):
+		s.reject(m, cannot.Error())
+		return nil
+	case errors.Is(err, air.ErrNotSent):
+		return s.notSent(ctx, m, err)
+	}
+	s.costs.attempted(m)
+	return s.unknown(ctx, m, err)
+}
+
+// delivered books a message that is acknowledged, or, for QoS 0, handed over.
+func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
+	state := outbox.Acked
+	if m.QoS == 0 {
+		state = outbox.Sent
+	} else {
+		s.up.acked, s.up.pace.acked = r.AckedAt, true
+	}
+	if err := s.up.queue.Done(m.ID, state, ""); err != nil {
+		return storeFailure(err)
+	}
+	s.Recorder.Published(int(m.QoS), string(state), time.Since(m.AcceptedAt))
+	s.Board.Update(func(st *bus.Status) {
+		if m.QoS == 0 {
+			st.Counters.Sent++
+			return
+		}
+		st.Counters.Acked++
+		st.Counters.LastAckedAt = &r.AckedAt
+	})
+	return nil
+}
+
+// notSent is a definite refusal by the module: nothing went out. Either the link
+// is gone, or this module does not take this message now. Setting a message aside
+// loses it, so what is known of the module is found out anew before that.
+func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
+	if gone := s.linkGone(ctx, err); gone != nil {
+		s.release(m)
+		return gone
+	}
+	n := s.up.refused.again(m.ID)
+	if n >= 2*refusals {
+		s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", n, err))
+		return nil
+	}
+	s.release(m)
+	if n == refusals {
+		s.dropLine() // so that it is probed again
+		return &recovery.Failure{Cause: recovery.OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
+	}
+	return nil
+}
+
+// unknown is the dangerous case: the message may or may not have reached the
+// cloud. It goes back to the head of the queue, and the session is torn down
+// before anything is published again.
+func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) error {
+	why := s.lost()
+	if why != nil && s.endsSessions(m, why) {
+		s.reject(m, "the cloud closes the connection each time it is sent: its topic is not this device's")
+		return why
+	}
+	s.release(m)
+	s.Recorder.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
+	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
+	if why != nil {
+		return why // the event that ended the wait says more exactly what happened
+	}
+	if brokenBarrier {
+		return s.inStep(ctx)
+	}
+	return s.unacknowledged(ctx, err)
+}
+
+func (s *Session) release(m outbox.Message) {
+	if err := s.up.queue.Release(m.ID); err != nil {
+		s.Log.Error("a message could not be put back", zap.String("id", m.ID), zap.Error(err))
+	}
+}
+
+// reject sets a message aside that this module can never carry.
+func (s *Session) reject(m outbox.Message, reason string) {
+	if err := s.up.queue.Done(m.ID, outbox.Rejected, reason); err != nil {
+		s.Log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
+	}
+	s.Recorder.Published(int(m.QoS), string(outbox.Rejected), time.Since(m.AcceptedAt))
+	s.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
+}
+
+// fineSignal is from where on a missing answer is not the radio's fault (AT
+// manual, CSQ: 3; below it modules lose the network now and then).
+const fineSignal = -107 // dBm
+
+// unacknowledged finds out more about a PUBACK that did not come. It is the
+// cloud holding back, and not a wedge, when link and signal are fine, and either
+// messages followed each other fast, or a reset of the module has changed nothing.
+// A single PUBACK can get lost on any line, so where they were slower than the
+// quota it has to happen again, which it does within seconds.
+func (s *Session) unacknowledged(ctx context.Context, err error) error {
+	why := s.unanswered(recovery.PubAckTimeout, err)
+	var f *recovery.Failure
+	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil {
+		return why
+	}
+	likely := s.past.Failed(recovery.PubAckTimeout) || s.up.pace.gap > 0 || s.up.pace.between < quotaSpan
+	tooFast := likely && s.up.pace.tooFast()
+	if !tooFast && !s.past.ResetInVain() {
+		return why
+	}
+	if gone := s.linkGone(ctx, err); gone != nil {
+		return gone
+	}
+	s.readSignal(ctx)
+	if dbm := s.Board.Status().Modem.SignalDBm; dbm == nil || *dbm < fineSignal {
+		return why
+	}
+	if tooFast {
+		s.up.pace.slower(time.Now())
+		s.showPace()
+		s.warn("throttled", fmt.Sprintf("the cloud drops messages that come too fast: from now on one in %v at most", s.up.pace.gap.Round(time.Millisecond)))
+	}
+	return &recovery.Failure{Cause: recovery.Throttled, Err: err}
+}
+
+// easePace tries a shorter gap when it is time to.
+func (s *Session) easePace() {
+	if s.up.pace.eased(time.Now()) {
+		s.Log.Info("sending faster again", zap.Duration("gap", s.up.pace.gap))
+		s.showPace()
+	}
+}
+
+func (s *Session) showPace() {
+	s.Board.Update(func(st *bus.Status) {
+		st.Cloud.PaceSeconds = nil
+		if gap := s.up.pace.gap.Seconds(); gap > 0 {
+			st.Cloud.PaceSeconds = &gap
+		}
+	})
+}

@@ -1,0 +1,35 @@
+package session
+
+import "time"
+
+// up is what the session knows of the messages on their way to the cloud. One QoS 1
+// message is in flight at a time.
+type up struct {
+	queue Queue
+	pace  pace
+	acked time.Time // when the last PUBACK was seen, while nothing else was written since
+
+	refused repeats // by a module whose link is up
+	fatal   repeats // to a topic that is not the device's, and a session ended over it
+}
+
+// newSession says that a new session begins.
+func (u *up) newSession() {
+	u.acked = time.Time{}
+	u.pace.newSession()
+}
+
+// repeats counts what happens to the same message again and again.
+type repeats struct {
+	id string
+	n  int
+}
+
+// again counts, and returns how often it happened to this message in a row.
+func (r *repeats) again(id string) int {
+	if r.id != id {
+		r.id, r.n = id, 0
+	}
+	r.n++
+	return r.n
+}
