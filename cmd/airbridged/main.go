@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"airbridged/internal/config"
+	"airbridged/internal/host"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -86,7 +87,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	cfg, warnings, err := config.Load(*path)
 	if err != nil {
-		complain(stderr, err.Error())
+		host.Complain(stderr, err.Error())
 		return exitConfig
 	}
 	if *check {
@@ -107,7 +108,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	defer stop()
 	if err := serve(ctx, *path, cfg, warnings, stderr); err != nil {
-		complain(stderr, "airbridged: "+err.Error())
+		host.Complain(stderr, "airbridged: "+err.Error())
 		return exitFailed
 	}
 	return exitOK

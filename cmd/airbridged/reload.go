@@ -14,6 +14,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/config"
+	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/session"
 )
@@ -22,7 +23,7 @@ import (
 // restart.
 var applied = []string{"log.level", "subscribe"}
 
-// What is logged of a reload.
+// What is logged of a reload, every time.
 const (
 	reloadedLine = "reloaded"
 	refusedLine  = "reload refused, nothing was changed"
@@ -88,8 +89,8 @@ func (r *reloader) ask(ctx context.Context) (api.Reloaded, error) {
 // reload is all or nothing: with a mistake in the files nothing changes. What
 // needs a restart is named, and named again until there was one.
 func (r *reloader) reload() (api.Reloaded, error) {
-	notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
-	defer notify(daemon.SdNotifyReady)
+	host.Notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	defer host.Notify(daemon.SdNotifyReady)
 	fresh, warnings, err := config.Load(r.path)
 	if err != nil {
 		mistakes := mistakesOf(err)
@@ -109,7 +110,7 @@ func (r *reloader) reload() (api.Reloaded, error) {
 		done.Warnings = append(done.Warnings, w.String())
 		r.log.Warn("configuration", zap.String("detail", w.String()))
 	}
-	r.level.SetLevel(logLevel(fresh.Log.Level))
+	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
 	r.session.Subscribe(filters(fresh.Subscribe))
 	r.running.Log.Level, r.running.Subscribe = fresh.Log.Level, fresh.Subscribe
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
@@ -17,6 +13,7 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/durable"
+	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
@@ -27,7 +24,7 @@ import (
 // serve wires the parts together and runs them until ctx ends or one of them
 // fails; the first one out ends all.
 func serve(ctx context.Context, path string, cfg config.Config, warnings []config.Warning, stderr io.Writer) error {
-	log, level := newLogger(cfg.Log, stderr)
+	log, level := host.NewLogger(cfg.Log.Format, cfg.Log.Level, stderr, stateLine, reloadedLine, refusedLine)
 	defer func() { _ = log.Sync() }()
 	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("config", path))
 	for _, w := range warnings {
@@ -47,7 +44,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	}
 	queue, err := openOutbox(cfg.Outbox, meter, log)
 	if err != nil {
-		open.close()
+		open.Close()
 		return err
 	}
 	defer runOutbox(queue, log)()
@@ -67,32 +64,36 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 			group.Go(func() error { return answer(ctx, l) })
 		}
 	}
-	each(open.api, server.Serve)
-	each(open.metrics, func(ctx context.Context, l net.Listener) error { return serveMetrics(ctx, l, meter.Handler(), log) })
-	each(open.unserved, turnAway)
+	each(open.Of(apiSocket), server.Serve)
+	each(open.Of(metricsSocket), func(ctx context.Context, l net.Listener) error { return serveMetrics(ctx, l, meter.Handler(), log) })
+	each(open.Unserved(), host.TurnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
-	group.Go(func() error { return tellStatus(ctx, board) })
+	group.Go(func() error { return host.TellStatus(ctx, board) })
 	if len(cfg.Modem.ClockCommand) > 0 {
-		clock := &clockSetter{command: cfg.Modem.ClockCommand, board: board, log: log, kept: clockIsKept}
-		group.Go(func() error { return clock.run(ctx) })
+		group.Go(func() error { return host.KeepClock(ctx, cfg.Modem.ClockCommand, board, log) })
 	}
+	socket := open.Of(apiSocket)[0].Addr()
 	group.Go(func() error {
-		return runWatchdog(ctx, log,
-			part{"supervisor", func(context.Context) error { return supervisor.Healthy() }},
-			part{"outbox", queue.Answers},
-			part{"api", apiAnswers(open.api[0].Addr(), server.Accepted, log)})
+		return host.Watch(ctx, log,
+			host.Part{Name: "supervisor", Answers: func(context.Context) error { return supervisor.Healthy() }},
+			host.Part{Name: "outbox", Answers: queue.Answers},
+			host.Part{Name: "api", Answers: host.SocketAnswers(socket, server.Accepted, log)})
 	})
-	log.Info("ready", zap.String("socket", open.api[0].Addr().String()), zap.String("device", cfg.Modem.Device))
-	notify(daemon.SdNotifyReady)
-	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })
+	log.Info("ready", zap.String("socket", socket.String()), zap.String("device", cfg.Modem.Device))
+	host.Notify(daemon.SdNotifyReady)
+	context.AfterFunc(ctx, func() { host.Notify(daemon.SdNotifyStopping) })
 	err = group.Wait()
 	if err == nil {
 		log.Info("stopped")
 	}
 	return err
 }
+
+// stateLine is what the session logs of a change of state. It folds these by rules
+// of its own.
+const stateLine = "state"
 
 // sessionOptions translates the configuration.
 func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
@@ -117,9 +118,9 @@ func sessionOptions(cfg config.Config, state durable.Directory, store *provision
 		Modem: session.Modem{
 			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
 		},
-		Recovery: session.Recovery(cfg.Recovery), JustBooted: uptime() < session.JustBooted,
+		Recovery: session.Recovery(cfg.Recovery), JustBooted: host.Uptime() < session.JustBooted,
 		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
-		HardReset: hardReset(cfg.Modem, log),
+		HardReset: host.HardReset(cfg.Modem.ResetGPIO, cfg.Modem.ResetCommand, log),
 		Store:     store,
 		State:     state,
 		Queue:     queue,
@@ -140,21 +141,4 @@ func filters(subscribe []config.Subscribe) []bus.Filter {
 		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS})
 	}
 	return list
-}
-
-// metricsTimeout bounds a scrape, from its first header byte to its last answer
-// byte; Prometheus gives up after 10 s by default.
-const metricsTimeout = 10 * time.Second
-
-// serveMetrics answers scrapes until ctx ends.
-func serveMetrics(ctx context.Context, l net.Listener, page http.Handler, log *zap.Logger) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", page)
-	server := &http.Server{Handler: mux, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, ErrorLog: zap.NewStdLog(log)}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	return nil
 }

@@ -1,17 +1,15 @@
 package recovery
 
 import (
-	"math/bits"
 	"time"
-)
 
-// unfoldAfter is how long the log may say nothing of an outage that goes on.
-const unfoldAfter = time.Hour
+	"airbridged/internal/fold"
+)
 
 // folding decides which changes of state an operator is shown: all of a start;
 // after a failure, the failure and the return; and while one attempt after the
-// other fails, the failures number 2, 4, 16, 64 and so on, a cause that was not
-// seen before, and one line an hour. The rest is counted, and written at debug
+// other fails, the failures that package fold tells, a cause that was not seen
+// before, and one line an hour. The rest is counted, and written at debug
 // level.
 type folding struct {
 	folded int // lines since the last one that was shown
@@ -28,19 +26,13 @@ func (l *folding) shows(attempt int, to State, c Cause, now time.Time) bool {
 	switch {
 	case attempt == 0, to == Stopping, fresh:
 		return true
-	case to == Recovering && milestone(attempt), to == Online && attempt <= 2:
+	case to == Recovering && fold.Milestone(attempt), to == Online && attempt <= 2:
 		return true
-	case now.Sub(l.at) >= unfoldAfter:
+	case now.Sub(l.at) >= fold.Quiet:
 		return true
 	}
 	l.folded++
 	return false
-}
-
-// milestone says whether an attempt is the first, the second, or a power of four.
-func milestone(attempt int) bool {
-	n := uint(attempt)
-	return n == 2 || bits.OnesCount(n) == 1 && bits.TrailingZeros(n)%2 == 0
 }
 
 // unfold says that a line is shown, and returns how many were not since the last.

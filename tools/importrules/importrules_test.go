@@ -25,12 +25,12 @@ const root = "../.."
 // direct is every module that the code may import, with a package of it.
 // Adding one is a decision: say here who needs it.
 var direct = map[string]string{
-	"github.com/coreos/go-systemd/v22":    "github.com/coreos/go-systemd/v22/daemon",        // cmd: sd_notify
+	"github.com/coreos/go-systemd/v22":    "github.com/coreos/go-systemd/v22/daemon",        // host: sd_notify
 	"github.com/creack/pty":               "github.com/creack/pty",                          // airsim and tests: pseudo-terminals
 	"github.com/eclipse/paho.mqtt.golang": "github.com/eclipse/paho.mqtt.golang",            // airsim: relay to a real broker
 	"github.com/pelletier/go-toml/v2":     "github.com/pelletier/go-toml/v2",                // config
 	"github.com/prometheus/client_golang": "github.com/prometheus/client_golang/prometheus", // metrics
-	"github.com/warthog618/go-gpiocdev":   "github.com/warthog618/go-gpiocdev",              // cmd: the reset line
+	"github.com/warthog618/go-gpiocdev":   "github.com/warthog618/go-gpiocdev",              // host: the reset line
 	"go.bug.st/serial":                    "go.bug.st/serial",                               // tty
 	"go.uber.org/goleak":                  "go.uber.org/goleak",                             // tests
 	"go.uber.org/zap":                     "go.uber.org/zap",                                // everywhere
@@ -62,6 +62,8 @@ var may = map[string][]string{
 	"internal/datause":        {"internal/durable"},
 	"internal/doctor":         {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty"},
 	"internal/durable":        nil,
+	"internal/fold":           nil,
+	"internal/host":           {zap, sys, systemd, gpio, "client/api", "internal/bus", "internal/fold"},
 	"internal/intake":         {"internal/bus", "internal/outbox", "internal/topic"},
 	"internal/ipc":            {zap, sys, "client/api", "internal/bus", "internal/intake", "internal/outbox", "internal/peer", "internal/topic", "internal/typo"},
 	"internal/ipc/ipctest":    {zap, "internal/bus", "internal/ipc", "internal/outbox"},
@@ -71,7 +73,7 @@ var may = map[string][]string{
 	"internal/outbox/simdisk": nil,
 	"internal/peer":           {sys},
 	"internal/provision":      {zap, sys, "internal/durable", "internal/secret"},
-	"internal/recovery":       nil,
+	"internal/recovery":       {"internal/fold"},
 	"internal/secret":         nil,
 	"internal/session":        {zap, "client/api", "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
 	"internal/topic":          nil,
@@ -94,7 +96,7 @@ func init() {
 	may[unruled] = nil
 	all := without(internals, testsOnly...)
 	for _, daemon := range []string{"cmd/airbridged", "cmd/airbridgectl"} {
-		may[daemon] = append(without(all, simulator), zap, sys, sync, systemd, prom, gpio)
+		may[daemon] = append(without(all, simulator), zap, sys, sync, systemd, prom)
 	}
 	may["cmd/airsim"] = append(all, zap, sys, pty)
 }

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func TestRepeatsAreFoldedAndCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		core, seen := observer.New(zap.DebugLevel)
-		log := zap.New(newFoldingCore(core)).Named("session")
+		log := zap.New(newFoldingCore(core, nil)).Named("session")
 		const lines = 10 * 3600 * 8
 		told := 0
 		for n := range lines {
@@ -45,7 +45,7 @@ func TestRepeatsAreFoldedAndCounted(t *testing.T) {
 func TestOnlyRepeatsAreFolded(t *testing.T) {
 	t.Parallel()
 	core, seen := observer.New(zap.DebugLevel)
-	log := zap.New(newFoldingCore(core))
+	log := zap.New(newFoldingCore(core, []string{"state"}))
 	for range 10 {
 		log.Info("state", zap.String("to", "online"))
 		log.Debug("command")

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"io"
@@ -7,21 +7,20 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
-
-	"airbridged/internal/config"
 )
 
-// newLogger logs to w: for people on a terminal, JSON otherwise, unless the
-// configuration says which. On the way to the journal each line has its priority
-// before it. The level can be changed while it runs.
-func newLogger(c config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
-	level := zap.NewAtomicLevelAt(logLevel(c.Level))
+// NewLogger logs to w: in the format "console" for people or "json", with "auto" the
+// one that fits what w is. On the way to the journal each line has its priority
+// before it. Lines that repeat are folded, but for those with the messages of whole.
+// The level can be changed while it runs.
+func NewLogger(format, level string, w io.Writer, whole ...string) (*zap.Logger, zap.AtomicLevel) {
+	atomic := zap.NewAtomicLevelAt(LogLevel(level))
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.TimeKey = "time"
 	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	encoding.EncodeDuration = zapcore.StringDurationEncoder
 	encoder := zapcore.NewJSONEncoder(encoding)
-	if c.Format == "console" || c.Format == "auto" && isTerminal(w) {
+	if format == "console" || format == "auto" && isTerminal(w) {
 		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
@@ -29,11 +28,11 @@ func newLogger(c config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	if isJournal(w) {
 		encoder = prioritized{encoder}
 	}
-	return zap.New(newFoldingCore(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))), level
+	return zap.New(newFoldingCore(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), atomic), whole)), atomic
 }
 
-// logLevel knows the words that the configuration has checked.
-func logLevel(word string) zapcore.Level {
+// LogLevel knows the words that the configuration has checked.
+func LogLevel(word string) zapcore.Level {
 	level, err := zapcore.ParseLevel(word)
 	if err != nil {
 		return zapcore.InfoLevel

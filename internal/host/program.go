@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -22,11 +22,11 @@ const (
 	programOutput = 500
 )
 
-// runProgram runs a program with its arguments as they are, without a shell, without
+// RunProgram runs a program with its arguments as they are, without a shell, without
 // the daemon's secrets in its environment, and in a process group of its own, which
 // is killed whole when the time is over or when it has left something behind that
 // holds its output. It returns the beginning of what it printed, on one line.
-func runProgram(ctx context.Context, command []string) (output string, err error) {
+func RunProgram(ctx context.Context, command []string) (output string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, programLimit, fmt.Errorf("still running after %v, killed", programLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)

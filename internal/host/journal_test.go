@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func TestJournalPriorities(t *testing.T) {
 func TestNoJournalNoPriorities(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", "8:12345")
 	var out bytes.Buffer
-	complain(&out, "one\ntwo")
+	Complain(&out, "one\ntwo")
 	if out.String() != "one\ntwo\n" || isJournal(&out) {
 		t.Errorf("%q", out.String())
 	}

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -65,9 +65,9 @@ func (p prioritized) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*
 	return line, err
 }
 
-// complain prints why the daemon does not run, before there is a logger; each
+// Complain prints why the daemon does not run, before there is a logger; each
 // line of it is an error to the journal.
-func complain(stderr io.Writer, text string) {
+func Complain(stderr io.Writer, text string) {
 	prefix := ""
 	if isJournal(stderr) {
 		prefix = journalError

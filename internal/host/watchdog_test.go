@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func watch(t *testing.T) *watched {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	dog := watchdog{
-		interval: 60 * time.Second, parts: []part{{"supervisor", w.one.answers}, {"outbox", w.two.answers}},
+		interval: 60 * time.Second, parts: []Part{{"supervisor", w.one.answers}, {"outbox", w.two.answers}},
 		ping: func() { w.pings.Add(1) }, log: zap.New(core),
 	}
 	go func() { _ = dog.run(ctx); close(ended) }()
@@ -185,7 +185,7 @@ func TestAPIAnswers(t *testing.T) {
 	defer server.Close()
 	accepted := uint64(0)
 	core, lines := observer.New(zap.InfoLevel)
-	answers := apiAnswers(l.Addr(), func() uint64 { return accepted }, zap.New(core))
+	answers := SocketAnswers(l.Addr(), func() uint64 { return accepted }, zap.New(core))
 
 	ask := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -223,7 +223,7 @@ func TestAPIBusyIsNotStalled(t *testing.T) {
 	}
 	defer l.Close()
 	accepted := uint64(0)
-	answers := apiAnswers(l.Addr(), func() uint64 { accepted += 2; return accepted }, zap.NewNop())
+	answers := SocketAnswers(l.Addr(), func() uint64 { accepted += 2; return accepted }, zap.NewNop())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := answers(ctx); err != nil {

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func TestRunProgram(t *testing.T) {
 		{"missing", []string{"/nonexistent/reset"}, "", "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			output, err := runProgram(t.Context(), c.command)
+			output, err := RunProgram(t.Context(), c.command)
 			if output != c.output {
 				t.Errorf("output %q, want %q", output, c.output)
 			}
@@ -61,7 +61,7 @@ func TestProgramIsKilledWithItsChildren(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), c.limit)
 			defer cancel()
 			begun := time.Now()
-			_, err := runProgram(ctx, []string{"sh", "-c", c.script, file})
+			_, err := RunProgram(ctx, []string{"sh", "-c", c.script, file})
 			if c.fails != errors.Is(err, context.DeadlineExceeded) || !c.fails && err != nil {
 				t.Errorf("error %v", err)
 			}

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -33,6 +33,13 @@ type clockSetter struct {
 	ran     time.Time   // when the program was last run
 }
 
+// KeepClock runs a program, with the network's time for an argument, whenever the
+// system clock is far from it and nobody else keeps it, until ctx ends.
+func KeepClock(ctx context.Context, command []string, board *bus.Board, log *zap.Logger) error {
+	c := &clockSetter{command: command, board: board, log: log, kept: clockIsKept}
+	return c.run(ctx)
+}
+
 // run looks at the clocks until ctx ends.
 func (c *clockSetter) run(ctx context.Context) error {
 	tick := time.NewTicker(clockLook)
@@ -58,7 +65,7 @@ func (c *clockSetter) look(ctx context.Context, now time.Time) {
 		return
 	}
 	c.ran = now
-	output, err := runProgram(ctx, clockArguments(c.command, told.Now(time.Now()).Time))
+	output, err := RunProgram(ctx, clockArguments(c.command, told.Now(time.Now()).Time))
 	c.log.Info("clock command", zap.Strings("command", c.command), zap.Duration("offset", offset.Round(time.Second)), zap.String("output", output), zap.Error(err))
 	if err != nil {
 		c.board.Emit(bus.Warned("clock-command-failed", err.Error()))

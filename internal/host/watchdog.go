@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// part is something that has to make progress for the daemon to be alive.
-type part struct {
-	name string
-	// answers returns nil when the part has shown that it moves, and the reason
+// Part is something that has to make progress for the daemon to be alive.
+type Part struct {
+	Name string
+	// Answers returns nil when the part has shown that it moves, and the reason
 	// why not at the latest when ctx ends.
-	answers func(ctx context.Context) error
+	Answers func(ctx context.Context) error
 }
 
 // watchdog feeds the service manager's watchdog, by the progress of the parts
@@ -28,24 +28,24 @@ type part struct {
 // when that lasts the service manager ends the process and starts another.
 type watchdog struct {
 	interval time.Duration // after which it is ended without a ping
-	parts    []part
+	parts    []Part
 	ping     func()
 	log      *zap.Logger
 }
 
 // newWatchdog is for the interval of the service manager; ok is false when it
 // does not watch.
-func newWatchdog(log *zap.Logger, parts ...part) (w watchdog, ok bool) {
+func newWatchdog(log *zap.Logger, parts ...Part) (w watchdog, ok bool) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("the watchdog is off", zap.Error(err))
 	}
-	return watchdog{interval: interval, parts: parts, ping: func() { notify(daemon.SdNotifyWatchdog) }, log: log}, interval > 0
+	return watchdog{interval: interval, parts: parts, ping: func() { Notify(daemon.SdNotifyWatchdog) }, log: log}, interval > 0
 }
 
-// runWatchdog watches over the parts until ctx ends, where a service manager
+// Watch watches over the parts until ctx ends, where a service manager
 // wants it.
-func runWatchdog(ctx context.Context, log *zap.Logger, parts ...part) error {
+func Watch(ctx context.Context, log *zap.Logger, parts ...Part) error {
 	w, watched := newWatchdog(log, parts...)
 	if !watched {
 		return nil
@@ -60,7 +60,7 @@ type verdict struct {
 }
 
 // run asks every part four times in an interval, so that one slow answer does
-// no harm, until ctx ends. It says once which part does not answer. A part that
+// no harm, until ctx ends. It says once which Part does not answer. A part that
 // does not even come back is not asked again until it does.
 func (w watchdog) run(ctx context.Context) error {
 	var asking sync.WaitGroup
@@ -79,7 +79,7 @@ func (w watchdog) run(ctx context.Context) error {
 			asking.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, w.interval/5)
 				defer cancel()
-				verdicts <- verdict{i, p.answers(ctx)}
+				verdicts <- verdict{i, p.Answers(ctx)}
 			})
 		}
 		silent, over := w.collect(ctx, round.C, verdicts, asked)
@@ -118,9 +118,9 @@ func (w watchdog) collect(ctx context.Context, end <-chan time.Time, verdicts <-
 	for i, p := range w.parts {
 		switch {
 		case asked[i]:
-			silent = append(silent, p.name+": no answer")
+			silent = append(silent, p.Name+": no answer")
 		case reasons[i] != nil:
-			silent = append(silent, p.name+": "+reasons[i].Error())
+			silent = append(silent, p.Name+": "+reasons[i].Error())
 		}
 	}
 	return silent, over
@@ -147,11 +147,11 @@ func (w watchdog) judge(silent []string, told *string) {
 	}
 }
 
-// apiAnswers asks /healthz over the daemon's own socket. What it says of the
+// SocketAnswers asks /healthz over the daemon's own socket. What it says of the
 // supervisor does not count here, only that it is said. accepted counts the
 // connections: a socket that is so busy with other programs that there is no turn
 // for us is not stalled, and neither is one whose file somebody has removed.
-func apiAnswers(socket net.Addr, accepted func() uint64, log *zap.Logger) func(ctx context.Context) error {
+func SocketAnswers(socket net.Addr, accepted func() uint64, log *zap.Logger) func(ctx context.Context) error {
 	var gone sync.Once
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,

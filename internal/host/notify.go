@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 	"airbridged/internal/bus"
 )
 
-// notify tells the service manager (sd_notify(3)). Without one there is no
+// Notify tells the service manager (sd_notify(3)). Without one there is no
 // NOTIFY_SOCKET, and this does nothing.
-func notify(states ...string) {
+func Notify(states ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(states, "\n"))
 }
 
-// tellStatus keeps the line that `systemctl status` shows. It is told anew when
+// TellStatus keeps the line that `systemctl status` shows. It is told anew when
 // the state changes and never in between: a line that counts seconds would wake
 // the service manager for nobody.
-func tellStatus(ctx context.Context, board *bus.Board) error {
+func TellStatus(ctx context.Context, board *bus.Board) error {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return nil
 	}
@@ -36,7 +36,7 @@ func tellStatus(ctx context.Context, board *bus.Board) error {
 			return nil // asked to stop
 		}
 		if line := statusLine(board.Status().Status); e.Type == api.StateEvent && line != last {
-			notify("STATUS=" + line)
+			Notify("STATUS=" + line)
 			last = line
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"math"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uptime is how long the machine has been running; very long when it cannot be
+// Uptime is how long the machine has been running; very long when it cannot be
 // told.
-func uptime() time.Duration {
+func Uptime() time.Duration {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return math.MaxInt64
