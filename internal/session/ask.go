@@ -39,8 +39,9 @@ func (s *Session) put(ctx context.Context, a ask) error {
 	case <-ctx.Done():
 		return &bus.AskError{Err: bus.ErrBusy, Detail: "nobody waited for the session any more", Hint: "try again"}
 	case <-t.C:
+		state, _ := s.progress.at()
 		return &bus.AskError{
-			Err: bus.ErrBusy, Detail: fmt.Sprintf("the session is %s, and had no moment for anything else in %v", s.Board.Status().State, askPatience),
+			Err: bus.ErrBusy, Detail: fmt.Sprintf("the session is %s, and had no moment for anything else in %v", state, askPatience),
 			Hint: "try again; GET /v1/status tells what it is doing",
 		}
 	}
@@ -48,7 +49,7 @@ func (s *Session) put(ctx context.Context, a ask) error {
 
 // aside leaves a state because of what was asked for, and returns the one to go
 // on in. The MQTT session is torn down on the way back to online, as always.
-func (s *Session) aside(from recovery.State) recovery.State {
+func (s *Session) aside() recovery.State {
 	to := recovery.Probing
 	if s.wish != nil && s.attached && s.unready() == nil {
 		to = recovery.Registering
@@ -57,13 +58,12 @@ func (s *Session) aside(from recovery.State) recovery.State {
 		s.line.loggedIn = false
 	}
 	s.filters.lost()
-	s.enter(from, to, nil, 0)
 	return to
 }
 
 // unready says why the module cannot be asked just now.
 func (s *Session) unready() error {
-	hint := s.Board.Status().Hint
+	_, hint := s.progress.at()
 	if hint == "" {
 		hint = "try again in some seconds; GET /v1/status tells how it is"
 	}
@@ -124,7 +124,7 @@ func (s *Session) raw(ctx context.Context, raw air.Raw) (reply bus.ATReply, asid
 			Hint: "wait until the device is registered; questions are answered meanwhile",
 		}
 	}
-	s.health.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.Cloud.Timeouts.Bearer)
 	begun := time.Now()
 	got, err := s.line.modem.Raw(ctx, raw)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
-	"airbridged/internal/bus"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
@@ -47,12 +46,12 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		}
 		return attached, err
 	}); err != nil {
-		s.showRegistered(false)
+		s.show.registered(false)
 		return recovery.Attaching, s.unanswered(recovery.NotRegistered, err)
 	}
-	s.showRegistered(true)
+	s.show.registered(true)
 	s.readOperator(ctx)
-	s.health.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
+	s.progress.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
 	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
 		return recovery.Attaching, s.unanswered(recovery.BearerFailed, err)
 	}
@@ -97,7 +96,7 @@ func (s *Session) afterAttach() (recovery.State, error) {
 func (s *Session) until(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
 	deadline := time.Now().Add(patience)
 	for {
-		s.health.expect(s.Cloud.Timeouts.Bearer)
+		s.progress.expect(s.Cloud.Timeouts.Bearer)
 		done, err := ask()
 		var notYet *recovery.Failure
 		switch {
@@ -121,18 +120,19 @@ func (s *Session) readSignal(ctx context.Context) {
 	if err != nil {
 		dbm = nil
 	}
-	s.Recorder.Signal(dbm)
-	s.Board.Update(func(st *bus.Status) { st.Modem.SignalDBm = dbm })
+	s.signal = dbm
+	s.show.signal(dbm)
 }
 
 // readICCID asks again for the SIM's number where it was not known when the
 // module was identified, because the SIM was not ready yet.
 func (s *Session) readICCID(ctx context.Context) {
-	if s.Board.Status().Modem.ICCID != nil {
+	if s.iccid != "" {
 		return
 	}
 	if iccid, err := s.line.modem.ICCID(ctx); err == nil {
-		s.Board.Update(func(st *bus.Status) { st.Modem.ICCID = bus.Known(iccid) })
+		s.iccid = iccid
+		s.show.iccid(iccid)
 	}
 }
 
@@ -155,17 +155,12 @@ func (s *Session) readClock(ctx context.Context) {
 		return
 	}
 	s.clockWait = clockEvery
-	s.Board.Update(func(st *bus.Status) { st.NetworkTime = &bus.NetworkTime{Told: told, At: s.clockAsked} })
+	s.show.networkTime(told, s.clockAsked)
 }
 
 func (s *Session) readOperator(ctx context.Context) {
-	s.health.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.Cloud.Timeouts.Bearer)
 	if name, err := s.line.modem.Operator(ctx); err == nil {
-		s.Board.Update(func(st *bus.Status) { st.Modem.Operator = bus.Known(name) })
+		s.show.operator(name)
 	}
-}
-
-func (s *Session) showRegistered(v bool) {
-	s.Recorder.Registered(&v)
-	s.Board.Update(func(st *bus.Status) { st.Modem.Registered = &v })
 }

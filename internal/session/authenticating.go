@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"airbridged/internal/bus"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
@@ -16,7 +15,7 @@ import (
 func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	s.fresh = false
 	if token, ok := s.Store.Token(s.identity); ok && token.Usable(time.Now()) {
-		s.showToken(token)
+		s.show.token(&token)
 		return recovery.Connecting, nil
 	}
 	deviceSecret, known, err := s.deviceSecret()
@@ -40,11 +39,11 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	}
 	if err := s.Store.SaveToken(s.identity, token); err != nil {
 		// Only a cache: the session works without, at one request per connect.
-		s.warn("token-not-cached", "the token could not be cached, so every connect asks for a new one: "+err.Error())
+		s.show.warn("token-not-cached", "the token could not be cached, so every connect asks for a new one: "+err.Error())
 		s.token = token
 	}
 	s.fresh = true
-	s.showToken(token)
+	s.show.token(&token)
 	return recovery.Connecting, nil
 }
 
@@ -78,9 +77,5 @@ func (s *Session) dropToken() {
 	if err := s.Store.DropToken(); err != nil {
 		s.Log.Warn("the refused token could not be removed", zap.Error(err))
 	}
-	s.Board.Update(func(st *bus.Status) { st.TokenAt = nil })
-}
-
-func (s *Session) showToken(t provision.Token) {
-	s.Board.Update(func(st *bus.Status) { st.TokenAt = &t.ObtainedAt })
+	s.show.token(nil)
 }

@@ -9,7 +9,6 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
-	"airbridged/internal/bus"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
@@ -86,7 +85,7 @@ func (s *Session) teardown(ctx context.Context) {
 // a vendor library for Air202 does not).
 func (s *Session) dial(ctx context.Context) error {
 	modem := s.line.modem
-	s.health.expect(s.Cloud.Timeouts.Connect)
+	s.progress.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
 	s.costs.dialed(s.Cloud.Host, err)
 	if errors.Is(err, air.ErrConnectFailed) && s.past.Failed(recovery.ConnectFailed) {
@@ -111,10 +110,10 @@ func (s *Session) dial(ctx context.Context) error {
 // login sends MCONNECT at once after CONNECT OK: the server closes a connection
 // that stays silent (vendor guide, field reports of 5 s).
 func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) error {
-	s.health.expect(s.Cloud.Timeouts.ConnAck)
+	s.progress.expect(s.Cloud.Timeouts.ConnAck)
 	err := s.line.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
 	s.costs.login(who)
-	s.Board.Update(func(st *bus.Status) { st.Counters.Connects++ })
+	s.show.loggedIn()
 	switch {
 	case err == nil:
 		return nil

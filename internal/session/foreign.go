@@ -46,6 +46,6 @@ func (s *Session) tellForeign(topic, what string) {
 		return
 	}
 	s.foreign[topic] = true
-	s.warn("topic-foreign", fmt.Sprintf("%s %s: it does not carry this device's names, so the cloud most likely drops it without a word; "+
+	s.show.warn("topic-foreign", fmt.Sprintf("%s %s: it does not carry this device's names, so the cloud most likely drops it without a word; "+
 		"it should contain /%s/%s/", what, topic, s.identity.ProductKey, s.identity.DeviceName))
 }

@@ -25,7 +25,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	stable := time.NewTimer(s.Recovery.StableAfter)
 	defer stable.Stop()
 	for {
-		s.health.expect(s.Recovery.StatusPoll)
+		s.progress.expect(s.Recovery.StatusPoll)
 		if err := s.lost(); err != nil {
 			return recovery.Online, err
 		}
@@ -106,7 +106,7 @@ func (s *Session) settled() {
 		s.Log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
 	}
 	s.shorts, s.speed.bad = 0, 0
-	s.Board.Update(func(st *bus.Status) { st.Attempt = 0 })
+	s.show.settled()
 }
 
 // shortSession is how soon after CONNACK a CLOSED counts as being thrown out.
@@ -182,7 +182,7 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 	s.easePace()
 	s.costs.silent()
 	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
-		s.showToken(token)
+		s.show.token(&token)
 	}
 	return nil
 }
@@ -198,6 +198,6 @@ func (s *Session) downlink(topic string, payload []byte) {
 		s.kicked.Store(true)
 	}
 	s.costs.received(topic, payload)
-	s.Board.Update(func(st *bus.Status) { st.Counters.Downlink++ })
+	s.show.received()
 	s.Hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

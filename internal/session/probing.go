@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"airbridged/internal/air"
-	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
 )
 
@@ -24,7 +23,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 		return recovery.Probing, err
 	}
 	modem := s.line.modem
-	s.health.expect(probeCommands * s.Cloud.Timeouts.Command)
+	s.progress.expect(probeCommands * s.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
 		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
@@ -37,7 +36,8 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	var unsupported *air.UnsupportedError
 	switch {
 	case errors.As(err, &unsupported):
-		s.showModem(id)
+		s.iccid = id.ICCID
+		s.show.module(id)
 		return recovery.Probing, &recovery.Failure{Cause: recovery.FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
 	case err != nil:
 		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
@@ -45,7 +45,8 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.line.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
 	s.Carrier.Remember(caps)
-	s.showModem(id)
+	s.iccid = id.ICCID
+	s.show.module(id)
 	s.identify(id.IMEI)
 	if s.identity.DeviceName == "" {
 		return recovery.Probing, &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
@@ -75,18 +76,9 @@ func (s *Session) identify(imei string) {
 	if s.identity.DeviceName == "" {
 		s.identity.DeviceName = imei
 		if imei == unwrittenIMEI {
-			s.warn("imei-unwritten", "the module's IMEI was never written, so every such module has the same name: set device.device_name")
+			s.show.warn("imei-unwritten", "the module's IMEI was never written, so every such module has the same name: set device.device_name")
 		}
 	}
-	s.Board.Update(func(st *bus.Status) { st.Identity.DeviceName = bus.Known(s.identity.DeviceName) })
+	s.show.deviceName(s.identity.DeviceName)
 	s.filters.belongTo(s.identity)
-}
-
-// showModem puts what was read into status and metrics.
-func (s *Session) showModem(id air.Identity) {
-	s.Recorder.ModemInfo(id.Model, id.Firmware)
-	s.Board.Update(func(st *bus.Status) {
-		st.Modem.Model, st.Modem.Firmware = bus.Known(id.Model), bus.Known(id.Firmware)
-		st.Modem.IMEI, st.Modem.ICCID = bus.Known(id.IMEI), bus.Known(id.ICCID)
-	})
 }

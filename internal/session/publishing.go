@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
-	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 )
@@ -26,18 +25,18 @@ const refusals = 3
 // publish sends one message and settles what became of it. The message in hand
 // is always given back to the queue: done, or released.
 func (s *Session) publish(ctx context.Context, m outbox.Message) error {
-	s.health.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
+	s.progress.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
 	s.tellForeign(m.Topic, "published to")
 	s.up.pace.begin(time.Now())
-	s.Recorder.InFlight(1)
-	defer s.Recorder.InFlight(0)
+	s.show.meter.InFlight(1)
+	defer s.show.meter.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
 	receipt, err := s.line.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
 	rides := false
 	if !s.up.acked.IsZero() && !receipt.WrittenAt.IsZero() {
 		turnaround := receipt.WrittenAt.Sub(s.up.acked)
-		s.Recorder.Turnaround(turnaround)
+		s.show.meter.Turnaround(turnaround)
 		rides = turnaround < ackRides
 	}
 	s.up.acked = time.Time{}
@@ -67,15 +66,7 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 	if err := s.up.queue.Done(m.ID, state, ""); err != nil {
 		return storeFailure(err)
 	}
-	s.Recorder.Published(int(m.QoS), string(state), time.Since(m.AcceptedAt))
-	s.Board.Update(func(st *bus.Status) {
-		if m.QoS == 0 {
-			st.Counters.Sent++
-			return
-		}
-		st.Counters.Acked++
-		st.Counters.LastAckedAt = &r.AckedAt
-	})
+	s.show.published(m, state, r.AckedAt)
 	return nil
 }
 
@@ -110,8 +101,7 @@ func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) erro
 		return why
 	}
 	s.release(m)
-	s.Recorder.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
-	s.Board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
+	s.show.unknown(m)
 	if why != nil {
 		return why // the event that ended the wait says more exactly what happened
 	}
@@ -132,8 +122,8 @@ func (s *Session) reject(m outbox.Message, reason string) {
 	if err := s.up.queue.Done(m.ID, outbox.Rejected, reason); err != nil {
 		s.Log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
 	}
-	s.Recorder.Published(int(m.QoS), string(outbox.Rejected), time.Since(m.AcceptedAt))
-	s.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
+	s.show.published(m, outbox.Rejected, time.Time{})
+	s.show.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
 }
 
 // fineSignal is from where on a missing answer is not the radio's fault (AT
@@ -160,13 +150,13 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 		return gone
 	}
 	s.readSignal(ctx)
-	if dbm := s.Board.Status().Modem.SignalDBm; dbm == nil || *dbm < fineSignal {
+	if s.signal == nil || *s.signal < fineSignal {
 		return why
 	}
 	if tooFast {
 		s.up.pace.slower(time.Now())
-		s.showPace()
-		s.warn("throttled", fmt.Sprintf("the cloud drops messages that come too fast: from now on one in %v at most", s.up.pace.gap.Round(time.Millisecond)))
+		s.show.pace(s.up.pace.gap)
+		s.show.warn("throttled", fmt.Sprintf("the cloud drops messages that come too fast: from now on one in %v at most", s.up.pace.gap.Round(time.Millisecond)))
 	}
 	return &recovery.Failure{Cause: recovery.Throttled, Err: err}
 }
@@ -175,15 +165,6 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 func (s *Session) easePace() {
 	if s.up.pace.eased(time.Now()) {
 		s.Log.Info("sending faster again", zap.Duration("gap", s.up.pace.gap))
-		s.showPace()
+		s.show.pace(s.up.pace.gap)
 	}
-}
-
-func (s *Session) showPace() {
-	s.Board.Update(func(st *bus.Status) {
-		st.Cloud.PaceSeconds = nil
-		if gap := s.up.pace.gap.Seconds(); gap > 0 {
-			st.Cloud.PaceSeconds = &gap
-		}
-	})
 }

@@ -44,7 +44,7 @@ func (s *Session) checkRegistration(ctx context.Context) error {
 			return s.unanswered(recovery.Closed, err)
 		case registered:
 			s.line.registers = true
-			s.showRegistered(true)
+			s.show.registered(true)
 			return nil
 		case !s.line.registers && !told:
 			return nil
@@ -55,7 +55,7 @@ func (s *Session) checkRegistration(ctx context.Context) error {
 		}
 	}
 	s.attached = false
-	s.showRegistered(false)
+	s.show.registered(false)
 	return &recovery.Failure{Cause: recovery.NotRegistered, Err: errors.New("the network no longer serves the module")}
 }
 
@@ -90,7 +90,7 @@ func (s *Session) rest(ctx context.Context, d time.Duration, c recovery.Cause) e
 		if err := s.pause(ctx, lookEvery); err != nil {
 			return err
 		}
-		s.health.expect(s.Cloud.Timeouts.Bearer)
+		s.progress.expect(s.Cloud.Timeouts.Bearer)
 		there, err := look(ctx)
 		if err != nil {
 			return context.Cause(ctx) // the next attempt finds out what is wrong

@@ -7,15 +7,14 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"airbridged/internal/air"
 	"airbridged/internal/recovery"
 )
 
 // recover decides what to do about a failure, does it, waits, and returns the
 // state to go on in. It returns an error only when the session has to end.
-func (s *Session) recover(ctx context.Context, from recovery.State, err error) (recovery.State, error) {
+func (s *Session) recover(ctx context.Context, err error) (recovery.State, error) {
+	from, _ := s.progress.at()
 	f := s.asFailure(from, err)
 	if f.Cause != recovery.NoAnswer && s.line != nil {
 		s.past.Heard(s.line.modem.LastByte()) // while training it may be noise at a wrong speed
@@ -26,7 +25,7 @@ func (s *Session) recover(ctx context.Context, from recovery.State, err error) (
 	}
 	s.costs.failed(f.Cause)
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
-	s.enter(from, recovery.Recovering, f, pause)
+	s.enter(recovery.Recovering, f, pause)
 	if s.line != nil {
 		s.line.loggedIn = false
 	}
@@ -38,7 +37,6 @@ func (s *Session) recover(ctx context.Context, from recovery.State, err error) (
 	if err := s.rest(ctx, pause, f.Cause); err != nil {
 		return recovery.Recovering, err
 	}
-	s.enter(recovery.Recovering, resume, nil, 0)
 	return resume, nil
 }
 
@@ -70,16 +68,9 @@ func (s *Session) facts() recovery.Facts {
 // the tear-down is resynced, and failing that it is probed from the start.
 func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recovery.Failure) (recovery.State, error) {
 	s.dump(d.Rung, f.Cause)
-	s.health.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.Cloud.Timeouts.Bearer)
 	err := s.do(ctx, d.Rung)
-	result := "ok"
-	if err != nil {
-		result = "failed"
-	}
-	if d.Rung != recovery.NoRung {
-		s.Recorder.Recovery(d.Rung.String(), result)
-		s.Log.Debug("recovery", zap.Stringer("rung", d.Rung), zap.String("result", result), zap.Error(err))
-	}
+	s.show.climbed(d.Rung, err)
 	switch {
 	case d.Rung == recovery.ExitRung:
 		return recovery.Recovering, fmt.Errorf("%w: %w", ErrExit, f)
@@ -171,7 +162,7 @@ func (s *Session) inStep(ctx context.Context) error {
 func (s *Session) reset(ctx context.Context) error {
 	s.bookReset()
 	s.attached = false
-	s.warn("module-reset", "resetting the module")
+	s.show.warn("module-reset", "resetting the module")
 	var err error
 	if s.line == nil {
 		err = errors.New("the port is not open")
@@ -180,7 +171,7 @@ func (s *Session) reset(ctx context.Context) error {
 	}
 	if err != nil && s.HardReset != nil {
 		if err = s.HardReset(ctx); err != nil {
-			s.warn("hard-reset-failed", err.Error())
+			s.show.warn("hard-reset-failed", err.Error())
 		}
 	}
 	s.dropLine()

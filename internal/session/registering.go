@@ -40,7 +40,7 @@ func (s *Session) tellNotes() {
 	for _, note := range s.Store.Notes() {
 		if !s.told[note] {
 			s.told[note] = true
-			s.warn("credentials", note)
+			s.show.warn("credentials", note)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	}
 	s.searched = false
 	body := provision.RegisterBody(s.identity, s.Device.ProductSecret, s.Random(), s.Cloud.Sign)
-	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
+	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	var refused error
 	answered := 0
 	err := s.line.modem.PostOnce(ctx, s.Cloud.RegisterURL, body, func(reply []byte) error {
@@ -149,7 +149,7 @@ func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found boo
 	if !s.asked() {
 		return false, nil
 	}
-	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
+	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	_, err = s.line.modem.Leftover(ctx, func(reply []byte) error {
 		issued, err := provision.ParseRegister(reply, s.identity)
 		if err != nil || issued == stored {
@@ -195,7 +195,7 @@ func (s *Session) unmark() {
 
 // post sends a request through the module, and sorts what can become of it.
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
-	s.health.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
+	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	reply, err := s.line.modem.Post(ctx, url, body)
 	s.costs.posted(url, len(body), len(reply), err)
 	if err != nil {

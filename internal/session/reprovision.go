@@ -33,7 +33,7 @@ const wishLife = 5 * time.Minute
 // It returns bus.ErrUnderWay when ctx ends before that, and otherwise an
 // *bus.AskError that says why it was not done; the old secret is in use then.
 func (s *Session) Reprovision(ctx context.Context) error {
-	if s.Board.Status().State == string(recovery.Registering) {
+	if state, _ := s.progress.at(); state == recovery.Registering {
 		return alreadyRegistering()
 	}
 	w := &wish{until: time.Now().Add(wishLife), done: make(chan error, 1)}
@@ -45,7 +45,7 @@ func (s *Session) Reprovision(ctx context.Context) error {
 			return nil
 		}
 		s.wish = w
-		s.warn("reprovision", "registering once more on request")
+		s.show.warn("reprovision", "registering once more on request")
 		return errAside
 	}); err != nil {
 		return err
@@ -98,7 +98,8 @@ func (s *Session) wanted() bool {
 		return false
 	}
 	if time.Now().After(s.wish.until) {
-		s.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: s.Board.Status().Hint})
+		_, advice := s.progress.at()
+		s.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: advice})
 		return false
 	}
 	return true
@@ -112,10 +113,10 @@ func (s *Session) fulfil(err error) {
 	s.wish.done <- err
 	s.wish = nil
 	if err != nil {
-		s.warn("reprovision-failed", "the device keeps its old secret: "+err.Error())
+		s.show.warn("reprovision-failed", "the device keeps its old secret: "+err.Error())
 		return
 	}
-	s.warn("reprovisioned", "the device has a new secret; the old one is kept as the previous generation")
+	s.show.warn("reprovisioned", "the device has a new secret; the old one is kept as the previous generation")
 }
 
 // unfulfilled deals with a registration that failed. One on purpose is over with

@@ -140,7 +140,7 @@ func (s *Session) answersAt(ctx context.Context, c candidate) error {
 	if err := s.openLine(ctx, c.baud); err != nil {
 		return failed(recovery.PortMissing, err)
 	}
-	s.health.expect(time.Duration(c.tries) * trainEach)
+	s.progress.expect(time.Duration(c.tries) * trainEach)
 	err := s.line.modem.Train(ctx, c.tries, trainEach)
 	switch {
 	case err == nil:
@@ -176,7 +176,7 @@ func (s *Session) changeSpeed(ctx context.Context, id air.Identity, from, to int
 	switch {
 	case errors.Is(err, atengine.ErrRefused):
 		if !s.speed.refused {
-			s.warn("work-baud-refused", fmt.Sprintf("the module refuses to run its line at %d bit/s; it stays at %d", to, from))
+			s.show.warn("work-baud-refused", fmt.Sprintf("the module refuses to run its line at %d bit/s; it stays at %d", to, from))
 		}
 		s.speed.refused = true
 		return nil
@@ -229,7 +229,7 @@ func (s *Session) giveUpSpeed() {
 		return
 	}
 	s.speed.unfit = true
-	s.warn("work-baud-failed", fmt.Sprintf("the module is not understood reliably at modem.work_baud, %d bit/s: its line goes back to the old one until the daemon is started anew (use shorter or shielded wires, or a lower speed)",
+	s.show.warn("work-baud-failed", fmt.Sprintf("the module is not understood reliably at modem.work_baud, %d bit/s: its line goes back to the old one until the daemon is started anew (use shorter or shielded wires, or a lower speed)",
 		s.Modem.WorkBaud))
 }
 
@@ -253,7 +253,7 @@ func (s *Session) soundAt(ctx context.Context, id air.Identity, c candidate) err
 	if err := s.answersAt(ctx, c); err != nil {
 		return err
 	}
-	s.health.expect(checkRounds * 4 * s.Cloud.Timeouts.Command)
+	s.progress.expect(checkRounds * 4 * s.Cloud.Timeouts.Command)
 	for range checkRounds {
 		again, err := s.line.modem.Identify(ctx)
 		switch {

@@ -19,7 +19,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 		if !strings.HasPrefix(f.Topic, "/broadcast/"+s.identity.ProductKey+"/") {
 			s.tellForeign(f.Topic, "subscribed to")
 		}
-		s.health.expect(s.Cloud.Timeouts.SubAck)
+		s.progress.expect(s.Cloud.Timeouts.SubAck)
 		if err := s.line.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
 			if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
 				return err
@@ -30,7 +30,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 		s.filters.hub.Grant(f.Topic)
 	}
 	for _, topic := range s.filters.hub.Unwanted() {
-		s.health.expect(s.Cloud.Timeouts.SubAck)
+		s.progress.expect(s.Cloud.Timeouts.SubAck)
 		if err := s.line.modem.Unsubscribe(ctx, topic); err != nil {
 			if err := s.subscriptionFailed(ctx, topic, err); err != nil {
 				return err
@@ -55,6 +55,6 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 		return gone
 	}
 	s.filters.refused[filter] = true
-	s.warn("subscription-refused", fmt.Sprintf("the module refuses the subscription to %s: %v", filter, err))
+	s.show.warn("subscription-refused", fmt.Sprintf("the module refuses the subscription to %s: %v", filter, err))
 	return nil
 }

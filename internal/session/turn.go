@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
 )
 
@@ -35,6 +34,6 @@ func (s *Session) awaitTurn(ctx context.Context) error {
 	s.turn = 0
 	s.Log.Info("waiting for its turn after the machine's start", zap.Duration("wait", left.Round(time.Second)))
 	at := time.Now().Add(left)
-	s.Board.Update(func(st *bus.Status) { st.NextAttemptAt = &at })
+	s.show.waitsUntil(at)
 	return s.pause(ctx, left)
 }
