@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,13 +30,9 @@ func TestDocumentIsComplete(t *testing.T) {
 			source += string(text)
 		}
 	}
-	routes := regexp.MustCompile(`"((?:GET|POST|DELETE|PUT) /[^" ]*)":`).FindAllStringSubmatch(source, -1)
-	if len(routes) < 10 {
-		t.Fatalf("only %d routes were found", len(routes))
-	}
-	for _, r := range routes {
-		if !strings.Contains(document, "\n## "+r[1]+"\n") {
-			t.Errorf("there is no section %q", r[1])
+	for _, r := range table() {
+		if title := r.method + " " + r.path; !strings.Contains(document, "\n## "+title+"\n") {
+			t.Errorf("there is no section %q", title)
 		}
 	}
 	names := problemNames(t)
@@ -49,6 +46,36 @@ func TestDocumentIsComplete(t *testing.T) {
 			t.Errorf("the table of errors does not have %s, status %s", names[k[1]], k[2])
 		}
 	}
+}
+
+// The table at the document's head is made of the routes; -update writes it.
+func TestDocumentHasTheRoutes(t *testing.T) {
+	const file, head = "../../docs/api.md", "| request | does |\n| --- | --- |\n"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows strings.Builder
+	for _, r := range table() {
+		title, does := r.method+" "+r.path, r.does
+		if r.who != everybody {
+			does += "; " + r.who.String()
+		}
+		anchor := strings.ToLower(strings.NewReplacer(" ", "-", "/", "", "{", "", "}", "").Replace(title))
+		fmt.Fprintf(&rows, "| [`%s`](#%s) | %s |\n", title, anchor, does)
+	}
+	before, rest, _ := strings.Cut(string(data), head)
+	got, after, _ := strings.Cut(rest, "\n\n")
+	if got += "\n"; got == rows.String() {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(before+head+rows.String()+"\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s has\n%s\nand the routes are\n%s", file, got, rows.String())
 }
 
 // The document has every field of the status, as the example in package api has

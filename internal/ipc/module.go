@@ -34,13 +34,7 @@ const (
 )
 
 // at gives the module a command for a person.
-func (s *serving) at(w http.ResponseWriter, r *http.Request) error {
-	if err := privileged(r); err != nil {
-		return err
-	}
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) at(w http.ResponseWriter, r *http.Request, _ query) error {
 	body, err := readPayload(w, r)
 	if err != nil {
 		return err
@@ -50,7 +44,7 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request) error {
 		return badRequest.problem(err.Error(), `write {"command":"AT+CSQ"}, or {"command":"AT+CFUN=1,1","force":true}`)
 	}
 	if s.o.Module == nil {
-		return noModule.problem("this daemon has no module", existing)
+		return noModule.problem("this daemon has no module", existing())
 	}
 	ctx, cancel := s.whileServing(r.Context())
 	defer cancel()
@@ -67,18 +61,12 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request) error {
 }
 
 // reprovision registers the device once more on purpose.
-func (s *serving) reprovision(w http.ResponseWriter, r *http.Request) error {
-	if err := rootOnly(r); err != nil {
-		return err
-	}
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, _ query) error {
 	if _, err := readPayload(w, r); err != nil {
 		return err
 	}
 	if s.o.Module == nil {
-		return noModule.problem("this daemon has no module", existing)
+		return noModule.problem("this daemon has no module", existing())
 	}
 	c := clientOf(r.Context())
 	s.o.Log.Info("registration on request", zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))

@@ -129,13 +129,13 @@ func TestReprovisionAnswers(t *testing.T) {
 // are refused where the kernel does not tell who asks.
 func TestReprovisionIsForRoot(t *testing.T) {
 	own := uint32(os.Geteuid())
-	if err := rootOnly(httpRequest(t, client{known: true, peer: peer.Cred{UID: own + 12345}})); err == nil {
+	if err := root.allows(httpRequest(t, client{known: true, peer: peer.Cred{UID: own + 12345}})); err == nil {
 		t.Error("somebody else may")
 	}
-	if err := rootOnly(httpRequest(t, client{known: true, peer: peer.Cred{UID: own}})); (err == nil) != (own == 0) {
+	if err := root.allows(httpRequest(t, client{known: true, peer: peer.Cred{UID: own}})); (err == nil) != (own == 0) {
 		t.Errorf("uid %d: %v", own, err)
 	}
-	if err := rootOnly(httpRequest(t, client{known: true})); err != nil {
+	if err := root.allows(httpRequest(t, client{known: true})); err != nil {
 		t.Error(err)
 	}
 	synctest.Test(t, func(t *testing.T) {

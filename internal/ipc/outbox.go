@@ -23,11 +23,7 @@ const (
 
 // listOutbox answers with the messages that wait or are in flight, a page of
 // them.
-func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, "limit", "after")
-	if err != nil {
-		return err
-	}
+func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) error {
 	limit, err := q.number("limit", usualPage, 1, maxPage)
 	if err != nil {
 		return err
@@ -46,10 +42,7 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request) error {
 }
 
 // dropMessage gives up one message that waits.
-func (s *serving) dropMessage(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) dropMessage(w http.ResponseWriter, r *http.Request, _ query) error {
 	id := r.PathValue("id")
 	if err := s.o.Outbox.Drop(id); err != nil {
 		return s.dropProblem(id, err)
@@ -85,11 +78,7 @@ func (s *serving) dropProblem(id string, err error) *problem {
 
 // dropTopic gives up every message that waits on the topics of one filter. That
 // a program throws messages away is told in the log; which, is its own business.
-func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, "topic")
-	if err != nil {
-		return err
-	}
+func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request, q query) error {
 	if n := len(q["topic"]); n != 1 {
 		return badFilter.problem(fmt.Sprintf("%d topic filters are given", n), "nothing was dropped; give one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/update; every topic is ?topic=%23")
 	}

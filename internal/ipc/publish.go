@@ -32,8 +32,8 @@ func priorityWord(p outbox.Priority) api.Priority {
 
 // publish keeps one message. Everything that can be refused is checked before
 // the outbox is asked, so nothing is ever half accepted.
-func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
-	m, wait, err := publishOptions(r.URL.RawQuery)
+func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error {
+	m, wait, err := publishOptions(q)
 	if err != nil {
 		return err
 	}
@@ -61,11 +61,7 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request) error {
 }
 
 // publishOptions reads the query of a publish.
-func publishOptions(raw string) (m outbox.Message, wait time.Duration, err error) {
-	q, err := parseQuery(raw, publishParams...)
-	if err != nil {
-		return m, 0, err
-	}
+func publishOptions(q query) (m outbox.Message, wait time.Duration, err error) {
 	if m.Topic, err = q.topic(); err != nil {
 		return m, 0, err
 	}
@@ -174,10 +170,7 @@ func (s *serving) await(r *http.Request, m outbox.Message, wait time.Duration) (
 }
 
 // message tells what became of one message.
-func (s *serving) message(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) message(w http.ResponseWriter, r *http.Request, _ query) error {
 	id := r.PathValue("id")
 	m, err := s.o.Outbox.Get(id)
 	if errors.Is(err, outbox.ErrUnknown) {

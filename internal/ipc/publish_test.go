@@ -268,7 +268,12 @@ func FuzzPublishOptions(f *testing.F) {
 	f.Add("topic=/a1/gw/update&qos=0&ttl=1h30m&priority=low&latest=true&wait=1s")
 	q := outbox.New(outbox.Limits{Messages: 1, DropOldest: true})
 	f.Fuzz(func(t *testing.T, raw string) {
-		m, wait, err := publishOptions(raw)
+		asked, err := parseQuery(raw, publishParams...)
+		var m outbox.Message
+		var wait time.Duration
+		if err == nil {
+			m, wait, err = publishOptions(asked)
+		}
 		if err != nil {
 			p, ok := err.(*problem)
 			if !ok || p.Status < 400 || p.Status > 499 || p.Hint == "" || p.Detail == "" {

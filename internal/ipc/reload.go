@@ -23,15 +23,9 @@ func (m Mistakes) Error() string {
 var badConfiguration = kind{api.Configuration, http.StatusUnprocessableEntity, "The configuration has mistakes"}
 
 // reload answers when the new configuration is in effect, or refused.
-func (s *serving) reload(w http.ResponseWriter, r *http.Request) error {
-	if err := privileged(r); err != nil {
-		return err
-	}
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) reload(w http.ResponseWriter, r *http.Request, _ query) error {
 	if s.o.Reload == nil {
-		return noSuchRoute.problem("this daemon has no configuration to read again", existing)
+		return noSuchRoute.problem("this daemon has no configuration to read again", existing())
 	}
 	done, err := s.o.Reload(r.Context())
 	if mistakes, ok := errors.AsType[Mistakes](err); ok {

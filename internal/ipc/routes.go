@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,29 +15,84 @@ import (
 const otherRoute = "other"
 
 // handler answers one request, or returns the problem to answer with. It must
-// not have begun its answer when it returns an error.
-type handler func(w http.ResponseWriter, r *http.Request) error
+// not have begun its answer when it returns an error. q has only what its route
+// takes.
+type handler func(s *serving, w http.ResponseWriter, r *http.Request, q query) error
+
+// who may ask.
+type who uint8
+
+const (
+	everybody who = iota // who may open the socket
+	trusted              // root and the daemon's own user
+	root
+)
+
+// String is how docs/api.md puts it.
+func (w who) String() string { return [...]string{"", "root and the daemon's user", "root"}[w] }
+
+// route is one row of what the socket answers.
+type route struct {
+	method, path string // of http.ServeMux
+	who          who
+	params       []string // what its query may have
+	loose        bool     // takes any query, as those who ask like to add their own
+	does         string   // in a few words
+	handle       handler
+}
+
+// table is all that the socket answers. The mux, the hint of a 404, the label of
+// the metric and the table of docs/api.md are made of it.
+func table() []route {
+	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
+	return []route{
+		{method: post, path: "/v1/publish", params: publishParams, does: "hands over a message", handle: (*serving).publish},
+		{method: get, path: "/v1/messages/{id}", does: "what became of one", handle: (*serving).message},
+		{method: get, path: "/v1/outbox", params: []string{"limit", "after"}, does: "the messages that wait", handle: (*serving).listOutbox},
+		{method: del, path: "/v1/outbox", params: []string{"topic"}, does: "gives up those of a topic", handle: (*serving).dropTopic},
+		{method: del, path: "/v1/outbox/{id}", does: "gives up one of them", handle: (*serving).dropMessage},
+		{method: get, path: "/v1/subscribe", params: []string{"topic"}, does: "a stream of messages from the cloud", handle: (*serving).subscribe},
+		{method: get, path: "/v1/status", does: "how daemon, module and queue are", handle: (*serving).status},
+		{method: get, path: "/v1/events", does: "a stream of state changes and warnings", handle: (*serving).events},
+		{method: get, path: "/v1/trace", params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},
+		{method: post, path: "/v1/at", who: trusted, does: "one AT command", handle: (*serving).at},
+		{method: post, path: "/v1/reprovision", who: root, does: "registers the device once more", handle: (*serving).reprovision},
+		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
+		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
+		{method: get, path: "/metrics", loose: true, does: "Prometheus text", handle: (*serving).metrics},
+	}
+}
+
+// Paths are the patterns of all paths, each once: what [Recorder] is told of.
+func Paths() []string {
+	var list []string
+	for _, r := range table() {
+		if !slices.Contains(list, r.path) {
+			list = append(list, r.path)
+		}
+	}
+	return list
+}
+
+// existing is the hint of a 404.
+func existing() string {
+	methods := make(map[string][]string)
+	for _, r := range table() {
+		methods[r.path] = append(methods[r.path], r.method)
+	}
+	var list []string
+	for _, path := range Paths() {
+		list = append(list, strings.Join(methods[path], " and ")+" "+path)
+	}
+	last := len(list) - 1
+	return "there are " + strings.Join(list[:last], ", ") + " and " + list[last]
+}
 
 func (s *serving) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]handler{
-		"POST /v1/publish":       s.publish,
-		"GET /v1/messages/{id}":  s.message,
-		"GET /v1/outbox":         s.listOutbox,
-		"DELETE /v1/outbox":      s.dropTopic,
-		"DELETE /v1/outbox/{id}": s.dropMessage,
-		"GET /v1/subscribe":      s.subscribe,
-		"GET /v1/status":         s.status,
-		"GET /v1/events":         s.events,
-		"GET /v1/trace":          s.trace,
-		"POST /v1/reload":        s.reload,
-		"POST /v1/at":            s.at,
-		"POST /v1/reprovision":   s.reprovision,
-		"GET /healthz":           s.healthz,
-		"GET /metrics":           s.metrics,
-	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
+	for _, row := range table() {
+		mux.HandleFunc(row.method+" "+row.path, func(w http.ResponseWriter, r *http.Request) {
+			if err := row.answer(s, w, r); err != nil {
 				s.refuse(w, r, err)
 			}
 		})
@@ -44,9 +100,20 @@ func (s *serving) routes() *http.ServeMux {
 	return mux
 }
 
-// existing is the hint of a 404.
-const existing = "there are POST /v1/publish, GET /v1/messages/{id}, GET and DELETE /v1/outbox, DELETE /v1/outbox/{id}, " +
-	"GET /v1/subscribe, GET /v1/status, GET /v1/events, GET /v1/trace, POST /v1/at, POST /v1/reprovision, POST /v1/reload, GET /healthz and GET /metrics"
+// answer asks who it is and reads the query before the handler has its turn.
+func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) error {
+	if err := row.who.allows(r); err != nil {
+		return err
+	}
+	var q query
+	if !row.loose {
+		var err error
+		if q, err = parseQuery(r.URL.RawQuery, row.params...); err != nil {
+			return err
+		}
+	}
+	return row.handle(s, w, r, q)
+}
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +143,7 @@ func (s *serving) route(a *answer, r *http.Request) {
 	}
 	// ServeMux would answer unclean paths with a redirect to a page.
 	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
-		s.refuse(a, r, noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing))
+		s.refuse(a, r, noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing()))
 		return
 	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
@@ -96,10 +163,10 @@ func (s *serving) noRoute(r *http.Request) error {
 		}
 	}
 	if len(allowed) == 0 {
-		return noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing)
+		return noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing())
 	}
 	list := strings.Join(allowed, ", ")
-	p := methodNotHere.problem(shown(r.Method)+" does not work on "+shown(r.URL.Path), "use "+list+"; "+existing)
+	p := methodNotHere.problem(shown(r.Method)+" does not work on "+shown(r.URL.Path), "use "+list+"; "+existing())
 	p.allow = list
 	return p
 }

@@ -8,10 +8,7 @@ import (
 )
 
 // status answers with the board's status and what the socket adds to it.
-func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) status(w http.ResponseWriter, r *http.Request, _ query) error {
 	status := s.o.Board.Status().Told(time.Now())
 	queue := s.o.Outbox.Stats()
 	status.Outbox = api.Outbox{Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), InFlight: queue.InFlight}
@@ -26,7 +23,7 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request) error {
 
 // healthz says whether the supervisor makes progress. It takes any query, as
 // health checkers like to add their own.
-func (s *serving) healthz(w http.ResponseWriter, _ *http.Request) error {
+func (s *serving) healthz(w http.ResponseWriter, _ *http.Request, _ query) error {
 	if s.o.Healthy != nil {
 		if err := s.o.Healthy(); err != nil {
 			writeJSON(w, http.StatusServiceUnavailable, "application/json", api.Health{Detail: err.Error()})
@@ -37,9 +34,9 @@ func (s *serving) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-func (s *serving) metrics(w http.ResponseWriter, r *http.Request) error {
+func (s *serving) metrics(w http.ResponseWriter, r *http.Request, _ query) error {
 	if s.o.Metrics == nil {
-		return noSuchRoute.problem("this daemon counts nothing", existing)
+		return noSuchRoute.problem("this daemon counts nothing", existing())
 	}
 	s.o.Metrics.ServeHTTP(w, r)
 	return nil

@@ -16,8 +16,8 @@ import (
 )
 
 // subscribe streams the downlink messages of one or more filters.
-func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
-	filters, err := readFilters(r.URL.RawQuery)
+func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) error {
+	filters, err := readFilters(q)
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,7 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request) error {
 const wildcards = "+ stands for one level and # for all that follow; in a query, # is written %23"
 
 // readFilters reads and checks the filters, each once, in the order given.
-func readFilters(raw string) ([]string, error) {
-	q, err := parseQuery(raw, "topic")
-	if err != nil {
-		return nil, err
-	}
+func readFilters(q query) ([]string, error) {
 	var filters []string
 	for _, f := range q["topic"] {
 		if err := topic.CheckFilter(f); err != nil {
@@ -104,10 +100,7 @@ func encodePayload(p []byte) (text, encoding string) {
 }
 
 // events streams state changes and warnings, beginning with the present state.
-func (s *serving) events(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
+func (s *serving) events(w http.ResponseWriter, r *http.Request, _ query) error {
 	if r.Method == http.MethodHead {
 		newLineWriter(w, r)
 		return nil

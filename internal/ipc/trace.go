@@ -15,17 +15,13 @@ import (
 const tracePage = 256
 
 // trace shows the flight recorder: what it holds, and with follow=1 what comes.
-func (s *serving) trace(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, "follow")
-	if err != nil {
-		return err
-	}
+func (s *serving) trace(w http.ResponseWriter, r *http.Request, q query) error {
 	follow, err := q.flag("follow")
 	if err != nil {
 		return err
 	}
 	if s.o.Flight == nil {
-		return noSuchRoute.problem("this daemon records no traffic", existing)
+		return noSuchRoute.problem("this daemon records no traffic", existing())
 	}
 	if r.Method == http.MethodHead {
 		newLineWriter(w, r)
