@@ -1,6 +1,7 @@
 package main
 
 import (
+	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/datause"
@@ -8,6 +9,7 @@ import (
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
+	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
 
@@ -29,6 +31,14 @@ func (r recorder) CloudBytes(cause string, n int) {
 }
 
 func (r recorder) ProgramBytes(source uint8, n int) { r.account.ProgramBytes(source, n) }
+
+// labels are the words that the metrics may show.
+func labels() metrics.Labels {
+	return metrics.Labels{
+		States: metrics.Words(recovery.States()), Causes: metrics.Words(recovery.Causes()), Rungs: metrics.Words(recovery.Rungs()),
+		Kinds: metrics.Words(air.EventKinds()), Reasons: outbox.Reasons(), ByteCauses: session.ByteCauses(), Paths: ipc.Paths(),
+	}
+}
 
 // observe lets a scrape ask the parts that keep numbers of their own.
 func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,

@@ -35,7 +35,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		return err
 	}
 	store := provision.OpenIn(state)
-	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit)
+	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit, labels())
 	// The sockets first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
 	open, err := openSockets(cfg, log)

@@ -38,7 +38,7 @@ func everything(m *Metrics, r *rand.Rand) {
 func TestBudget(t *testing.T) {
 	const rounds = 10_000
 	for seed := range uint64(5) {
-		m := New("v", "c")
+		m := New("v", "c", labels)
 		from := quiet()
 		from.Outbox = func() OutboxStats { return OutboxStats{Dropped: map[string]uint64{"strange": 1}} }
 		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
@@ -82,7 +82,7 @@ func TestBudget(t *testing.T) {
 
 // A usual life stays far enough below that nothing is folded together.
 func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	anHour(m)
 	for i, from := range states[:6] {
 		m.Transition(from, states[(i+1)%6], "")
@@ -117,7 +117,7 @@ func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
 
 // Everything at once, for the race detector.
 func TestConcurrentUse(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	var all sync.WaitGroup
 	for seed := range uint64(4) {
 		all.Go(func() {

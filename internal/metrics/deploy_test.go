@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"airbridged/internal/outbox"
-	"airbridged/internal/recovery"
 )
 
 // Alerts, dashboard and documentation name metrics, labels and values that
@@ -31,7 +28,7 @@ func learn(t *testing.T) vocabulary {
 	most := max(len(causes), len(kinds), len(routes)*len(codes))
 	at := func(set []string, i int) string { return set[i%len(set)] }
 	for i := range most {
-		m := New("v", "c")
+		m := New("v", "c", labels)
 		from := quiet()
 		from.Data = func() DataStats { return DataStats{Budget: 1, Forecast: 1} }
 		from.Pace = func() *float64 { return new(float64) }
@@ -231,31 +228,6 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 			if name, _, _ := strings.Cut(m[1], "{"); v[name+"_bucket"] == nil { // a histogram goes by its family's name
 				v.check(t, file, m[1])
 			}
-		}
-	}
-}
-
-// The words of the closed sets are those of the packages that use them.
-func TestClosedSetsAreComplete(t *testing.T) {
-	for _, s := range recovery.States() {
-		if !slices.Contains(states, string(s)) {
-			t.Errorf("state %s is not in the set", s)
-		}
-	}
-	if len(states) != len(recovery.States()) {
-		t.Errorf("%d states here, %d in session", len(states), len(recovery.States()))
-	}
-	for _, c := range recovery.Causes() {
-		if !slices.Contains(causes, string(c)) {
-			t.Errorf("cause %s is not in the set", c)
-		}
-	}
-	if len(causes) != len(recovery.Causes())+1 {
-		t.Errorf("%d causes here, %d in session", len(causes)-1, len(recovery.Causes()))
-	}
-	for _, r := range outbox.Reasons() {
-		if !slices.Contains(reasons, r) {
-			t.Errorf("reason %s is not in the set", r)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 // facts are the values that must be seen together (exactly one state at 1) or
 // may be absent (what is not known).
 type facts struct {
+	states     []string // the closed set
 	mu         sync.Mutex
 	state      string
 	cause      string        // why not online; empty: nothing is wrong
@@ -29,7 +30,7 @@ func (f *facts) note(change func(*facts)) {
 }
 
 func (f *facts) enter(state string) {
-	if !slices.Contains(states, state) {
+	if !slices.Contains(f.states, state) {
 		return
 	}
 	f.mu.Lock()
@@ -111,7 +112,7 @@ func (f *facts) Collect(ch chan<- prometheus.Metric) {
 func (f *facts) metrics() (all []prometheus.Metric) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, state := range states {
+	for _, state := range f.states {
 		all = append(all, gauge(descState, truth(state == f.state), state))
 	}
 	if f.cause != "" {

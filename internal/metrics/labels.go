@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,25 +10,31 @@ import (
 // other stands for every label value outside its set.
 const other = "other"
 
-// The closed sets. They repeat words of the packages that use them: this
-// package imports none.
-var (
-	states = []string{"probing", "attaching", "registering", "authenticating", "connecting", "online", "recovering", "stopping"}
+// Labels are the closed sets whose words belong to other packages.
+type Labels struct {
+	States     []string // of the session, the first one first
+	Causes     []string // why it is not online
+	Rungs      []string // of the ladder of recovery
+	Kinds      []string // of unsolicited lines
+	Reasons    []string // why the outbox dropped a message
+	ByteCauses []string // what bytes on the air are for
+	Paths      []string // of the local socket, as http.ServeMux writes them
+}
 
-	// The empty cause is progress.
-	causes = []string{
-		"", "port-missing", "port-busy", "no-answer", "out-of-sync", "firmware-unsupported", "sim-missing", "not-registered",
-		"bearer-failed", "http-failed", "registration-disabled", "already-activated", "signature-refused", "product-unknown",
-		"connect-failed", "connack-refused", "suback-timeout", "puback-timeout", "closed", "kicked", "throttled", "rebooted",
-		"write-blocked", "request-refused", "cloud-error", "state-unwritable", "disk-full",
+// Words are a closed set as it prints.
+func Words[T any](set []T) []string {
+	list := make([]string, len(set))
+	for i, word := range set {
+		list[i] = fmt.Sprint(word)
 	}
+	return list
+}
 
+// The closed sets of this package itself.
+var (
 	outcomes   = []string{"acked", "sent", "unknown", "rejected"}
-	reasons    = []string{"damaged", "expired", "full", "rejected", "removed", "replaced"}
-	rungs      = []string{"resync", "session", "bearer", "radio", "reset", "reopen", "exit"}
 	verdicts   = []string{"ok", "failed"}
 	directions = []string{"rx", "tx"}
-	byteCauses = []string{"dns", "downlink", "handshake", "http", "keepalive", "payload", "retry"}
 
 	// verbs are the commands whose time says something; the quick questions of a
 	// start share "other".
@@ -35,18 +42,6 @@ var (
 	aliases = map[string]string{"SSLMIPSTART": "MIPSTART", "MPUBEX": "MPUB", "MUNSUB": "MSUB"}
 	results = []string{"ok", "error", "cme", "timeout", "cancelled", "rebooted", "port"}
 
-	kinds = []string{
-		"connect_ok", "connect_fail", "connect_state", "already_connected", "connack_ok", "suback", "unsuback", "puback", "pubrec",
-		"pubcomp", "http_action", "http_error", "closed", "bearer_lost", "bearer_up", "http_bearer_lost", "rebooted", "power_down",
-		"sim_ready", "sim_removed", "sim_state", "service_lost", "service_back", "registration", "network_mode", "network_event",
-		"network_time", "signal", "cell_info", "socket", "sms", "call", "fota", "msub", "msub_cached", "msub_bad", "stray_reply",
-		"stray_prompt", "stray_block", "echo", "overlong", "ignored", "unknown",
-	}
-
-	routes = []string{
-		"/v1/publish", "/v1/messages/{id}", "/v1/subscribe", "/v1/status", "/v1/events", "/v1/outbox", "/v1/outbox/{id}", "/v1/at",
-		"/v1/reprovision", "/v1/trace", "/v1/reload", "/healthz", "/metrics",
-	}
 	codes = []int{200, 202, 400, 403, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503, 504, 507}
 )
 
@@ -66,12 +61,12 @@ func verbOf(verb string) string {
 	return oneOf(verbs, verb)
 }
 
-// routeOf takes a http.ServeMux pattern; the method does not count.
-func routeOf(pattern string) string {
+// pathOf takes a http.ServeMux pattern; the method does not count.
+func pathOf(pattern string) string {
 	if _, path, ok := strings.Cut(pattern, " "); ok {
 		pattern = path
 	}
-	return oneOf(routes, pattern)
+	return pattern
 }
 
 func codeOf(code int) string {

@@ -5,7 +5,7 @@
 //
 //   - The recorder methods that atengine, air, session and ipc ask for are plain
 //     methods of [Metrics]; they never block and may be called by any goroutine.
-//   - Label values come from closed sets (labels.go). What is not in the set
+//   - Label values come from closed sets: those of [Labels], and its own. What is not in the set
 //     becomes "other"; no topic, identity or error text gets in.
 //   - A page has at most 300 series whatever happens (budget.go).
 //   - session_state has all states always, exactly one of them 1.
@@ -18,7 +18,6 @@ package metrics
 import (
 	"net/http"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,8 +34,9 @@ const (
 // Metrics is the daemon's measurements.
 type Metrics struct {
 	registry *prometheus.Registry
+	labels   Labels
 	facts    facts
-	watched  atomic.Pointer[Sources]
+	watched  watching
 
 	transitions *counters
 	published   *counters
@@ -56,8 +56,10 @@ type Metrics struct {
 
 // New returns the collectors with their first values; version and commit are
 // the binary's.
-func New(version, commit string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), facts: facts{state: states[0]}}
+func New(version, commit string, labels Labels) *Metrics {
+	labels.Causes = append([]string{""}, labels.Causes...) // the empty one is progress
+	m := &Metrics{registry: prometheus.NewRegistry(), labels: labels, facts: facts{states: labels.States, state: labels.States[0]}}
+	m.watched.reasons = labels.Reasons
 	b := &budget{left: maxSeries - fixedSeries}
 	m.transitions = newCounters(b, 40, "session_transitions_total", "Changes of the session's state.", "from", "to", "cause")
 	m.published = newCounters(b, 12, "publish_total", "Publishes to the cloud that ended, by how.", "qos", "outcome")
@@ -76,7 +78,7 @@ func New(version, commit string) *Metrics {
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
 	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
 	m.registry.MustRegister(
-		buildInfo(version, commit), &m.facts, watching{&m.watched}, newProcess(), newGoroutines(), storage{"/proc/self/io"},
+		buildInfo(version, commit), &m.facts, &m.watched, newProcess(), newGoroutines(), storage{"/proc/self/io"},
 		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.urcs, m.resyncs,
 		m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
 	)
@@ -90,7 +92,7 @@ func (m *Metrics) zero() {
 	m.published.add(0, "1", "acked")
 	m.serialBytes.add(0, "rx")
 	m.serialBytes.add(0, "tx")
-	for _, cause := range byteCauses {
+	for _, cause := range m.labels.ByteCauses {
 		m.cloudBytes.add(0, cause)
 	}
 	for _, verdict := range verdicts {

@@ -125,7 +125,7 @@ var volatile = regexp.MustCompile(`(?m)^(process_\w+|go_goroutines|airbridged_se
 // TestGolden shows the whole page. Run with -update after a change, and read
 // the difference: names and labels are a contract.
 func TestGolden(t *testing.T) {
-	m := New("1.2.3", "0123abc")
+	m := New("1.2.3", "0123abc", labels)
 	anHour(m)
 	got := volatile.ReplaceAllString(page(t, m), "$1 VOLATILE")
 	got = regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(got, `goversion="VOLATILE"`)
@@ -146,7 +146,7 @@ func TestGolden(t *testing.T) {
 
 // The names that dashboards and alerts may count on.
 func TestContract(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	anHour(m)
 	got := "\n" + page(t, m)
 	for _, name := range []string{
@@ -164,7 +164,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestLint(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	anHour(m)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil {
@@ -176,7 +176,7 @@ func TestLint(t *testing.T) {
 }
 
 func TestUnknownValuesBecomeOther(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	m.Transition("asleep", "online", "bored")
 	m.Command("CIPSEND", "ok", time.Second)
 	m.Command("CSQ", "maybe", time.Second)
@@ -202,7 +202,7 @@ func TestUnknownValuesBecomeOther(t *testing.T) {
 }
 
 func TestStateSet(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	for _, now := range append([]string{""}, states...) {
 		if now == "" {
 			now = "probing" // before the session said anything
@@ -217,7 +217,7 @@ func TestStateSet(t *testing.T) {
 }
 
 func TestExactlyOneStateWhileItChanges(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	var changing sync.WaitGroup
 	stop := make(chan struct{})
 	changing.Go(func() {
@@ -241,7 +241,7 @@ func TestExactlyOneStateWhileItChanges(t *testing.T) {
 
 func TestOnlineSecondsCountOnlyOnline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New("v", "c")
+		m := New("v", "c", labels)
 		time.Sleep(time.Hour)
 		want(t, m, "session_online_seconds_total 0")
 		m.State("online")
@@ -259,7 +259,7 @@ func TestOnlineSecondsCountOnlyOnline(t *testing.T) {
 }
 
 func TestUnknownIsAbsent(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	for _, name := range []string{"modem_signal_dbm", "modem_registered", "modem_info", "outbox_messages"} {
 		absent(t, m, name)
 	}
@@ -280,7 +280,7 @@ func TestUnknownIsAbsent(t *testing.T) {
 // A garbled line must not cost the whole page: the library refuses labels that
 // are not UTF-8.
 func TestGarbledFirmwareDoesNotBreakThePage(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	m.ModemInfo("Air\xff724", "V1\r\n\x00"+strings.Repeat("é", 100))
 	want(t, m, `modem_info{firmware="V1`+strings.Repeat("é", 31)+`",model="Air?724"} 1`)
 	if got := page(t, m); !strings.Contains(got, "session_state") {
@@ -289,7 +289,7 @@ func TestGarbledFirmwareDoesNotBreakThePage(t *testing.T) {
 }
 
 func TestAcknowledgedTimesOnly(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	m.Published(1, "unknown", time.Hour)
 	m.Published(0, "sent", time.Hour)
 	m.Published(1, "acked", 200*time.Millisecond)
@@ -299,7 +299,7 @@ func TestAcknowledgedTimesOnly(t *testing.T) {
 
 // Only successes have buckets; failures keep their count and sum.
 func TestCommandTimes(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	m.Command("MPUB", "ok", 70*time.Millisecond)
 	m.Command("MPUB", "timeout", 9*time.Second)
 	want(t, m,
@@ -328,7 +328,7 @@ func quiet() Sources {
 }
 
 func TestWatched(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	m.Observe(quiet())
 	absent(t, m, "publish_pace_seconds")
 	from := quiet()
@@ -353,7 +353,7 @@ func TestWatched(t *testing.T) {
 // The cause stands from the failure to the end of the outage, through every
 // state between, and is gone then.
 func TestCauseStandsThroughAnOutage(t *testing.T) {
-	m := New("v", "c")
+	m := New("v", "c", labels)
 	absent(t, m, "session_cause")
 	m.Transition("online", "recovering", "closed")
 	want(t, m, `session_cause{cause="closed"} 1`)

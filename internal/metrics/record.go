@@ -19,7 +19,7 @@ func (m *Metrics) Bytes(direction string, n int) {
 func (m *Metrics) Resync(string) { m.resyncs.Inc() }
 
 // URC counts an unsolicited line by its kind.
-func (m *Metrics) URC(kind string) { m.urcs.add(1, oneOf(kinds, kind)) }
+func (m *Metrics) URC(kind string) { m.urcs.add(1, oneOf(m.labels.Kinds, kind)) }
 
 // State notes the state the session is in. A state outside the closed set
 // changes nothing.
@@ -27,9 +27,9 @@ func (m *Metrics) State(state string) { m.facts.enter(state) }
 
 // Transition counts a change of state; an empty cause is progress.
 func (m *Metrics) Transition(from, to, cause string) {
-	cause = oneOf(causes, cause)
+	cause = oneOf(m.labels.Causes, cause)
 	m.facts.explain(to, cause)
-	m.transitions.add(1, oneOf(states, from), oneOf(states, to), cause)
+	m.transitions.add(1, oneOf(m.labels.States, from), oneOf(m.labels.States, to), cause)
 }
 
 // Published counts the end of one publish: outcome acked (QoS 1), sent (QoS 0),
@@ -50,7 +50,7 @@ func (m *Metrics) InFlight(n int) { m.inFlight.Set(float64(n)) }
 
 // Recovery counts one attempt on a rung of the ladder; result is ok or failed.
 func (m *Metrics) Recovery(rung, result string) {
-	m.recoveries.add(1, oneOf(rungs, rung), oneOf(verdicts, result))
+	m.recoveries.add(1, oneOf(m.labels.Rungs, rung), oneOf(verdicts, result))
 }
 
 // Signal notes the signal strength in dBm; nil: not known.
@@ -66,13 +66,13 @@ func (m *Metrics) ModemInfo(model, firmware string) {
 
 // CloudBytes counts an estimate of bytes over the air.
 func (m *Metrics) CloudBytes(cause string, n int) {
-	m.cloudBytes.add(float64(max(n, 0)), oneOf(byteCauses, cause))
+	m.cloudBytes.add(float64(max(n, 0)), oneOf(m.labels.ByteCauses, cause))
 }
 
 // Request counts a request on the local socket; route is the pattern that
 // served it, d the time to the first byte of the answer.
 func (m *Metrics) Request(route string, code int, d time.Duration) {
-	m.requests.add(1, routeOf(route), codeOf(code))
+	m.requests.add(1, oneOf(m.labels.Paths, pathOf(route)), codeOf(code))
 	m.requestTime.Observe(seconds(d))
 }
 

@@ -74,7 +74,10 @@ type Sources struct {
 func (m *Metrics) Observe(s Sources) { m.watched.Store(&s) }
 
 // watching collects from the sources.
-type watching struct{ *atomic.Pointer[Sources] }
+type watching struct {
+	atomic.Pointer[Sources]
+	reasons []string // why the outbox drops
+}
 
 var (
 	descMessages     = describe("outbox_messages", "QoS 1 messages waiting for the cloud's acknowledgement, the one in flight included.")
@@ -104,7 +107,7 @@ var (
 )
 
 // Describe is for the registry.
-func (w watching) Describe(ch chan<- *prometheus.Desc) {
+func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
 		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descPace, descHealthy, descStateWritten, descWarnings, descTime,
@@ -115,13 +118,13 @@ func (w watching) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect is for the registry.
-func (w watching) Collect(ch chan<- prometheus.Metric) {
+func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	from := w.Load()
 	if from == nil {
 		return
 	}
 	now := time.Now()
-	from.queue(ch, now)
+	from.queue(ch, now, w.reasons)
 	h, s := from.Hub(), from.Streams()
 	ch <- counter(descDownlink, float64(h.Messages))
 	ch <- gauge(descSubscribers, float64(h.Subscribers))
@@ -152,7 +155,7 @@ func (from *Sources) data(ch chan<- prometheus.Metric) {
 }
 
 // queue is the outbox's part of the page.
-func (from *Sources) queue(ch chan<- prometheus.Metric, now time.Time) {
+func (from *Sources) queue(ch chan<- prometheus.Metric, now time.Time, reasons []string) {
 	o, d := from.Outbox(), from.Disk()
 	var age float64
 	if !o.OldestAt.IsZero() {

@@ -24,6 +24,11 @@ const (
 	costRetry     = "retry" // a message that may have arrived before
 )
 
+// ByteCauses lists the causes of bytes on the air, which [Recorder] is told of.
+func ByteCauses() []string {
+	return []string{costDNS, costDownlink, costHandshake, costHTTP, costKeepalive, costPayload, costRetry}
+}
+
 // costs keeps account of what the session does on the air. The supervisor's
 // goroutine owns it but for what is said of received.
 type costs struct {
