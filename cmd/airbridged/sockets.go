@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/config"
+	"airbridged/internal/fair"
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 )
@@ -49,18 +48,11 @@ func listenMetrics(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// metricsTimeout bounds a scrape, from its first header byte to its last answer
-// byte; Prometheus gives up after 10 s by default.
-const metricsTimeout = 10 * time.Second
-
 // serveMetrics answers scrapes until ctx ends.
 func serveMetrics(ctx context.Context, l net.Listener, page http.Handler, log *zap.Logger) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", page)
-	server := &http.Server{Handler: mux, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, ErrorLog: zap.NewStdLog(log)}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := (fair.Door{Handler: mux, Log: zap.NewStdLog(log)}).Serve(ctx, l); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	return nil

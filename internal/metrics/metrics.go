@@ -21,19 +21,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-const (
-	prefix = "airbridged_"
-
-	// maxScrapes bounds the scrapes served at once; more get 503.
-	maxScrapes = 4
-)
+const prefix = "airbridged_"
 
 // Metrics is the daemon's measurements.
 type Metrics struct {
 	registry *prometheus.Registry
+	pages    *pages
 	labels   Labels
 	facts    facts
 	watched  watching
@@ -59,6 +54,7 @@ type Metrics struct {
 func New(version, commit string, labels Labels) *Metrics {
 	labels.Causes = append([]string{""}, labels.Causes...) // the empty one is progress
 	m := &Metrics{registry: prometheus.NewRegistry(), labels: labels, facts: facts{states: labels.States, state: labels.States[0]}}
+	m.pages = newPages(m.registry)
 	m.watched.reasons = labels.Reasons
 	b := &budget{left: maxSeries - fixedSeries}
 	m.transitions = newCounters(b, 40, "session_transitions_total", "Changes of the session's state.", "from", "to", "cause")
@@ -114,14 +110,9 @@ func buildInfo(version, commit string) prometheus.Collector {
 	return g
 }
 
-// Handler serves the page in the Prometheus text format.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorHandling:       promhttp.ContinueOnError, // a page without one collector beats none
-		MaxRequestsInFlight: maxScrapes,
-		DisableCompression:  true, // it goes over a local socket
-	})
-}
+// Handler serves the page in the Prometheus text format. One page is made at a
+// time, for all who asked before it was begun.
+func (m *Metrics) Handler() http.Handler { return m.pages }
 
 // seconds is a duration as Prometheus counts it; a clock that was set back does
 // not make it negative.
