@@ -270,9 +270,6 @@ func (e *Engine) abandonLocked(err error) {
 }
 
 func (e *Engine) poisonLocked(err error) {
-	if brokenResync {
-		return
-	}
 	e.poison = err
 	e.poisonings++
 }

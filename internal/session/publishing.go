@@ -105,9 +105,6 @@ func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) erro
 	if why != nil {
 		return why // the event that ended the wait says more exactly what happened
 	}
-	if brokenBarrier {
-		return s.inStep(ctx)
-	}
 	return s.unacknowledged(ctx, err)
 }
 

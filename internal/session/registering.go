@@ -22,9 +22,6 @@ func (s *Session) deviceSecret() (secret.Text, bool, error) {
 	}
 	defer s.tellNotes()
 	if !s.unsaved.Empty() {
-		if brokenCredentials {
-			return s.unsaved, true, nil
-		}
 		// Durable before it is used: until it is on disk there is nothing to use.
 		if err := s.Store.SaveDeviceSecret(s.identity, s.unsaved); err != nil {
 			return secret.Text{}, false, err

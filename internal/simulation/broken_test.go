@@ -1,52 +1,45 @@
 package simulation
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
-	_ "unsafe" // for go:linkname
 
 	"airbridged/internal/session"
 )
 
-// The rules that can be switched off; nothing but this file reaches them.
-
-//go:linkname brokenBarrier airbridged/internal/session.brokenBarrier
-var brokenBarrier bool
-
-//go:linkname brokenCredentials airbridged/internal/session.brokenCredentials
-var brokenCredentials bool
-
-//go:linkname brokenResync airbridged/internal/atengine.brokenResync
-var brokenResync bool
-
 // A referee that never blows his whistle proves nothing. With one rule switched off
 // at a time, the simulation has to find what is lost without it within a minute.
 func TestBrokenRulesAreNoticed(t *testing.T) {
+	program := ""
+	if os.Getenv(mutantVariable) == "" {
+		program = buildMutants(t)
+	}
 	for _, c := range []struct {
 		name   string
-		rule   *bool
+		mutant string // a rule that is broken in the source; empty: none is
 		change func(*plan)
 		notice []string // one of them is what the referee says
 	}{
-		{"no barrier after an unknown outcome", &brokenBarrier, nil, []string{"two in flight", "the cloud never got it"}},
-		{"no barrier, and only both ends are looked at", &brokenBarrier, func(p *plan) { p.blind, p.only, p.between = true, "puback late 33s", time.Minute }, []string{"the cloud never got it"}},
-		{"no resync after silence", &brokenResync, nil, []string{"two in flight", "the cloud never got it", "which nobody published", "never reached the cloud", "arrived", "not online"}},
-		{"a secret is used before it is on disk", &brokenCredentials, nil, []string{"would lose for good"}},
-		{"the disk syncs nothing", nil, func(p *plan) { p.lying = true }, []string{"is not in the outbox any more", "repeat that were settled", "told that it is not"}},
-		{"no limit on connects", nil, func(p *plan) {
+		{"no barrier after an unknown outcome", "barrier", nil, []string{"two in flight", "the cloud never got it"}},
+		{"no barrier, and only both ends are looked at", "barrier", func(p *plan) { p.blind, p.only, p.between = true, "puback late 33s", time.Minute }, []string{"the cloud never got it"}},
+		{"no resync after silence", "resync", nil, []string{"two in flight", "the cloud never got it", "which nobody published", "never reached the cloud", "arrived", "not online"}},
+		{"a secret is used before it is on disk", "credentials", nil, []string{"would lose for good"}},
+		{"the disk syncs nothing", "", func(p *plan) { p.lying = true }, []string{"is not in the outbox any more", "repeat that were settled", "told that it is not"}},
+		{"no limit on connects", "", func(p *plan) {
 			p.only, p.between = restart, time.Second
 			p.breaks = func(r *session.Recovery) { r.ConnectsPerMinute = 1000 }
 		}, []string{"CONNECTs in"}},
-		{"no budget of resets", nil, func(p *plan) {
+		{"no budget of resets", "", func(p *plan) {
 			p.only, p.between = "hang", 10*time.Second
 			p.breaks = func(r *session.Recovery) { r.HardResetsPerHour = 1000 }
 		}, []string{"resets of the module in"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.rule != nil {
-				*c.rule = true
-				defer func() { *c.rule = false }()
+			if c.mutant != "" && program != "" {
+				inMutant(t, program, c.mutant)
+				return
 			}
 			begun := time.Now()
 			for seed := uint64(1); time.Since(begun) < time.Minute; seed++ {
