@@ -51,12 +51,10 @@ func (s *Session) put(ctx context.Context, a ask) error {
 // on in. The MQTT session is torn down on the way back to online, as always.
 func (s *Session) aside() recovery.State {
 	to := recovery.Probing
-	if s.wish != nil && s.attached && s.unready() == nil {
+	if s.wish != nil && s.network.attached && s.unready() == nil {
 		to = recovery.Registering
 	}
-	if s.line != nil {
-		s.line.loggedIn = false
-	}
+	s.link.over()
 	s.filters.lost()
 	return to
 }
@@ -67,15 +65,15 @@ func (s *Session) unready() error {
 	if hint == "" {
 		hint = "try again in some seconds; GET /v1/status tells how it is"
 	}
-	if s.line == nil {
+	if !s.port.isOpen() {
 		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the serial port is not open", Hint: hint}
 	}
 	select {
-	case <-s.line.dead:
+	case <-s.port.dead:
 		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the serial port is gone", Hint: hint}
 	default:
 	}
-	if !s.line.modem.InSync() {
+	if !s.port.modem.InSync() {
 		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the module does not answer", Hint: hint}
 	}
 	return nil
@@ -126,7 +124,7 @@ func (s *Session) raw(ctx context.Context, raw air.Raw) (reply bus.ATReply, asid
 	}
 	s.progress.expect(s.Cloud.Timeouts.Bearer)
 	begun := time.Now()
-	got, err := s.line.modem.Raw(ctx, raw)
+	got, err := s.port.modem.Raw(ctx, raw)
 	if err != nil {
 		return reply, true, &bus.AskError{Err: bus.ErrNoAnswer, Detail: err.Error(), Hint: "the session begins anew, and brings the module back in step; GET /v1/status tells how far it is"}
 	}

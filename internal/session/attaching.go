@@ -18,12 +18,15 @@ const (
 	simPatience    = 10 * time.Second
 	attachPatience = 2 * time.Minute
 	askAgain       = time.Second
+	// attachByItself is how long a registered module is left to attach by itself
+	// before it is told to.
+	attachByItself = 20 * time.Second
 )
 
 // attaching goes from the SIM to an open data bearer.
 func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
-	s.attached, s.awake, s.nudged = false, false, false
-	modem := s.line.modem
+	s.network.attempt()
+	modem := s.port.modem
 	if err := s.until(ctx, simPatience, func() (bool, error) {
 		err := modem.SIM(ctx)
 		if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
@@ -31,7 +34,7 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		}
 		return err == nil, err
 	}); err != nil {
-		return recovery.Attaching, s.unanswered(recovery.SIMMissing, err)
+		return recovery.Attaching, s.port.unanswered(recovery.SIMMissing, err)
 	}
 	s.readICCID(ctx)
 	s.readSignal(ctx)
@@ -47,15 +50,15 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		return attached, err
 	}); err != nil {
 		s.show.registered(false)
-		return recovery.Attaching, s.unanswered(recovery.NotRegistered, err)
+		return recovery.Attaching, s.port.unanswered(recovery.NotRegistered, err)
 	}
 	s.show.registered(true)
 	s.readOperator(ctx)
 	s.progress.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
 	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
-		return recovery.Attaching, s.unanswered(recovery.BearerFailed, err)
+		return recovery.Attaching, s.port.unanswered(recovery.BearerFailed, err)
 	}
-	s.attached = true
+	s.network.attached = true
 	return s.afterAttach()
 }
 
@@ -64,11 +67,28 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 // there is no SIM and no network until somebody sends AT+CFUN=1. On a radio that
 // is on it changes nothing. It returns notYet, or what is wrong with the module.
 func (s *Session) wakeRadio(ctx context.Context, notYet *recovery.Failure) error {
-	if s.awake {
+	if s.network.awake {
 		return notYet
 	}
-	s.awake = true
-	if err := s.line.modem.Radio(ctx, true); err != nil && !errors.Is(err, atengine.ErrRefused) {
+	s.network.awake = true
+	if err := s.port.modem.Radio(ctx, true); err != nil && !errors.Is(err, atengine.ErrRefused) {
+		return err
+	}
+	return notYet
+}
+
+// nudge tells a module to attach that is registered and still has not, once for
+// each attempt. It returns notYet, or what is wrong with the module.
+func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.Failure) error {
+	if s.network.nudged || time.Since(since) < attachByItself {
+		return s.wakeRadio(ctx, notYet)
+	}
+	s.network.nudged = true
+	registered, err := s.port.modem.Registered(ctx)
+	if registered {
+		err = s.port.modem.Attach(ctx)
+	}
+	if err != nil && !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, air.ErrMalformed) {
 		return err
 	}
 	return notYet
@@ -113,54 +133,21 @@ func (s *Session) until(ctx context.Context, patience time.Duration, ask func() 
 	}
 }
 
-// readSignal refreshes the signal in status and metrics. Not knowing it is no
-// reason to stop, so an error leaves it unknown.
-func (s *Session) readSignal(ctx context.Context) {
-	dbm, err := s.line.modem.Signal(ctx)
-	if err != nil {
-		dbm = nil
-	}
-	s.signal = dbm
-	s.show.signal(dbm)
-}
-
 // readICCID asks again for the SIM's number where it was not known when the
 // module was identified, because the SIM was not ready yet.
 func (s *Session) readICCID(ctx context.Context) {
-	if s.iccid != "" {
+	if s.network.iccid != "" {
 		return
 	}
-	if iccid, err := s.line.modem.ICCID(ctx); err == nil {
-		s.iccid = iccid
+	if iccid, err := s.port.modem.ICCID(ctx); err == nil {
+		s.network.iccid = iccid
 		s.show.iccid(iccid)
 	}
 }
 
-// How often the module is asked for the network's time: once it knows it, and
-// until then.
-const (
-	clockEvery = 10 * time.Minute
-	clockUntil = time.Minute
-)
-
-// readClock refreshes the network's time in status, when it is due. What the module
-// does not know leaves the last time that it knew.
-func (s *Session) readClock(ctx context.Context) {
-	if time.Since(s.clockAsked) < s.clockWait {
-		return
-	}
-	told, err := s.line.modem.NetworkTime(ctx)
-	s.clockAsked, s.clockWait = time.Now(), clockUntil
-	if err != nil || told.IsZero() {
-		return
-	}
-	s.clockWait = clockEvery
-	s.show.networkTime(told, s.clockAsked)
-}
-
 func (s *Session) readOperator(ctx context.Context) {
 	s.progress.expect(s.Cloud.Timeouts.Bearer)
-	if name, err := s.line.modem.Operator(ctx); err == nil {
+	if name, err := s.port.modem.Operator(ctx); err == nil {
 		s.show.operator(name)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
-	"airbridged/internal/atengine"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
@@ -27,26 +26,24 @@ func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 	if err := s.passGate(ctx); err != nil {
 		return recovery.Connecting, err
 	}
-	modem := s.line.modem
+	modem := s.port.modem
 	s.teardown(ctx)
 	if err := modem.Quiet(ctx); err != nil {
-		return recovery.Connecting, s.unanswered(recovery.ConnectFailed, err)
+		return recovery.Connecting, s.port.unanswered(recovery.ConnectFailed, err)
 	}
 	if err := modem.Configure(ctx, login.ClientID, login.User, login.Password); err != nil {
-		return recovery.Connecting, s.unanswered(recovery.ConnectFailed, err)
+		return recovery.Connecting, s.port.unanswered(recovery.ConnectFailed, err)
 	}
-	s.since = modem.Mark()
+	s.port.since = modem.Mark()
 	if err := s.dial(ctx); err != nil {
 		return recovery.Connecting, err
 	}
 	if err := s.login(ctx, login); err != nil {
 		return recovery.Connecting, err
 	}
-	s.line.loggedIn = true
 	s.filters.newSession()
 	s.fresh = false // it has served: a refusal from now on means that it is worn
-	s.onlineAt = time.Now()
-	s.kicked.Store(false)
+	s.link.opened(time.Now())
 	if err := s.subscribe(ctx); err != nil {
 		return recovery.Connecting, err
 	}
@@ -74,9 +71,9 @@ func (s *Session) passGate(ctx context.Context) error {
 // teardown ends the MQTT session in the module, results ignored (vendor note on
 // MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
 func (s *Session) teardown(ctx context.Context) {
-	s.line.modem.Hangup(ctx)
+	s.port.modem.Hangup(ctx)
 	s.costs.hungUp()
-	s.line.loggedIn = false
+	s.link.over()
 	s.filters.lost()
 }
 
@@ -84,7 +81,7 @@ func (s *Session) teardown(ctx context.Context) {
 // which is tried once when the first connect fails (the guide does without,
 // a vendor library for Air202 does not).
 func (s *Session) dial(ctx context.Context) error {
-	modem := s.line.modem
+	modem := s.port.modem
 	s.progress.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
 	s.costs.dialed(s.Cloud.Host, err)
@@ -97,12 +94,12 @@ func (s *Session) dial(ctx context.Context) error {
 	}
 	if errors.Is(err, air.ErrConnectFailed) {
 		if attached, asked := modem.Attached(ctx); asked == nil && !attached {
-			s.attached = false
+			s.network.attached = false
 			return &recovery.Failure{Cause: recovery.NotRegistered, Err: err}
 		}
 	}
 	if err != nil {
-		return s.unanswered(recovery.ConnectFailed, err)
+		return s.port.unanswered(recovery.ConnectFailed, err)
 	}
 	return nil
 }
@@ -111,7 +108,7 @@ func (s *Session) dial(ctx context.Context) error {
 // that stays silent (vendor guide, field reports of 5 s).
 func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) error {
 	s.progress.expect(s.Cloud.Timeouts.ConnAck)
-	err := s.line.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
+	err := s.port.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
 	s.costs.login(who)
 	s.show.loggedIn()
 	switch {
@@ -123,35 +120,5 @@ func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) erro
 		}
 		return &recovery.Failure{Cause: recovery.ConnAckRefused, Err: err}
 	}
-	return s.unanswered(recovery.ConnectFailed, err)
-}
-
-// linkGone asks the module whether a refusal means that the session is gone, and
-// returns the Failure if so.
-func (s *Session) linkGone(ctx context.Context, refusal error) error {
-	switch link, err := s.line.modem.Link(ctx); {
-	case err != nil:
-		return s.unanswered(recovery.Closed, err)
-	case link != air.LinkUp:
-		// One command more, so that a restart shows by its echo: the first command
-		// after it trains the baud rate, and is not echoed yet.
-		s.readSignal(ctx)
-		if why := s.lost(); why != nil {
-			return why
-		}
-		return &recovery.Failure{Cause: recovery.Closed, Err: refusal}
-	}
-	return nil
-}
-
-// unanswered is failed, but tells silence apart: a command that got no answer
-// leaves the engine out of step, and that comes before whatever was asked.
-func (s *Session) unanswered(c recovery.Cause, err error) error {
-	if err == nil {
-		return nil
-	}
-	if s.line != nil && errors.Is(err, atengine.ErrTimeout) && !s.line.modem.InSync() {
-		return &recovery.Failure{Cause: recovery.OutOfSync, Err: err}
-	}
-	return failed(c, err)
+	return s.port.unanswered(recovery.ConnectFailed, err)
 }

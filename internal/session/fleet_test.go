@@ -65,10 +65,10 @@ func newGateway(seed uint64) *gateway {
 			Cloud:    Cloud{HTTPSAuth: seed%2 == 0},
 			Recovery: defaults,
 		},
-		random:   random,
-		gate:     &connectGate{limit: defaults.ConnectsPerMinute},
-		past:     recovery.NewPast(defaults.policy(), nil, time.Now(), random),
-		attached: true,
+		random:  random,
+		gate:    &connectGate{limit: defaults.ConnectsPerMinute},
+		past:    recovery.NewPast(defaults.policy(), nil, time.Now(), random),
+		network: network{attached: true},
 	}}
 }
 

@@ -2,14 +2,11 @@ package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
-	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
 )
@@ -29,7 +26,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		if err := s.lost(); err != nil {
 			return recovery.Online, err
 		}
-		if s.line.noService {
+		if s.network.noService {
 			if err := s.checkRegistration(ctx); err != nil {
 				return recovery.Online, err
 			}
@@ -84,8 +81,8 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 	select {
 	case <-ready:
 	case <-rested:
-	case <-s.line.modem.Events():
-	case <-s.line.dead:
+	case <-s.port.modem.Events():
+	case <-s.port.dead:
 	case <-s.filters.hub.Changed():
 		return s.subscribe(ctx)
 	case a := <-s.asks:
@@ -105,86 +102,9 @@ func (s *Session) settled() {
 	if failures, folded := s.past.Settled(time.Now()); failures > 0 {
 		s.Log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
 	}
-	s.shorts, s.speed.bad = 0, 0
+	s.link.settled()
+	s.port.speed.bad = 0
 	s.show.settled()
-}
-
-// shortSession is how soon after CONNACK a CLOSED counts as being thrown out.
-const shortSession = 10 * time.Second
-
-// lost looks at what the module said of its own accord since the session was
-// opened, and at the port itself.
-func (s *Session) lost() error {
-	select {
-	case <-s.line.dead:
-		return failed(recovery.PortMissing, s.line.err)
-	default:
-	}
-	events, since := s.line.modem.Since(s.since)
-	s.since = since
-	for _, e := range events {
-		switch e.Kind {
-		case air.Closed:
-			return s.closed(e.Text)
-		case air.BearerLost:
-			s.attached = false
-			return &recovery.Failure{Cause: recovery.BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
-		case air.Rebooted, air.PowerDown:
-			return &recovery.Failure{Cause: recovery.Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
-		case air.SIMRemoved:
-			s.attached = false
-			return &recovery.Failure{Cause: recovery.SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
-		case air.ServiceLost:
-			s.line.noService = true
-		case air.ServiceBack:
-			s.line.noService = false
-		}
-	}
-	if s.line.forgot() {
-		return &recovery.Failure{Cause: recovery.Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
-	}
-	return nil
-}
-
-// closed tells an ordinary CLOSED from being kicked: the cloud says so on
-// /ext/notify, or closes session after session right after it accepted them.
-func (s *Session) closed(text string) error {
-	err := fmt.Errorf("module reports %s", text)
-	if s.kicked.Swap(false) {
-		return &recovery.Failure{Cause: recovery.Kicked, Err: err}
-	}
-	if s.shorts++; time.Since(s.onlineAt) >= shortSession {
-		s.shorts = 0
-	}
-	if s.shorts >= 3 {
-		return &recovery.Failure{Cause: recovery.Kicked, Err: fmt.Errorf("%w right after the login, %d times in a row", err, s.shorts)}
-	}
-	return &recovery.Failure{Cause: recovery.Closed, Err: err}
-}
-
-// poll asks the module for the state of the link, because CLOSED can get lost
-// (Air724 before V838 never sent it), and of its registration, and refreshes the
-// signal.
-func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
-	select {
-	case <-stable: // due at the same moment by default: what the poll finds is no failure of the past
-		s.settled()
-	default:
-	}
-	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
-		return gone
-	}
-	if err := s.checkRegistration(ctx); err != nil {
-		return err
-	}
-	s.readSignal(ctx)
-	s.readClock(ctx)
-	s.easePace()
-	s.costs.silent()
-	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
-		s.show.token(&token)
-	}
-	return nil
 }
 
 // kickNotice is where the cloud says that another client took the device's
@@ -195,7 +115,7 @@ const kickNotice = "/ext/notify"
 // never waits.
 func (s *Session) downlink(topic string, payload []byte) {
 	if topic == kickNotice && strings.Contains(string(payload), "kick") {
-		s.kicked.Store(true)
+		s.link.kicked.Store(true)
 	}
 	s.costs.received(topic, payload)
 	s.show.received()

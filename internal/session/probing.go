@@ -3,6 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
+
+	"go.uber.org/zap"
 
 	"airbridged/internal/air"
 	"airbridged/internal/recovery"
@@ -18,34 +21,38 @@ const unwrittenIMEI = "3520990017614823"
 // probing opens the port, trains the baud rate, finds out what answers, and brings
 // it to the speed it is to work at.
 func (s *Session) probing(ctx context.Context) (recovery.State, error) {
-	s.attached = false
-	if err := s.train(ctx); err != nil {
+	s.network.newModule()
+	s.port.close()
+	if err := s.waitOutDataPhase(ctx); err != nil {
 		return recovery.Probing, err
 	}
-	modem := s.line.modem
+	if err := s.port.train(ctx); err != nil {
+		return recovery.Probing, err
+	}
+	modem := s.port.modem
 	s.progress.expect(probeCommands * s.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
-		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
+		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
 	}
-	if err := s.workSpeed(ctx, id); err != nil {
-		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
+	if err := s.port.workSpeed(ctx, id); err != nil {
+		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
 	}
-	modem = s.line.modem
+	modem = s.port.modem
 	caps, err := s.capabilities(ctx, id)
 	var unsupported *air.UnsupportedError
 	switch {
 	case errors.As(err, &unsupported):
-		s.iccid = id.ICCID
+		s.network.iccid = id.ICCID
 		s.show.module(id)
 		return recovery.Probing, &recovery.Failure{Cause: recovery.FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
 	case err != nil:
-		return recovery.Probing, s.unanswered(recovery.NoAnswer, err)
+		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
 	}
-	s.line.echoOff = !modem.Echoes()
+	s.port.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
 	s.Carrier.Remember(caps)
-	s.iccid = id.ICCID
+	s.network.iccid = id.ICCID
 	s.show.module(id)
 	s.identify(id.IMEI)
 	if s.identity.DeviceName == "" {
@@ -54,11 +61,21 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	return recovery.Attaching, nil
 }
 
+// waitOutDataPhase returns when the module listens to commands again.
+func (s *Session) waitOutDataPhase(ctx context.Context) error {
+	left := s.port.dataPhase.Left(time.Now())
+	if left <= 0 {
+		return nil
+	}
+	s.Log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
+	return s.pause(ctx, left)
+}
+
 // capabilities asks what the module can do. A "no" is asked for a second time: a
 // bit that flipped on the line, or a module that is still busy with its start,
 // answers ERROR to a test form too, and the wait for another firmware is long.
 func (s *Session) capabilities(ctx context.Context, id air.Identity) (air.Capabilities, error) {
-	caps, err := s.line.modem.Probe(ctx, id)
+	caps, err := s.port.modem.Probe(ctx, id)
 	var unsupported *air.UnsupportedError
 	if !errors.As(err, &unsupported) {
 		return caps, err
@@ -66,7 +83,7 @@ func (s *Session) capabilities(ctx context.Context, id air.Identity) (air.Capabi
 	if err := s.pause(ctx, askAgain); err != nil {
 		return caps, err
 	}
-	return s.line.modem.Probe(ctx, id)
+	return s.port.modem.Probe(ctx, id)
 }
 
 // identify settles the device name: the configured one, or the IMEI.

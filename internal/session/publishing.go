@@ -32,7 +32,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	defer s.show.meter.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
-	receipt, err := s.line.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
+	receipt, err := s.port.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
 	rides := false
 	if !s.up.acked.IsZero() && !receipt.WrittenAt.IsZero() {
 		turnaround := receipt.WrittenAt.Sub(s.up.acked)
@@ -85,7 +85,7 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 	}
 	s.release(m)
 	if n == refusals {
-		s.dropLine() // so that it is probed again
+		s.port.close() // so that it is probed again
 		return &recovery.Failure{Cause: recovery.OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
 	}
 	return nil
@@ -123,17 +123,13 @@ func (s *Session) reject(m outbox.Message, reason string) {
 	s.show.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
 }
 
-// fineSignal is from where on a missing answer is not the radio's fault (AT
-// manual, CSQ: 3; below it modules lose the network now and then).
-const fineSignal = -107 // dBm
-
 // unacknowledged finds out more about a PUBACK that did not come. It is the
 // cloud holding back, and not a wedge, when link and signal are fine, and either
 // messages followed each other fast, or a reset of the module has changed nothing.
 // A single PUBACK can get lost on any line, so where they were slower than the
 // quota it has to happen again, which it does within seconds.
 func (s *Session) unacknowledged(ctx context.Context, err error) error {
-	why := s.unanswered(recovery.PubAckTimeout, err)
+	why := s.port.unanswered(recovery.PubAckTimeout, err)
 	var f *recovery.Failure
 	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil {
 		return why
@@ -147,7 +143,7 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 		return gone
 	}
 	s.readSignal(ctx)
-	if s.signal == nil || *s.signal < fineSignal {
+	if !s.network.fine() {
 		return why
 	}
 	if tooFast {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"airbridged/internal/air"
 	"airbridged/internal/recovery"
 )
 
@@ -16,19 +14,15 @@ import (
 func (s *Session) recover(ctx context.Context, err error) (recovery.State, error) {
 	from, _ := s.progress.at()
 	f := s.asFailure(from, err)
-	if f.Cause != recovery.NoAnswer && s.line != nil {
-		s.past.Heard(s.line.modem.LastByte()) // while training it may be noise at a wrong speed
+	if f.Cause != recovery.NoAnswer && s.port.isOpen() {
+		s.past.Heard(s.port.modem.LastByte()) // while training it may be noise at a wrong speed
 	}
-	s.suspect(f.Cause)
-	if f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
-		s.shorts = 0
-	}
+	s.port.suspect(f.Cause)
+	s.link.failed(f.Cause)
 	s.costs.failed(f.Cause)
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
 	s.enter(recovery.Recovering, f, pause)
-	if s.line != nil {
-		s.line.loggedIn = false
-	}
+	s.link.over()
 	s.filters.lost()
 	resume, err := s.climbRung(ctx, d, f)
 	if err != nil {
@@ -43,7 +37,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 // asFailure gives every error a cause.
 func (s *Session) asFailure(from recovery.State, err error) *recovery.Failure {
 	var f *recovery.Failure
-	if errors.As(s.unanswered(byState[from], err), &f) {
+	if errors.As(s.port.unanswered(byState[from], err), &f) {
 		return f
 	}
 	return &recovery.Failure{Cause: recovery.OutOfSync, Err: err}
@@ -61,7 +55,7 @@ var byState = map[recovery.State]recovery.Cause{
 
 // facts are what the session knows of a failure besides its cause.
 func (s *Session) facts() recovery.Facts {
-	return recovery.Facts{FreshToken: s.fresh || !s.Cloud.HTTPSAuth, Attached: s.attached}
+	return recovery.Facts{FreshToken: s.fresh || !s.Cloud.HTTPSAuth, Attached: s.network.attached}
 }
 
 // climbRung tears down what the rung stands for. A module that does not answer
@@ -76,51 +70,40 @@ func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recover
 		return recovery.Recovering, fmt.Errorf("%w: %w", ErrExit, f)
 	case ctx.Err() != nil:
 		return recovery.Recovering, context.Cause(ctx)
-	case err != nil || s.line == nil || s.restarted():
+	case err != nil || !s.port.isOpen() || s.port.restarted():
 		return recovery.Probing, nil
 	}
 	return d.Resume, nil
-}
-
-// restarted says whether the module restarted and nobody has acted on it yet: one
-// in the middle of a command shows first as silence, and perhaps only by the echo
-// being back. All settings are gone then, and only probing restores them.
-func (s *Session) restarted() bool {
-	if s.line.forgot() {
-		return true
-	}
-	events, _ := s.line.modem.Since(s.since)
-	return slices.ContainsFunc(events, func(e air.Event) bool { return e.Kind == air.Rebooted || e.Kind == air.PowerDown })
 }
 
 // do performs one rung.
 func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 	switch r {
 	case recovery.ExitRung, recovery.NoRung:
-		return s.inStep(ctx)
+		return s.port.resync(ctx)
 	case recovery.ReopenRung:
-		s.dropLine()
+		s.port.close()
 		return nil
 	case recovery.ResetRung:
 		return s.reset(ctx)
 	}
-	if s.line == nil {
+	if !s.port.isOpen() {
 		return nil
 	}
-	if err := s.inStep(ctx); err != nil {
+	if err := s.port.resync(ctx); err != nil {
 		return err
 	}
-	modem := s.line.modem
+	modem := s.port.modem
 	switch r {
 	case recovery.BearerRung:
 		modem.Hangup(ctx)
 		s.costs.hungUp()
-		s.attached = false
+		s.network.attached = false
 		return modem.CloseBearer(ctx)
 	case recovery.RadioRung:
 		modem.Hangup(ctx)
 		s.costs.hungUp()
-		s.attached = false
+		s.network.attached = false
 		if err := modem.Radio(ctx, false); err != nil {
 			return err
 		}
@@ -136,45 +119,24 @@ func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 // CFUN=1).
 const radioRest = 5 * time.Second
 
-// inStep resyncs the engine if a command was left without an answer.
-func (s *Session) inStep(ctx context.Context) error {
-	if s.line == nil || s.line.modem.InSync() {
-		return nil
-	}
-	select {
-	case <-s.line.dead:
-		return s.line.err
-	default:
-	}
-	if err := s.line.modem.Resync(ctx); err != nil {
-		return err
-	}
-	// One command more, so that a restart shows by its echo: the first one after it
-	// trains the speed, and is not echoed yet.
-	if _, err := s.line.modem.Signal(ctx); silence(err) {
-		return err
-	}
-	return nil
-}
-
 // reset restarts the module: by AT+RESET if it still listens, and by the hard
 // way if it does not.
 func (s *Session) reset(ctx context.Context) error {
 	s.bookReset()
-	s.attached = false
+	s.network.attached = false
 	s.show.warn("module-reset", "resetting the module")
 	var err error
-	if s.line == nil {
+	if !s.port.isOpen() {
 		err = errors.New("the port is not open")
-	} else if err = s.inStep(ctx); err == nil {
-		err = s.line.modem.Reset(ctx)
+	} else if err = s.port.resync(ctx); err == nil {
+		err = s.port.modem.Reset(ctx)
 	}
 	if err != nil && s.HardReset != nil {
 		if err = s.HardReset(ctx); err != nil {
 			s.show.warn("hard-reset-failed", err.Error())
 		}
 	}
-	s.dropLine()
+	s.port.close()
 	s.past.Heard(time.Now()) // from here on it may take its time to start
 	return err
 }

@@ -107,7 +107,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	var refused error
 	answered := 0
-	err := s.line.modem.PostOnce(ctx, s.Cloud.RegisterURL, body, func(reply []byte) error {
+	err := s.port.modem.PostOnce(ctx, s.Cloud.RegisterURL, body, func(reply []byte) error {
 		answered = len(reply)
 		issued, err := provision.ParseRegister(reply, s.identity)
 		if err != nil {
@@ -118,7 +118,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	})
 	s.costs.posted(s.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
-		return postFailure(s.unanswered(recovery.HTTPFailed, err))
+		return postFailure(s.port.unanswered(recovery.HTTPFailed, err))
 	}
 	s.unmark()
 	if refused != nil {
@@ -147,7 +147,7 @@ func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found boo
 		return false, nil
 	}
 	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
-	_, err = s.line.modem.Leftover(ctx, func(reply []byte) error {
+	_, err = s.port.modem.Leftover(ctx, func(reply []byte) error {
 		issued, err := provision.ParseRegister(reply, s.identity)
 		if err != nil || issued == stored {
 			return nil // a refusal, another request's answer, or one that was kept
@@ -156,7 +156,7 @@ func (s *Session) lostSecret(ctx context.Context, stored secret.Text) (found boo
 		return s.keepSecret(issued)
 	})
 	if err != nil {
-		return false, s.unanswered(recovery.HTTPFailed, err)
+		return false, s.port.unanswered(recovery.HTTPFailed, err)
 	}
 	s.unmark()
 	s.searched = true
@@ -193,10 +193,10 @@ func (s *Session) unmark() {
 // post sends a request through the module, and sorts what can become of it.
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
 	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
-	reply, err := s.line.modem.Post(ctx, url, body)
+	reply, err := s.port.modem.Post(ctx, url, body)
 	s.costs.posted(url, len(body), len(reply), err)
 	if err != nil {
-		return nil, postFailure(s.unanswered(recovery.HTTPFailed, err))
+		return nil, postFailure(s.port.unanswered(recovery.HTTPFailed, err))
 	}
 	return reply, nil
 }

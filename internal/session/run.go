@@ -37,7 +37,7 @@ func (s *Session) Run(ctx context.Context) error {
 		case errors.Is(err, errAside):
 			s.enter(s.aside(), nil, 0)
 		default:
-			s.dropLine()
+			s.port.close()
 			return err
 		}
 	}
@@ -66,14 +66,14 @@ func (s *Session) step(ctx context.Context) (recovery.State, error) {
 // leave closes the MQTT session politely and lets go of the port. It is given
 // a moment of its own, because the context that ended the work is over.
 func (s *Session) leave() {
-	if s.line != nil && s.line.loggedIn {
+	if s.port.isOpen() && s.link.loggedIn {
 		ctx, cancel := context.WithTimeout(context.Background(), hangupGrace)
-		s.line.modem.Hangup(ctx)
+		s.port.modem.Hangup(ctx)
 		s.costs.hungUp()
 		cancel()
 	}
 	s.filters.lost()
-	s.dropLine()
+	s.port.close()
 }
 
 // hangupGrace is how long a stop may spend on MDISCONNECT and MIPCLOSE.

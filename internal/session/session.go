@@ -3,12 +3,10 @@ package session
 import (
 	"context"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
-	"airbridged/internal/atengine"
+	"airbridged/internal/air"
 	"airbridged/internal/bus"
-	"airbridged/internal/dataphase"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
@@ -18,45 +16,31 @@ import (
 type Session struct {
 	Options
 	random   *rand.Rand
-	gate     *connectGate
-	costs    *costs
 	show     display
 	progress progress
 	past     *recovery.Past
+	port     port
+	network  network
+	gate     *connectGate
+	link     link
+	filters  filters
+	up       up
+	costs    *costs
+	dumps    dumps
 
 	// Owned by the goroutine in Run.
-	line     *line // the open port and the module behind it; nil when there is none
 	identity provision.Identity
 	unsaved  secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
 	told     map[string]bool // notes of the credential store that were passed on
 	foreign  map[string]bool // topics that are not the device's and were told; at most foreignMost
-	attached bool
-	signal   *int            // received strength in dBm when it was last asked for; nil: not known
-	iccid    string          // of the SIM; empty: not known
-	awake    bool            // the radio was switched on in this attempt to attach
-	nudged   bool            // and the module was told to attach
 	fresh    bool            // the token was fetched for this attempt
 	token    provision.Token // only while the token could not be cached on disk
-	since    atengine.Mark   // events of the module up to here are dealt with
-	shorts   int             // sessions in a row that the cloud closed right after CONNACK
 	turn     time.Duration   // how long the first request to the cloud still has to wait: see turn.go
-	onlineAt time.Time
-	speed    speed
+	wish     *wish           // a registration that somebody asked for; nil: none
+	searched bool            // the answer to the last registration was looked for
 
-	clockAsked time.Time     // when the module was last asked for the network's time
-	clockWait  time.Duration // before it is asked again
-
-	dataPhase *dataphase.Record
-	dumps     dumps
-	wish      *wish // a registration that somebody asked for; nil: none
-	searched  bool  // the answer to the last registration was looked for
-
-	// Shared with the modem's reader and with whoever asks for health.
-	asks   chan ask    // handed over, never queued
-	kicked atomic.Bool // the cloud said that another client took the device's place
-
-	filters filters
-	up      up
+	// Shared with whoever asks for something.
+	asks chan ask // handed over, never queued
 }
 
 // New returns a session that has done nothing yet.
@@ -72,7 +56,7 @@ func New(o Options) *Session {
 		seed = rand.Uint64()
 	}
 	random := rand.New(rand.NewPCG(seed, seed>>1|1))
-	return &Session{
+	s := &Session{
 		Options:  o,
 		random:   random,
 		gate:     newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
@@ -86,10 +70,12 @@ func New(o Options) *Session {
 		foreign:  make(map[string]bool),
 		asks:     make(chan ask),
 		dumps:    dumps{dir: o.State},
-
-		speed:     speed{last: readSpeed(o.State)},
-		dataPhase: dataphase.Open(o.State, time.Now()),
 	}
+	s.port = newPort(o, air.Options{
+		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
+		Downlink: s.downlink, Trace: s.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
+	}, &s.show, &s.progress)
+	return s
 }
 
 // enter changes the state, and shows it, in one place. f is the failure that led there,
@@ -115,30 +101,4 @@ func withGrace(ctx context.Context, d time.Duration) (context.Context, context.C
 		time.AfterFunc(d, func() { cancel(context.Cause(ctx)) })
 	})
 	return longer, func() { stop(); cancel(context.Canceled) }
-}
-
-// pause waits, keeping the health check satisfied, until the time is over or
-// the daemon is asked to stop. Meanwhile it does what people ask for, and ends
-// with errAside when there is no going on after that.
-func (s *Session) pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return context.Cause(ctx)
-	}
-	s.progress.expect(d)
-	end := time.Now().Add(d)
-	t := time.NewTimer(d)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case a := <-s.asks:
-			if err := a(ctx); err != nil {
-				return err
-			}
-			s.progress.expect(time.Until(end))
-		}
-	}
 }

@@ -46,12 +46,12 @@ type speedRecord struct {
 	Baud int `json:"baud"`
 }
 
-func speedNote(state durable.Directory) durable.Note[speedRecord] {
-	return durable.NewNote[speedRecord](state, speedFile)
-}
-
-// speed is what the session knows of line speeds.
+// speed is what is known of line speeds.
 type speed struct {
+	fixed int // modem.baud; 0: not said
+	work  int // modem.work_baud; 0: the speed is left alone
+	note  durable.Note[speedRecord]
+
 	last    int  // where the module was last known; 0: not known
 	base    int  // where it is without us; 0: not known yet
 	bad     int  // failures at the raised speed since the session was stable
@@ -59,47 +59,45 @@ type speed struct {
 	refused bool // the module said no, and that was told
 }
 
-// readSpeed returns the speed at which the last process left the module, if it
-// is one that a module may be found at; 0 otherwise.
-func readSpeed(state durable.Directory) int {
-	r, err := speedNote(state).Load()
-	if err != nil || !slices.Contains(air.Speeds(), r.Baud) {
-		return 0
+// newSpeed begins with the speed at which the last process left the module, if it
+// is one that a module may be found at.
+func newSpeed(m Modem, state durable.Directory) speed {
+	s := speed{fixed: m.Baud, work: m.WorkBaud, note: durable.NewNote[speedRecord](state, speedFile)}
+	if r, err := s.note.Load(); err == nil && slices.Contains(air.Speeds(), r.Baud) {
+		s.last = r.Baud
 	}
-	return r.Baud
+	return s
 }
 
 // knownAt remembers where the module is, over a restart too.
-func (s *Session) knownAt(baud int) {
-	if s.speed.last == baud {
-		return
+func (s *speed) knownAt(baud int) error {
+	if s.last == baud {
+		return nil
 	}
-	s.speed.last = baud
-	if err := speedNote(s.State).Save(speedRecord{baud}); err != nil {
-		s.Log.Warn("the line speed could not be stored; the next start may take seconds longer to find the module", zap.Error(err))
-	}
+	s.last = baud
+	return s.note.Save(speedRecord{baud})
 }
 
 // candidate is a speed to look for the module at.
 type candidate struct{ baud, tries int }
 
 // home is where the module is after a restart, as far as anybody told us.
-func (s *Session) home() candidate {
-	if s.Modem.Baud != 0 {
-		return candidate{s.Modem.Baud, trainFirst * 3}
+func (s *speed) home() candidate {
+	if s.fixed != 0 {
+		return candidate{s.fixed, trainFirst * 3}
 	}
 	return candidate{115200, trainFirst}
 }
 
 // candidates lists where the module may be: where it was last, at home, where we
 // would have put it, and everywhere else unless modem.baud says where home is.
-func (s *Session) candidates() []candidate {
+func (s *speed) candidates() []candidate {
 	rest := air.Speeds()
-	if s.Modem.Baud != 0 {
+	if s.fixed != 0 {
 		rest = nil
 	}
 	var list []candidate
-	for _, baud := range slices.Concat([]int{s.speed.last, s.home().baud, s.Modem.WorkBaud}, rest) {
+	for _, baud := range slices.Concat([]int{s.last, s.home().baud, s.work}, rest) {
 		c := candidate{baud, trainOther}
 		if baud == s.home().baud {
 			c = s.home()
@@ -112,15 +110,11 @@ func (s *Session) candidates() []candidate {
 }
 
 // train opens the port at one speed after the other until the module answers.
-func (s *Session) train(ctx context.Context) error {
-	s.dropLine()
-	if err := s.waitOutDataPhase(ctx); err != nil {
-		return err
-	}
-	for _, c := range s.candidates() {
-		err := s.answersAt(ctx, c)
-		if err == nil && s.line.raised && s.speed.unfit {
-			err = s.callBack(ctx)
+func (p *port) train(ctx context.Context) error {
+	for _, c := range p.speed.candidates() {
+		err := p.answersAt(ctx, c)
+		if err == nil && p.raised && p.speed.unfit {
+			err = p.callBack(ctx)
 		}
 		if err == nil || !nobody(err) {
 			return err
@@ -136,17 +130,17 @@ func nobody(err error) bool {
 }
 
 // answersAt opens the port at a speed and waits for the module's OK there.
-func (s *Session) answersAt(ctx context.Context, c candidate) error {
-	if err := s.openLine(ctx, c.baud); err != nil {
+func (p *port) answersAt(ctx context.Context, c candidate) error {
+	if err := p.open(ctx, c.baud); err != nil {
 		return failed(recovery.PortMissing, err)
 	}
-	s.progress.expect(time.Duration(c.tries) * trainEach)
-	err := s.line.modem.Train(ctx, c.tries, trainEach)
+	p.progress.expect(time.Duration(c.tries) * trainEach)
+	err := p.modem.Train(ctx, c.tries, trainEach)
 	switch {
 	case err == nil:
-		s.line.raised = c.baud == s.Modem.WorkBaud && c.baud != s.home().baud
-		s.Log.Debug("module answers", zap.Int("baud", c.baud))
-		s.since = s.line.modem.Mark()
+		p.raised = c.baud == p.speed.work && c.baud != p.speed.home().baud
+		p.show.log.Debug("module answers", zap.Int("baud", c.baud))
+		p.since = p.modem.Mark()
 		return nil
 	case ctx.Err() != nil || nobody(err):
 		return err
@@ -155,68 +149,70 @@ func (s *Session) answersAt(ctx context.Context, c candidate) error {
 }
 
 // workSpeed brings the identified module to the speed it is to work at.
-func (s *Session) workSpeed(ctx context.Context, id air.Identity) error {
-	now, want := s.line.baud, s.Modem.WorkBaud
+func (p *port) workSpeed(ctx context.Context, id air.Identity) error {
+	now, want := p.baud, p.speed.work
 	if now != want {
-		s.speed.base = now
-		if want != 0 && !s.speed.unfit {
-			if err := s.changeSpeed(ctx, id, now, want); err != nil {
+		p.speed.base = now
+		if want != 0 && !p.speed.unfit {
+			if err := p.changeSpeed(ctx, id, now, want); err != nil {
 				return err
 			}
 		}
 	}
-	s.knownAt(s.line.baud)
+	if err := p.speed.knownAt(p.baud); err != nil {
+		p.show.log.Warn("the line speed could not be stored; the next start may take seconds longer to find the module", zap.Error(err))
+	}
 	return nil
 }
 
 // changeSpeed orders another speed, and sees to it that the module is understood
 // there; if it is not, that it is understood where it was.
-func (s *Session) changeSpeed(ctx context.Context, id air.Identity, from, to int) error {
-	err := s.line.modem.SetSpeed(ctx, to)
+func (p *port) changeSpeed(ctx context.Context, id air.Identity, from, to int) error {
+	err := p.modem.SetSpeed(ctx, to)
 	switch {
 	case errors.Is(err, atengine.ErrRefused):
-		if !s.speed.refused {
-			s.show.warn("work-baud-refused", fmt.Sprintf("the module refuses to run its line at %d bit/s; it stays at %d", to, from))
+		if !p.speed.refused {
+			p.show.warn("work-baud-refused", fmt.Sprintf("the module refuses to run its line at %d bit/s; it stays at %d", to, from))
 		}
-		s.speed.refused = true
+		p.speed.refused = true
 		return nil
 	case err != nil && !nobody(err):
 		return err
 	}
-	err = s.soundAt(ctx, id, candidate{to, trainOther * 2})
+	err = p.soundAt(ctx, id, candidate{to, trainOther * 2})
 	switch {
 	case err == nil:
-		s.Log.Info("line speed", zap.Int("from", from), zap.Int("to", to))
+		p.show.log.Info("line speed", zap.Int("from", from), zap.Int("to", to))
 		return nil
 	case !nobody(err):
 		return err
 	}
-	s.giveUpSpeed()
-	s.Log.Debug("going back to the old line speed", zap.Int("from", to), zap.Int("to", from), zap.Error(err))
-	return s.comeBack(ctx, id, from, to)
+	p.giveUpSpeed()
+	p.show.log.Debug("going back to the old line speed", zap.Int("from", to), zap.Int("to", from), zap.Error(err))
+	return p.comeBack(ctx, id, from, to)
 }
 
 // callBack orders a module that answers at the raised speed, which was given up,
 // back to where it was. It need not be understood well enough to be identified.
-func (s *Session) callBack(ctx context.Context) error {
-	base := s.speed.base
+func (p *port) callBack(ctx context.Context) error {
+	base := p.speed.base
 	if base == 0 {
-		base = s.home().baud // an earlier process has raised it
+		base = p.speed.home().baud // an earlier process has raised it
 	}
-	if err := s.line.modem.SetSpeed(ctx, base); err != nil && !nobody(err) && !errors.Is(err, atengine.ErrRefused) {
+	if err := p.modem.SetSpeed(ctx, base); err != nil && !nobody(err) && !errors.Is(err, atengine.ErrRefused) {
 		return err
 	}
-	return s.answersAt(ctx, candidate{base, trainOther * 2})
+	return p.answersAt(ctx, candidate{base, trainOther * 2})
 }
 
 // comeBack finds the module where it was. It may be at either speed, and
 // understand half at the new one.
-func (s *Session) comeBack(ctx context.Context, id air.Identity, from, to int) (err error) {
+func (p *port) comeBack(ctx context.Context, id air.Identity, from, to int) (err error) {
 	for range 3 {
-		if s.answersAt(ctx, candidate{to, trainOther}) == nil {
-			_ = s.line.modem.SetSpeed(ctx, from)
+		if p.answersAt(ctx, candidate{to, trainOther}) == nil {
+			_ = p.modem.SetSpeed(ctx, from)
 		}
-		if err = s.soundAt(ctx, id, candidate{from, trainOther * 2}); err == nil || !nobody(err) {
+		if err = p.soundAt(ctx, id, candidate{from, trainOther * 2}); err == nil || !nobody(err) {
 			return err
 		}
 	}
@@ -224,23 +220,23 @@ func (s *Session) comeBack(ctx context.Context, id air.Identity, from, to int) (
 }
 
 // giveUpSpeed leaves modem.work_baud alone for as long as this process lives.
-func (s *Session) giveUpSpeed() {
-	if s.speed.unfit {
+func (p *port) giveUpSpeed() {
+	if p.speed.unfit {
 		return
 	}
-	s.speed.unfit = true
-	s.show.warn("work-baud-failed", fmt.Sprintf("the module is not understood reliably at modem.work_baud, %d bit/s: its line goes back to the old one until the daemon is started anew (use shorter or shielded wires, or a lower speed)",
-		s.Modem.WorkBaud))
+	p.speed.unfit = true
+	p.show.warn("work-baud-failed", fmt.Sprintf("the module is not understood reliably at modem.work_baud, %d bit/s: its line goes back to the old one until the daemon is started anew (use shorter or shielded wires, or a lower speed)",
+		p.speed.work))
 }
 
 // suspect counts what speaks against the raised speed: it is given up when the
 // module falls silent or out of step again and again while its line runs at it.
-func (s *Session) suspect(c recovery.Cause) {
-	if s.line == nil || !s.line.raised || !c.Mute() {
+func (p *port) suspect(c recovery.Cause) {
+	if !p.isOpen() || !p.raised || !c.Mute() {
 		return
 	}
-	if s.speed.bad++; s.speed.bad >= unsteady {
-		s.giveUpSpeed()
+	if p.speed.bad++; p.speed.bad >= unsteady {
+		p.giveUpSpeed()
 	}
 }
 
@@ -249,13 +245,13 @@ var errGarbled = fmt.Errorf("answers are garbled: %w", atengine.ErrOutOfSync)
 
 // soundAt says whether the module is at a speed, and understood there byte for
 // byte: it has to tell again and again what it told before.
-func (s *Session) soundAt(ctx context.Context, id air.Identity, c candidate) error {
-	if err := s.answersAt(ctx, c); err != nil {
+func (p *port) soundAt(ctx context.Context, id air.Identity, c candidate) error {
+	if err := p.answersAt(ctx, c); err != nil {
 		return err
 	}
-	s.progress.expect(checkRounds * 4 * s.Cloud.Timeouts.Command)
+	p.progress.expect(checkRounds * 4 * p.module.Timeouts.Command)
 	for range checkRounds {
-		again, err := s.line.modem.Identify(ctx)
+		again, err := p.modem.Identify(ctx)
 		switch {
 		case errors.Is(err, air.ErrMalformed):
 			return errGarbled

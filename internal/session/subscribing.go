@@ -20,7 +20,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 			s.tellForeign(f.Topic, "subscribed to")
 		}
 		s.progress.expect(s.Cloud.Timeouts.SubAck)
-		if err := s.line.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
+		if err := s.port.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
 			if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
 				return err
 			}
@@ -31,7 +31,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 	}
 	for _, topic := range s.filters.hub.Unwanted() {
 		s.progress.expect(s.Cloud.Timeouts.SubAck)
-		if err := s.line.modem.Unsubscribe(ctx, topic); err != nil {
+		if err := s.port.modem.Unsubscribe(ctx, topic); err != nil {
 			if err := s.subscriptionFailed(ctx, topic, err); err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 		return why
 	}
 	if !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
-		return s.unanswered(recovery.SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
+		return s.port.unanswered(recovery.SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
 		return gone

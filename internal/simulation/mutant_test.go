@@ -23,7 +23,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	// After an unknown outcome the session goes on publishing.
-	{"barrier", "internal/session/publishing.go", "\treturn s.unacknowledged(ctx, err)\n", "return s.inStep(ctx)"},
+	{"barrier", "internal/session/publishing.go", "\treturn s.unacknowledged(ctx, err)\n", "return s.port.resync(ctx)"},
 	// A DeviceSecret is used before it is on disk.
 	{"credentials", "internal/session/registering.go", "\t\t// Durable before it is used:", "return s.unsaved, true, nil"},
 	// A command without an answer does not leave the engine out of step.

@@ -1,0 +1,149 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airbridged/internal/air"
+	"airbridged/internal/atengine"
+	"airbridged/internal/recovery"
+)
+
+// How an online session is watched: what the module says of its own accord can get
+// lost, and a dead path says nothing, so the module is asked too, again and again: that
+// costs neither radio nor cloud.
+
+// cellChange is how long a module may be without a network while it moves from
+// one cell to the next, before its registration counts as lost.
+const cellChange = 3 * time.Second
+
+// poll asks the module for the state of the link, because CLOSED can get lost
+// (Air724 before V838 never sent it), and of its registration, and refreshes the
+// signal.
+func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
+	select {
+	case <-stable: // due at the same moment by default: what the poll finds is no failure of the past
+		s.settled()
+	default:
+	}
+	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
+		return gone
+	}
+	if err := s.checkRegistration(ctx); err != nil {
+		return err
+	}
+	s.readSignal(ctx)
+	s.readClock(ctx)
+	s.easePace()
+	s.costs.silent()
+	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
+		s.show.token(&token)
+	}
+	return nil
+}
+
+// lost looks at what the module said of its own accord since the session was
+// opened, and at the port itself.
+func (s *Session) lost() error {
+	if s.port.gone() {
+		return failed(recovery.PortMissing, s.port.err)
+	}
+	for _, e := range s.port.news() {
+		switch e.Kind {
+		case air.Closed:
+			return s.link.closed(e.Text, time.Now())
+		case air.BearerLost:
+			s.network.attached = false
+			return &recovery.Failure{Cause: recovery.BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.Rebooted, air.PowerDown:
+			return &recovery.Failure{Cause: recovery.Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.SIMRemoved:
+			s.network.attached = false
+			return &recovery.Failure{Cause: recovery.SIMMissing, Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.ServiceLost:
+			s.network.noService = true
+		case air.ServiceBack:
+			s.network.noService = false
+		}
+	}
+	if s.port.forgot() {
+		return &recovery.Failure{Cause: recovery.Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
+	}
+	return nil
+}
+
+// linkGone asks the module whether a refusal means that the session is gone, and
+// returns the Failure if so.
+func (s *Session) linkGone(ctx context.Context, refusal error) error {
+	switch link, err := s.port.modem.Link(ctx); {
+	case err != nil:
+		return s.port.unanswered(recovery.Closed, err)
+	case link != air.LinkUp:
+		// One command more, so that a restart shows by its echo: the first command
+		// after it trains the baud rate, and is not echoed yet.
+		s.readSignal(ctx)
+		if why := s.lost(); why != nil {
+			return why
+		}
+		return &recovery.Failure{Cause: recovery.Closed, Err: refusal}
+	}
+	return nil
+}
+
+// checkRegistration asks the module whether the network still serves it, because
+// only some say so themselves (+NO Service) and the MQTT link looks well until its
+// keep-alive runs out. A module that never said yes in this session is not
+// believed when it says no: it may mean another network than the one in use.
+func (s *Session) checkRegistration(ctx context.Context) error {
+	told := s.network.noService
+	s.network.noService = false
+	for try := range 2 {
+		registered, err := s.port.modem.Registered(ctx)
+		switch {
+		case errors.Is(err, atengine.ErrRefused), errors.Is(err, air.ErrMalformed):
+			return nil
+		case err != nil:
+			return s.port.unanswered(recovery.Closed, err)
+		case registered:
+			s.network.registers = true
+			s.show.registered(true)
+			return nil
+		case !s.network.registers && !told:
+			return nil
+		case try == 0:
+			if err := s.pause(ctx, cellChange); err != nil {
+				return err
+			}
+		}
+	}
+	s.network.attached = false
+	s.show.registered(false)
+	return &recovery.Failure{Cause: recovery.NotRegistered, Err: errors.New("the network no longer serves the module")}
+}
+
+// readSignal refreshes the signal in status and metrics. Not knowing it is no
+// reason to stop, so an error leaves it unknown.
+func (s *Session) readSignal(ctx context.Context) {
+	dbm, err := s.port.modem.Signal(ctx)
+	if err != nil {
+		dbm = nil
+	}
+	s.network.signal = dbm
+	s.show.signal(dbm)
+}
+
+// readClock refreshes the network's time in status, when it is due. What the module
+// does not know leaves the last time that it knew.
+func (s *Session) readClock(ctx context.Context) {
+	if !s.network.clock.due(time.Now()) {
+		return
+	}
+	told, err := s.port.modem.NetworkTime(ctx)
+	now, known := time.Now(), err == nil && !told.IsZero()
+	s.network.clock.told(known, now)
+	if known {
+		s.show.networkTime(told, now)
+	}
+}
