@@ -62,7 +62,8 @@ func openStream[T any](ctx context.Context, c *Client, target string, decode dec
 }
 
 // Next returns the next value, waiting for it. The stream is over after the
-// first error: [ErrStopped], [ErrStalled], what the context ended with, io.EOF
+// first error: [ErrStopped], [ErrTryAgain] where the daemon had to give this
+// connection's place to another user, [ErrStalled], what the context ended with, io.EOF
 // after Close, io.ErrUnexpectedEOF when the daemon was cut off.
 func (s *Stream[T]) Next() (T, error) {
 	var none T
@@ -72,11 +73,14 @@ func (s *Stream[T]) Next() (T, error) {
 		if !s.lines.Scan() {
 			return none, s.ending()
 		}
-		var head struct{ Type string }
+		var head struct{ Type, Reason string }
 		if err := json.Unmarshal(s.lines.Bytes(), &head); err != nil {
 			return none, fmt.Errorf("stream of airbridged: %w", err)
 		}
 		if head.Type == api.EndLine {
+			if head.Reason == api.EndCrowded {
+				return none, fmt.Errorf("stream of airbridged: another user needed its connection: %w", ErrTryAgain)
+			}
 			return none, ErrStopped
 		}
 		v, ok, err := s.decode(head.Type, s.lines.Bytes())

@@ -21,6 +21,12 @@ type Gap struct {
 	Dropped int    `json:"dropped"`
 }
 
+// Reasons of an End.
+const (
+	EndStopping = "stopping" // the daemon stops
+	EndCrowded  = TooBusy    // another user needs the place of this connection; try again
+)
+
 // End is the last line of a stream that ends in good order.
 type End struct {
 	Type   string `json:"type"`

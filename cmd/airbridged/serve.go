@@ -55,7 +55,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
-		Healthy: supervisor.Healthy, Version: version, Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
+		Healthy: supervisor.Healthy, Version: version, Conns: host.Connections(log, cfg.Socket.MaxConnections)[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
 	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)

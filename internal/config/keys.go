@@ -86,6 +86,7 @@ var keys = []key{
 	text("socket.path", func(c *Config) *string { return &c.Socket.Path }, socketPath),
 	mode("socket.mode"),
 	text("socket.group", func(c *Config) *string { return &c.Socket.Group }, optional(account)),
+	number("socket.max_connections", func(c *Config) *int { return &c.Socket.MaxConnections }, 32, 10_000),
 
 	text("mqtt.socket", func(c *Config) *string { return &c.MQTT.Socket }, optional(socketPath)),
 	text("mqtt.listen", func(c *Config) *string { return &c.MQTT.Listen }, optional(loopback)),

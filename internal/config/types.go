@@ -118,6 +118,8 @@ type Socket struct {
 	Path  string      // absolute, at most 107 bytes (unix(7))
 	Mode  fs.FileMode // permission bits only
 	Group string      // "": the daemon's own
+
+	MaxConnections int // at once, of all users
 }
 
 // MQTT is [mqtt]: the listener for local MQTT clients.
@@ -173,7 +175,7 @@ func Default() Config {
 		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
 		Data:    Data{BudgetDay: 1, WhenOver: "warn"},
 		State:   State{Dir: "/var/lib/airbridged"},
-		Socket:  Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660},
+		Socket:  Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660, MaxConnections: 1200},
 		MQTT:    MQTT{Socket: "/run/airbridged/mqtt.sock"},
 		Metrics: Metrics{Listen: "127.0.0.1:9481"},
 		Log:     Log{Level: "info", Format: "auto"},

@@ -4,11 +4,20 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
+	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
+	"time"
 
+	"go.uber.org/zap"
+
+	"airbridged/internal/fair"
 	"airbridged/internal/peer"
 )
+
+// errCrowdedOut ends what a connection does when another user needs its place.
+var errCrowdedOut = errors.New("another user needs the place of this connection")
 
 // client is what a request's context knows of its connection.
 type client struct {
@@ -19,9 +28,18 @@ type client struct {
 
 type clientKey struct{}
 
-// withClient is the http.Server's ConnContext.
-func withClient(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, clientKey{}, c.(*conn).client)
+// withClient is the http.Server's ConnContext. What a request does with its
+// context ends when its connection has to make room.
+func withClient(ctx context.Context, nc net.Conn) context.Context {
+	c := nc.(*conn)
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, clientKey{}, c.client))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = cancel
+	if c.ended {
+		cancel(errCrowdedOut)
+	}
+	return ctx
 }
 
 // clientOf returns what withClient has put there.
@@ -29,6 +47,9 @@ func clientOf(ctx context.Context) client {
 	c, _ := ctx.Value(clientKey{}).(client)
 	return c
 }
+
+// crowdedOut says whether a request's connection had to make room.
+func crowdedOut(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errCrowdedOut) }
 
 // program names the program for people, see [peer.Cred.Program].
 func (c client) program() string {
@@ -38,79 +59,113 @@ func (c client) program() string {
 	return c.peer.Program()
 }
 
-// limiter bounds the connections of a listener: the first many are served,
-// some more are marked as extra so that they can be told why not, and all
-// further ones wait in the kernel's backlog.
+// user is who the connection counts for: nobody, where the kernel does not tell.
+func (c client) user() int64 {
+	if !c.known {
+		return -1
+	}
+	return int64(c.peer.UID)
+}
+
+// trusted says whether it is root or the daemon's own user.
+func (c client) trusted() bool {
+	return c.known && (c.peer.UID == 0 || int(c.peer.UID) == os.Geteuid())
+}
+
+// limiter bounds the connections of a listener, and lets no newcomer wait. Who
+// has no place of the pool is an extra, and told so; the oldest of the extras is
+// closed for the next. A connection that has to give its place up may say
+// goodbye, if it is in the middle of a request, for a moment.
 type limiter struct {
 	net.Listener
-	serve    int
-	accepted *atomic.Uint64
-	slots    chan struct{}
-	done     chan struct{}
+	server *Server
 
-	mu     sync.Mutex
-	closed bool
-	conns  map[*conn]struct{}
+	mu      sync.Mutex
+	closed  bool
+	conns   map[*conn]struct{}
+	extras  []*conn // oldest first, at most spareConns
+	leaving []*conn // oldest first, at most spareConns
 }
 
-func newLimiter(l net.Listener, serve, extra int, accepted *atomic.Uint64) *limiter {
-	return &limiter{
-		Listener: l,
-		serve:    serve,
-		accepted: accepted,
-		slots:    make(chan struct{}, serve+extra),
-		done:     make(chan struct{}),
-		conns:    make(map[*conn]struct{}),
-	}
+func (s *Server) limit(l net.Listener) *limiter {
+	return &limiter{Listener: l, server: s, conns: make(map[*conn]struct{})}
 }
 
-// Accept waits for a place first and for a connection then.
 func (l *limiter) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
 	nc, err := l.Listener.Accept()
 	if err != nil {
-		<-l.slots
 		return nil, err
 	}
-	l.accepted.Add(1)
+	l.server.accepted.Add(1)
+	if u, ok := nc.(*net.UnixConn); ok {
+		_ = u.SetWriteBuffer(sendBuffer) // else it is as large as the system has it
+	}
 	c := &conn{Conn: nc, owner: l}
-	c.fresh.Store(true)
-	if p, err := peer.Of(nc); err == nil {
+	if p, err := l.server.o.who(nc); err == nil {
 		c.client.peer, c.client.known = p, true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		_ = nc.Close()
-		<-l.slots
+	c.client.extra = !c.sit(l.server.places.Take(c.client.user(), c.client.trusted(), 1, c.end))
+	if !l.enter(c) {
+		_ = c.Close()
 		return nil, net.ErrClosed
 	}
-	c.client.extra = len(l.conns) >= l.serve
-	l.conns[c] = struct{}{}
 	return c, nil
+}
+
+// enter books a connection; false when the listener is closed.
+func (l *limiter) enter(c *conn) bool {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return false
+	}
+	l.conns[c] = struct{}{}
+	var oldest *conn
+	if c.client.extra {
+		l.extras, oldest = push(l.extras, c)
+	}
+	l.mu.Unlock()
+	closeConn(oldest)
+	return true
+}
+
+// leave lets a connection that lost its place finish what it says, but not for
+// long, and not many of them.
+func (l *limiter) leave(c *conn) {
+	l.mu.Lock()
+	var oldest *conn
+	l.leaving, oldest = push(l.leaving, c)
+	l.mu.Unlock()
+	closeConn(oldest)
+}
+
+// push appends to a short list, and returns its first one if it is too long then.
+func push(list []*conn, c *conn) (_ []*conn, oldest *conn) {
+	list = append(list, c)
+	if len(list) > spareConns {
+		return list[1:], list[0]
+	}
+	return list, nil
+}
+
+func closeConn(c *conn) {
+	if c != nil {
+		_ = c.Close()
+	}
 }
 
 // Close accepts no more, and closes the connections on which not one request
 // has begun: net/http would wait 5 s for them to say something.
 func (l *limiter) Close() error {
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
-	}
 	l.closed = true
 	var fresh []*conn
 	for c := range l.conns {
-		if c.fresh.Load() {
+		if c.isFresh() {
 			fresh = append(fresh, c)
 		}
 	}
 	l.mu.Unlock()
-	close(l.done)
 	err := l.Listener.Close()
 	for _, c := range fresh {
 		_ = c.Close()
@@ -118,24 +173,106 @@ func (l *limiter) Close() error {
 	return err
 }
 
+// forget drops a connection from the books.
+func (l *limiter) forget(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	same := func(other *conn) bool { return other == c }
+	l.extras, l.leaving = slices.DeleteFunc(l.extras, same), slices.DeleteFunc(l.leaving, same)
+}
+
 // conn is one accepted connection.
 type conn struct {
 	net.Conn
 	owner  *limiter
 	client client
-	fresh  atomic.Bool // no byte of a request has come yet
-	once   sync.Once
+
+	mu     sync.Mutex
+	place  *fair.Holding[int64]    // nil: an extra
+	cancel context.CancelCauseFunc // of its requests' context
+	begun  bool                    // the first byte of a request has come
+	busy   bool                    // between a request's first byte and the end of its answer
+	ended  bool                    // its place was given to somebody else
+	late   *time.Timer             // closes it then
+	closed bool
+}
+
+// sit keeps the place that the connection got, if it got one.
+func (c *conn) sit(place *fair.Holding[int64]) bool {
+	if place == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed { // ended in the same moment
+		place.Release()
+	}
+	c.place = place
+	return true
+}
+
+// end gives the place to somebody else. In the middle of a request it is told by
+// its context, has leaveTime to say so, and is closed behind the answer.
+func (c *conn) end() {
+	c.mu.Lock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel(errCrowdedOut)
+	}
+	busy := c.busy && !c.closed
+	if busy {
+		c.late = time.AfterFunc(leaveTime, func() { _ = c.Close() })
+	}
+	c.mu.Unlock()
+	c.owner.server.crowded.Add(1)
+	c.owner.server.o.Log.Warn("a connection has ended so that another user gets its place; its user has the most",
+		zap.Uint32("uid", c.client.peer.UID), zap.Int32("pid", c.client.peer.PID))
+	if !busy {
+		_ = c.Close()
+		return
+	}
+	c.owner.leave(c)
+}
+
+// turn follows the connection's state, as net/http tells it.
+func (c *conn) turn(state http.ConnState) {
+	c.mu.Lock()
+	c.begun = c.begun || state == http.StateActive
+	c.busy = state == http.StateActive
+	over := c.ended && state == http.StateIdle
+	c.mu.Unlock()
+	if over {
+		_ = c.Close()
+	}
+}
+
+func (c *conn) isFresh() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.begun
 }
 
 // Close gives the place back, once.
 func (c *conn) Close() error {
+	c.mu.Lock()
+	closed, place := c.closed, c.place
+	c.closed = true
+	if c.late != nil {
+		c.late.Stop()
+	}
+	if c.cancel != nil {
+		c.cancel(nil)
+	}
+	c.mu.Unlock()
 	err := c.Conn.Close()
-	c.once.Do(func() {
-		c.owner.mu.Lock()
-		delete(c.owner.conns, c)
-		c.owner.mu.Unlock()
-		<-c.owner.slots
-	})
+	if closed {
+		return err
+	}
+	if place != nil {
+		place.Release()
+	}
+	c.owner.forget(c)
 	return err
 }
 

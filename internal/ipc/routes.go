@@ -1,7 +1,7 @@
 package ipc
 
 import (
-	"fmt"
+	"context"
 	"net/http"
 	"path"
 	"slices"
@@ -117,7 +117,7 @@ func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) erro
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, rc: http.NewResponseController(w), begun: time.Now(), done: func(code int, d time.Duration) {
+	a := &answer{ResponseWriter: w, rc: http.NewResponseController(w), ctx: r.Context(), begun: time.Now(), done: func(code int, d time.Duration) {
 		if s.o.Recorder != nil {
 			s.o.Recorder.Request(routeOf(r), code, d)
 		}
@@ -136,7 +136,7 @@ func (s *serving) route(a *answer, r *http.Request) {
 	_ = a.rc.SetWriteDeadline(a.begun.Add(bodyTime))
 	if clientOf(r.Context()).extra {
 		a.Header().Set("Connection", "close")
-		p := tooBusy.problem(fmt.Sprintf("%d programs are connected, and no more are served", maxConns), "close connections that are not needed, and try again")
+		p := tooBusy.problem("this user has all the connections that there are for one, and others have theirs", "close connections that are not needed, and try again (socket.max_connections)")
 		p.retryAfter = 5 * time.Second
 		s.refuse(a, r, p)
 		return
@@ -197,6 +197,7 @@ func routeOf(r *http.Request) string {
 type answer struct {
 	http.ResponseWriter
 	rc       *http.ResponseController
+	ctx      context.Context // of the request
 	begun    time.Time
 	code     int
 	returned bool // the handler did not panic
@@ -209,6 +210,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(code int) {
 	if a.code == 0 {
 		a.code = code
+		if crowdedOut(a.ctx) {
+			a.Header().Set("Connection", "close")
+		}
 		_ = a.rc.SetWriteDeadline(time.Now().Add(answerTime))
 		a.done(code, time.Since(a.begun))
 	}

@@ -14,14 +14,17 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
+	"airbridged/internal/fair"
 	"airbridged/internal/outbox"
+	"airbridged/internal/peer"
 )
 
 // Bounds of the server. A program that needs more of anything is told so.
 const (
-	maxConns   = 256              // connections that are served
-	spareConns = 32               // connections beyond them that are told "too busy"; further ones wait in the kernel
-	maxStreams = 128              // subscriptions and event streams at once
+	usualConns = 1200             // connections that are served, where the configuration does not say
+	keptConns  = 16               // of them, for root and the daemon's own user alone
+	spareConns = 32               // beyond them: as many are told "too busy", and as many end what they say
+	sendBuffer = 16 << 10         // bytes of an answer in the kernel, which doubles it for its own use
 	maxHeader  = 16 << 10         // bytes of request line and headers
 	maxBody    = 64 << 10         // bytes of payload before the module's own limit is asked
 	maxWait    = time.Hour        // of publish's wait
@@ -34,6 +37,7 @@ const (
 	lineTime   = 10 * time.Second // for one line of a stream to be taken
 	beatTime   = 15 * time.Second // between two heartbeats of a stream
 	graceTime  = 5 * time.Second  // for requests under way when the daemon stops
+	leaveTime  = 2 * time.Second  // for a connection that has to make room
 )
 
 // Outbox is what the socket needs of the queue. Its methods are those of
@@ -68,27 +72,34 @@ type Options struct {
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
 	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
 	Version  string
+	Conns    int                                             // socket.max_connections; 0 is 1200
 	Reload   func(ctx context.Context) (api.Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
 	Source   func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
 	Data     func() api.Data                                 // what the connection has used; nil: nothing is known
 	Recorder Recorder                                        // nil: nobody counts
 	Log      *zap.Logger
+
+	who func(net.Conn) (peer.Cred, error) // peer.Of; tests have users of their own
 }
 
 // Server answers local programs. Make one with New and run it with Serve.
 type Server struct {
-	o     Options
-	begun time.Time
+	o      Options
+	begun  time.Time
+	places *fair.Pool[int64] // of connections, by uid
 
 	accepted atomic.Uint64
 	streams  atomic.Int64
 	dropped  atomic.Uint64
+	crowded  atomic.Uint64
 }
 
 // Stats counts what the server holds and what it had to drop.
 type Stats struct {
 	Streams        int    // subscriptions and event streams open now
 	StreamsDropped uint64 // streams cut off because their reader took nothing for 10 s
+	Conns          int    // connections that have a place
+	ConnsEnded     uint64 // connections that had to make room for another user
 }
 
 // New returns a server that listens to nothing yet. Its uptime begins now.
@@ -96,12 +107,19 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Server{o: o, begun: time.Now()}
+	if o.Conns == 0 {
+		o.Conns = usualConns
+	}
+	if o.who == nil {
+		o.who = peer.Of
+	}
+	return &Server{o: o, begun: time.Now(), places: fair.NewPool[int64](int64(o.Conns), keptConns)}
 }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
-	return Stats{Streams: int(s.streams.Load()), StreamsDropped: s.dropped.Load()}
+	held, _ := s.places.Held()
+	return Stats{Streams: int(s.streams.Load()), StreamsDropped: s.dropped.Load(), Conns: int(held), ConnsEnded: s.crowded.Load()}
 }
 
 // Accepted returns how many connections were accepted so far. As long as it grows
@@ -126,7 +144,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	front := newLimiter(l, maxConns, spareConns, &s.accepted)
+	front := s.limit(l)
 	sv := &serving{Server: s, stopping: stopping, life: life}
 	sv.mux = sv.routes()
 	hs := sv.httpServer()
@@ -170,8 +188,8 @@ func (s *serving) httpServer() *http.Server {
 			switch state {
 			case http.StateNew:
 				s.conns.Add(1)
-			case http.StateActive:
-				c.(*conn).fresh.Store(false)
+			case http.StateActive, http.StateIdle:
+				c.(*conn).turn(state)
 			case http.StateClosed, http.StateHijacked:
 				s.conns.Done()
 			}

@@ -1,8 +1,6 @@
 package ipc
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +18,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"airbridged/client/api"
 	"airbridged/internal/bus"
 )
 
@@ -182,47 +179,6 @@ func TestPeerIsWhoTheKernelSays(t *testing.T) {
 	fields := entries[0].ContextMap()
 	if fields["uid"] != uint32(os.Getuid()) || fields["pid"] != int32(os.Getpid()) {
 		t.Errorf("logged %v", fields)
-	}
-}
-
-// Connections beyond the bound are told so and closed; when one leaves, the
-// next is served again.
-func TestConnectionsAreBounded(t *testing.T) {
-	d := startDaemon(t, nil)
-	ask := func(c net.Conn) *http.Response {
-		t.Helper()
-		if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: d\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = resp.Body.Close() })
-		return resp
-	}
-	var conns []net.Conn
-	for range maxConns {
-		c := d.dial()
-		if resp := ask(c); resp.StatusCode != 200 {
-			t.Fatal(resp.Status)
-		}
-		conns = append(conns, c)
-	}
-	extra := ask(d.dial())
-	var p problem
-	if err := json.NewDecoder(extra.Body).Decode(&p); err != nil || extra.StatusCode != 503 || p.Type != api.ProblemPrefix+"too-busy" || !extra.Close {
-		t.Errorf("%s, close %v, %+v, %v", extra.Status, extra.Close, p, err)
-	}
-	_ = conns[0].Close()
-	// The server learns of it when it reads; until then a place may be missing.
-	for begun := time.Now(); ; {
-		if ask(d.dial()).StatusCode == 200 {
-			break
-		}
-		if time.Since(begun) > 10*time.Second {
-			t.Fatal("a place that became free is not used")
-		}
 	}
 }
 

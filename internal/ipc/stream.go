@@ -26,12 +26,17 @@ type line struct {
 // gapOf says how much a reader missed.
 func gapOf(n int) line { return line{api.GapLine, api.Gap{Type: api.GapLine, Dropped: n}} }
 
+func endOf(reason string) line { return line{api.EndLine, api.End{Type: api.EndLine, Reason: reason}} }
+
 // stream writes first and then what next returns, with heartbeats between, until
-// the client leaves or takes nothing, or the daemon stops. next waits until its
+// the client leaves or takes nothing, its connection has to make room, or the
+// daemon stops. next waits until its
 // context ends; what it still has is handed out after that.
 func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, next func(context.Context) (line, error)) error {
 	out := newLineWriter(w, r)
 	w.WriteHeader(http.StatusOK)
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
 	for _, l := range first {
 		if err := out.write(l); err != nil {
 			s.brokeOff(r, err)
@@ -47,8 +52,11 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, n
 		s.brokeOff(r, err)
 		return nil
 	}
-	if s.stopping.Err() != nil {
-		_ = out.write(line{api.EndLine, api.End{Type: api.EndLine, Reason: "stopping"}})
+	switch {
+	case s.stopping.Err() != nil:
+		_ = out.write(endOf(api.EndStopping))
+	case crowdedOut(r.Context()):
+		_ = out.write(endOf(api.EndCrowded))
 	}
 	return nil
 }
@@ -100,17 +108,6 @@ func (s *serving) brokeOff(r *http.Request, err error) {
 		return
 	}
 	s.o.Log.Debug("stream broke off", zap.String("route", routeOf(r)), zap.Error(err))
-}
-
-// enterStream takes one of the places for streams; leave gives it back.
-func (s *serving) enterStream() (leave func(), err error) {
-	if s.streams.Add(1) > maxStreams {
-		s.streams.Add(-1)
-		p := tooBusy.problem(fmt.Sprintf("%d streams are open, and no more are served", maxStreams), "subscribe to several filters in one request, close streams that are not needed, and try again")
-		p.retryAfter = 5 * time.Second
-		return nil, p
-	}
-	return func() { s.streams.Add(-1) }, nil
 }
 
 // lineWriter writes one stream. Each line is flushed by itself and has its own

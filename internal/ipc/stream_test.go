@@ -280,22 +280,6 @@ func TestStreamOfAClientThatLeavesIsForgotten(t *testing.T) {
 	})
 }
 
-func TestStreamsAreBounded(t *testing.T) {
-	d := startDaemon(t, nil)
-	for range maxStreams {
-		d.open("/v1/events").line()
-	}
-	for _, target := range []string{"/v1/events", "/v1/subscribe?topic=/a"} {
-		resp, body := d.ask("GET", target, "")
-		if resp.StatusCode != 503 || !strings.Contains(body, "too-busy") || resp.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %s: %s", target, resp.Status, body)
-		}
-	}
-	if n := d.server.Stats().Streams; n != maxStreams {
-		t.Errorf("%d streams", n)
-	}
-}
-
 func TestHeadOfAStreamEnds(t *testing.T) {
 	d := startDaemon(t, nil)
 	for _, target := range []string{"/v1/events", "/v1/subscribe?topic=/a"} {

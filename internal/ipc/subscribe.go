@@ -25,11 +25,6 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 		newLineWriter(w, r)
 		return nil
 	}
-	leave, err := s.enterStream()
-	if err != nil {
-		return err
-	}
-	defer leave()
 	sub, err := s.o.Hub.Subscribe(filters)
 	switch {
 	case errors.Is(err, bus.ErrTooManyFilters):
@@ -105,11 +100,6 @@ func (s *serving) events(w http.ResponseWriter, r *http.Request, _ query) error 
 		newLineWriter(w, r)
 		return nil
 	}
-	leave, err := s.enterStream()
-	if err != nil {
-		return err
-	}
-	defer leave()
 	watch := s.o.Board.Watch()
 	defer watch.Close()
 	return s.stream(w, r, nil, func(ctx context.Context) (line, error) {

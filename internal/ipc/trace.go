@@ -31,11 +31,6 @@ func (s *serving) trace(w http.ResponseWriter, r *http.Request, q query) error {
 	if !follow {
 		return writeTape(w, tape)
 	}
-	leave, err := s.enterStream()
-	if err != nil {
-		return err
-	}
-	defer leave()
 	return s.stream(w, r, nil, tape.next)
 }
 

@@ -45,6 +45,8 @@ type HubStats struct {
 type StreamStats struct {
 	Streams        int    // open now
 	StreamsDropped uint64 // cut off because their reader took nothing
+	Conns          int    // connections open now
+	ConnsEnded     uint64 // that had to make room for another user
 }
 
 // DataStats is the month's account of the connection at the moment of a scrape.
@@ -95,6 +97,8 @@ var (
 	descSlow         = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
+	descConns        = describe("ipc_connections", "Programs connected to the local socket (at most socket.max_connections).")
+	descConnsEnded   = describe("ipc_connections_ended_total", "Connections to the local socket that ended to make room for another user.")
 	descPace         = describe("publish_pace_seconds", "Least time between two publishes while the cloud is known to drop faster ones; absent otherwise.")
 	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
 	descData         = describe("data_month_bytes", "Bytes on the air in the month of the contract, estimated, over restarts.")
@@ -110,7 +114,7 @@ var (
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
-		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descPace, descHealthy, descStateWritten, descWarnings, descTime,
+		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descConns, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -131,6 +135,8 @@ func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(descSlow, float64(h.Dropped), "slow")
 	ch <- gauge(descStreams, float64(s.Streams))
 	ch <- counter(descCutOff, float64(s.StreamsDropped))
+	ch <- gauge(descConns, float64(s.Conns))
+	ch <- counter(descConnsEnded, float64(s.ConnsEnded))
 	if pace := from.Pace(); pace != nil {
 		ch <- gauge(descPace, *pace)
 	}
