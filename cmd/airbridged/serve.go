@@ -50,11 +50,11 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	defer runOutbox(queue, log)()
 	data := openBudget(cfg, state, queue, board, log)
 	defer runBudget(data)()
-	carrier := session.NewCarrier(state, cfg.Modem.MaxPayload, log)
-	supervisor := session.New(sessionOptions(cfg, state, store, queue, hub, board, flight, carrier, recorder{meter, data.Account}, log))
+	limits := session.NewPayloadLimits(state, cfg.Modem.MaxPayload, log)
+	supervisor := session.New(sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log))
 	reload := newReloader(path, cfg, supervisor, level, log)
 	server := ipc.New(ipc.Options{
-		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: carrier.Check, Metrics: meter.Handler(), Reload: reload.ask,
+		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Conns: host.Connections(log, cfg.Socket.MaxConnections)[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
 	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, supervisor.Healthy)
@@ -97,7 +97,7 @@ const stateLine = "state"
 
 // sessionOptions translates the configuration.
 func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
-	carrier *session.Carrier, meter session.Recorder, log *zap.Logger,
+	limits *session.PayloadLimits, meter session.Recorder, log *zap.Logger,
 ) session.Options {
 	t := cfg.Cloud.Timeouts
 	return session.Options{
@@ -129,7 +129,7 @@ func sessionOptions(cfg config.Config, state durable.Directory, store *provision
 		Hub:       hub,
 		Board:     board,
 		Flight:    flight,
-		Carrier:   carrier,
+		Limits:    limits,
 		Recorder:  meter,
 		Log:       log,
 	}

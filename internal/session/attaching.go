@@ -98,7 +98,7 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.F
 func (s *Session) afterAttach() (recovery.State, error) {
 	_, known, err := s.deviceSecret()
 	switch {
-	case s.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
+	case s.errands.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
 		return recovery.Registering, nil
 	case err != nil:
 		return recovery.Attaching, storeFailure(err)

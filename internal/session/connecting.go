@@ -72,7 +72,7 @@ func (s *Session) passGate(ctx context.Context) error {
 // MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
 func (s *Session) teardown(ctx context.Context) {
 	s.port.modem.Hangup(ctx)
-	s.costs.hungUp()
+	s.books.hungUp()
 	s.link.over()
 	s.filters.lost()
 }
@@ -84,12 +84,12 @@ func (s *Session) dial(ctx context.Context) error {
 	modem := s.port.modem
 	s.progress.expect(s.Cloud.Timeouts.Connect)
 	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
-	s.costs.dialed(s.Cloud.Host, err)
+	s.books.dialed(s.Cloud.Host, err)
 	if errors.Is(err, air.ErrConnectFailed) && s.past.Failed(recovery.ConnectFailed) {
 		s.Log.Debug("connect failed again: opening the socket bearer first")
 		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
 			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
-			s.costs.dialed(s.Cloud.Host, err)
+			s.books.dialed(s.Cloud.Host, err)
 		}
 	}
 	if errors.Is(err, air.ErrConnectFailed) {
@@ -109,7 +109,7 @@ func (s *Session) dial(ctx context.Context) error {
 func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) error {
 	s.progress.expect(s.Cloud.Timeouts.ConnAck)
 	err := s.port.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
-	s.costs.login(who)
+	s.books.login(who)
 	s.show.loggedIn()
 	switch {
 	case err == nil:

@@ -24,18 +24,25 @@ import (
 // traceDirs are the recorder's words for the ways of traffic.
 var traceDirs = [...]bus.Dir{air.TraceSent: bus.Sent, air.TraceReceived: bus.Received, air.TraceNote: bus.Noted}
 
-// traffic is called by the modem's reader too, and never waits.
-func (s *Session) traffic(dir air.TraceDir, text []byte, size int) {
-	s.Flight.Add(traceDirs[dir], text, size)
+// flight is the recorder with its dumps.
+type flight struct {
+	recorder *bus.Flight
+	dumps    dumps
+	log      *zap.Logger
 }
 
-// noteState puts a change of state between the traffic.
-func (s *Session) noteState(from, to recovery.State, c recovery.Cause) {
+// traffic is called by the modem's reader too, and never waits.
+func (f *flight) traffic(dir air.TraceDir, text []byte, size int) {
+	f.recorder.Add(traceDirs[dir], text, size)
+}
+
+// entered puts a change of state between the traffic.
+func (f *flight) entered(from, to recovery.State, c recovery.Cause) {
 	text := string(from) + " -> " + string(to)
 	if c != recovery.None {
 		text += ", cause " + string(c)
 	}
-	s.Flight.Note(text)
+	f.recorder.Note(text)
 }
 
 // Dumps are in this directory of the state directory. Flash is precious: there
@@ -70,21 +77,21 @@ type dumpHead struct {
 }
 
 // dump keeps the traffic that led to a rung, unless there is nothing new to keep,
-// or too much was written already.
-func (s *Session) dump(r recovery.Rung, c recovery.Cause) {
+// or too much was written already. An outage of several attempts is told of once.
+func (f *flight) dump(r recovery.Rung, c recovery.Cause, attempts int) {
 	if r <= recovery.SessionRung {
 		return
 	}
-	path, err := s.dumps.write(s.Flight, dumpHead{"dump", time.Now().UTC(), r.String(), c})
+	path, err := f.dumps.write(f.recorder, dumpHead{"dump", time.Now().UTC(), r.String(), c})
 	switch {
 	case err != nil:
-		s.Log.Warn("the AT traffic could not be kept", zap.Error(err))
+		f.log.Warn("the AT traffic could not be kept", zap.Error(err))
 	case path != "":
 		level := zap.InfoLevel
-		if s.past.Attempts() > 1 {
-			level = zap.DebugLevel // an outage is told once
+		if attempts > 1 {
+			level = zap.DebugLevel
 		}
-		s.Log.Log(level, "the AT traffic up to here is kept", zap.String("file", path))
+		f.log.Log(level, "the AT traffic up to here is kept", zap.String("file", path))
 	}
 }
 

@@ -47,8 +47,8 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 				return recovery.Online, err
 			}
 			continue
-		case a := <-s.asks:
-			if err := a(ctx); err != nil {
+		case e := <-s.errands.handed:
+			if err := e(ctx); err != nil {
 				return recovery.Online, err
 			}
 			continue
@@ -85,8 +85,8 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 	case <-s.port.dead:
 	case <-s.filters.hub.Changed():
 		return s.subscribe(ctx)
-	case a := <-s.asks:
-		return a(ctx)
+	case e := <-s.errands.handed:
+		return e(ctx)
 	case <-stable:
 		s.settled()
 	case <-poll:
@@ -117,7 +117,7 @@ func (s *Session) downlink(topic string, payload []byte) {
 	if topic == kickNotice && strings.Contains(string(payload), "kick") {
 		s.link.kicked.Store(true)
 	}
-	s.costs.received(topic, payload)
+	s.books.received(topic, payload)
 	s.show.received()
 	s.Hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

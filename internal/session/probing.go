@@ -51,7 +51,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	}
 	s.port.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
-	s.Carrier.Remember(caps)
+	s.Limits.Remember(caps)
 	s.network.iccid = id.ICCID
 	s.show.module(id)
 	s.identify(id.IMEI)

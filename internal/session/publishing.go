@@ -43,7 +43,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	var cannot *air.PayloadError
 	switch {
 	case err == nil:
-		s.costs.published(m, rides)
+		s.books.published(m, rides)
 		return s.delivered(m, receipt)
 	case errors.As(err, &cannot):
 		s.reject(m, cannot.Error())
@@ -51,7 +51,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	case errors.Is(err, air.ErrNotSent):
 		return s.notSent(ctx, m, err)
 	}
-	s.costs.attempted(m)
+	s.books.attempted(m)
 	return s.unknown(ctx, m, err)
 }
 

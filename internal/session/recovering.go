@@ -19,7 +19,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	}
 	s.port.suspect(f.Cause)
 	s.link.failed(f.Cause)
-	s.costs.failed(f.Cause)
+	s.books.failed(f.Cause)
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
 	s.enter(recovery.Recovering, f, pause)
 	s.link.over()
@@ -61,7 +61,7 @@ func (s *Session) facts() recovery.Facts {
 // climbRung tears down what the rung stands for. A module that does not answer
 // the tear-down is resynced, and failing that it is probed from the start.
 func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recovery.Failure) (recovery.State, error) {
-	s.dump(d.Rung, f.Cause)
+	s.flight.dump(d.Rung, f.Cause, s.past.Attempts())
 	s.progress.expect(s.Cloud.Timeouts.Bearer)
 	err := s.do(ctx, d.Rung)
 	s.show.climbed(d.Rung, err)
@@ -97,12 +97,12 @@ func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 	switch r {
 	case recovery.BearerRung:
 		modem.Hangup(ctx)
-		s.costs.hungUp()
+		s.books.hungUp()
 		s.network.attached = false
 		return modem.CloseBearer(ctx)
 	case recovery.RadioRung:
 		modem.Hangup(ctx)
-		s.costs.hungUp()
+		s.books.hungUp()
 		s.network.attached = false
 		if err := modem.Radio(ctx, false); err != nil {
 			return err

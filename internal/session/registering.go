@@ -53,7 +53,7 @@ const registerGrace = 30 * time.Second
 // new one.
 func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	old, known, err := s.deviceSecret()
-	wanted := s.wanted()
+	wanted := s.errands.wanted()
 	switch {
 	case err != nil && !(wanted && errors.Is(err, provision.ErrDamaged)):
 		return s.unfulfilled(storeFailure(err))
@@ -74,8 +74,8 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	found, err := s.lostSecret(ctx, old)
 	switch {
 	case err != nil, found:
-	case wanted && s.wish.failed != nil:
-		s.fulfil(s.wish.failed)
+	case wanted && s.errands.wish.failed != nil:
+		s.errands.fulfil(s.errands.wish.failed)
 	case !known || wanted:
 		err = s.requestSecret(ctx)
 		found = err == nil
@@ -85,7 +85,7 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	}
 	if found {
 		s.Log.Info("registered: the cloud handed out the device secret, and it is stored")
-		s.fulfil(nil)
+		s.errands.fulfil(nil)
 	}
 	return s.afterAttach()
 }
@@ -116,7 +116,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 		}
 		return s.keepSecret(issued)
 	})
-	s.costs.posted(s.Cloud.RegisterURL, len(body), answered, err)
+	s.books.posted(s.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
 		return postFailure(s.port.unanswered(recovery.HTTPFailed, err))
 	}
@@ -194,7 +194,7 @@ func (s *Session) unmark() {
 func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
 	s.progress.expect(s.Cloud.Timeouts.HTTP + httpCommands*s.Cloud.Timeouts.Command)
 	reply, err := s.port.modem.Post(ctx, url, body)
-	s.costs.posted(url, len(body), len(reply), err)
+	s.books.posted(url, len(body), len(reply), err)
 	if err != nil {
 		return nil, postFailure(s.port.unanswered(recovery.HTTPFailed, err))
 	}

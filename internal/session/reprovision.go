@@ -38,13 +38,13 @@ func (s *Session) Reprovision(ctx context.Context) error {
 	}
 	w := &wish{until: time.Now().Add(wishLife), done: make(chan error, 1)}
 	answer := make(chan error, 1)
-	if err := s.put(ctx, func(context.Context) error {
+	if err := s.errands.hand(ctx, func(context.Context) error {
 		err := s.mayReprovision()
 		answer <- err
 		if err != nil {
 			return nil
 		}
-		s.wish = w
+		s.errands.wish = w
 		s.show.warn("reprovision", "registering once more on request")
 		return errAside
 	}); err != nil {
@@ -75,7 +75,7 @@ func (s *Session) mayReprovision() error {
 		return no("the device secret is provisioned by hand, and never registered for", "put the new secret in its place, or take device.device_secret_file out of the configuration")
 	case s.Device.ProductSecret.Empty():
 		return no("there is no product secret to register with", "give device.product_secret_file")
-	case s.wish != nil:
+	case s.errands.wish != nil:
 		return alreadyRegistering()
 	case s.identity.DeviceName == "":
 		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not identified yet", Hint: "try again in some seconds"}
@@ -93,30 +93,30 @@ func alreadyRegistering() error {
 
 // wanted says whether a registration on purpose is to be made now. One that
 // waited too long is forgotten.
-func (s *Session) wanted() bool {
-	if s.wish == nil {
+func (r *errands) wanted() bool {
+	if r.wish == nil {
 		return false
 	}
-	if time.Now().After(s.wish.until) {
-		_, advice := s.progress.at()
-		s.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: advice})
+	if time.Now().After(r.wish.until) {
+		_, advice := r.progress.at()
+		r.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: advice})
 		return false
 	}
 	return true
 }
 
 // fulfil tells who asked for a registration what became of it.
-func (s *Session) fulfil(err error) {
-	if s.wish == nil {
+func (r *errands) fulfil(err error) {
+	if r.wish == nil {
 		return
 	}
-	s.wish.done <- err
-	s.wish = nil
+	r.wish.done <- err
+	r.wish = nil
 	if err != nil {
-		s.show.warn("reprovision-failed", "the device keeps its old secret: "+err.Error())
+		r.show.warn("reprovision-failed", "the device keeps its old secret: "+err.Error())
 		return
 	}
-	s.show.warn("reprovisioned", "the device has a new secret; the old one is kept as the previous generation")
+	r.show.warn("reprovisioned", "the device has a new secret; the old one is kept as the previous generation")
 }
 
 // unfulfilled deals with a registration that failed. One on purpose is over with
@@ -124,7 +124,7 @@ func (s *Session) fulfil(err error) {
 // a module that does not answer is for recovery, and the wish waits.
 func (s *Session) unfulfilled(err error) (recovery.State, error) {
 	var f *recovery.Failure
-	if s.wish == nil || !errors.As(err, &f) || f.Cause.Errand() == recovery.ErrandWaits {
+	if s.errands.wish == nil || !errors.As(err, &f) || f.Cause.Errand() == recovery.ErrandWaits {
 		return recovery.Registering, err
 	}
 	s.Log.Debug("registration on request", zap.Error(err))
@@ -132,11 +132,11 @@ func (s *Session) unfulfilled(err error) (recovery.State, error) {
 	if f.Cause.Errand() == recovery.ErrandNotNow {
 		kind = bus.ErrNotNow
 	}
-	before := s.wish.failed
-	s.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.Advice()}
+	before := s.errands.wish.failed
+	s.errands.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.Advice()}
 	if before == nil && s.marked() {
 		return recovery.Registering, nil // the answer may be in the module all the same: once more, to look
 	}
-	s.fulfil(s.wish.failed)
+	s.errands.fulfil(s.errands.wish.failed)
 	return s.afterAttach()
 }

@@ -69,7 +69,7 @@ func (s *Session) leave() {
 	if s.port.isOpen() && s.link.loggedIn {
 		ctx, cancel := context.WithTimeout(context.Background(), hangupGrace)
 		s.port.modem.Hangup(ctx)
-		s.costs.hungUp()
+		s.books.hungUp()
 		cancel()
 	}
 	s.filters.lost()

@@ -25,8 +25,9 @@ type Session struct {
 	link     link
 	filters  filters
 	up       up
-	costs    *costs
-	dumps    dumps
+	books    *books
+	flight   flight
+	errands  errands
 
 	// Owned by the goroutine in Run.
 	identity provision.Identity
@@ -36,11 +37,7 @@ type Session struct {
 	fresh    bool            // the token was fetched for this attempt
 	token    provision.Token // only while the token could not be cached on disk
 	turn     time.Duration   // how long the first request to the cloud still has to wait: see turn.go
-	wish     *wish           // a registration that somebody asked for; nil: none
 	searched bool            // the answer to the last registration was looked for
-
-	// Shared with whoever asks for something.
-	asks chan ask // handed over, never queued
 }
 
 // New returns a session that has done nothing yet.
@@ -60,7 +57,7 @@ func New(o Options) *Session {
 		Options:  o,
 		random:   random,
 		gate:     newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
-		costs:    newCosts(o.Cloud, o.Recorder),
+		books:    newBooks(o.Cloud, o.Recorder),
 		past:     recovery.NewPast(o.Recovery.policy(), readResets(o.State), time.Now(), random),
 		show:     display{log: o.Log, board: o.Board, meter: o.Recorder},
 		progress: progress{state: recovery.Probing},
@@ -68,13 +65,13 @@ func New(o Options) *Session {
 		up:       up{queue: o.Queue},
 		told:     make(map[string]bool),
 		foreign:  make(map[string]bool),
-		asks:     make(chan ask),
-		dumps:    dumps{dir: o.State},
+		flight:   flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log},
 	}
 	s.port = newPort(o, air.Options{
 		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
-		Downlink: s.downlink, Trace: s.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
+		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
 	}, &s.show, &s.progress)
+	s.errands = newErrands(&s.progress, &s.show)
 	return s
 }
 
@@ -89,7 +86,7 @@ func (s *Session) enter(to recovery.State, f *recovery.Failure, pause time.Durat
 	cause, _ := c.cause()
 	shows, folded := s.past.Shows(to, cause, c.at)
 	c.quiet, c.folded = !shows, folded
-	s.noteState(from, to, cause)
+	s.flight.entered(from, to, cause)
 	s.progress.enters(c)
 	s.show.entered(c)
 }

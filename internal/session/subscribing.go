@@ -26,7 +26,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 			}
 			continue
 		}
-		s.costs.subscribed(f.Topic)
+		s.books.subscribed(f.Topic)
 		s.filters.hub.Grant(f.Topic)
 	}
 	for _, topic := range s.filters.hub.Unwanted() {
@@ -36,7 +36,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 				return err
 			}
 		}
-		s.costs.subscribed(topic)
+		s.books.subscribed(topic)
 		s.filters.hub.Withdraw(topic)
 	}
 	return nil

@@ -26,8 +26,8 @@ func (s *Session) pause(ctx context.Context, d time.Duration) error {
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case a := <-s.asks:
-			if err := a(ctx); err != nil {
+		case e := <-s.errands.handed:
+			if err := e(ctx); err != nil {
 				return err
 			}
 			s.progress.expect(time.Until(end))

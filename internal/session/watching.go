@@ -37,7 +37,7 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 	s.readSignal(ctx)
 	s.readClock(ctx)
 	s.easePace()
-	s.costs.silent()
+	s.books.silent()
 	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
 		s.show.token(&token)
 	}

@@ -105,7 +105,7 @@ func newWorld(t testing.TB, s setup) *world {
 		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
 		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board, Flight: w.flight,
 		Expand: config.Expand, State: durable.OnDisk(w.state),
-		Carrier:  session.NewCarrier(durable.OnDisk(w.state), 0, log),
+		Limits:   session.NewPayloadLimits(durable.OnDisk(w.state), 0, log),
 		Recorder: w.meter, Log: log, Seed: 1,
 	}
 	if s.session != nil {

@@ -198,7 +198,7 @@ func (l *life) options(store *provision.Store, seed uint64, log *zap.Logger) ses
 			return nil
 		},
 		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, State: stateDir{l.state},
-		Carrier:  session.NewCarrier(stateDir{l.state}, 0, log),
+		Limits:   session.NewPayloadLimits(stateDir{l.state}, 0, log),
 		Recorder: &recorder{metrics.New("simulated", "", metrics.Labels{States: metrics.Words(recovery.States())}), l}, Log: log, Seed: seed | 1,
 		JustBooted: g.booted,
 		Random:     func() string { return "r" + time.Duration(random.Int64()).String() },

@@ -16,11 +16,11 @@ import (
 // carrierFile remembers what the module can carry.
 const carrierFile = "modem.json"
 
-// Carrier knows what the module at hand can carry, and remembers it on disk, so
+// PayloadLimits knows what the module at hand can carry, and remembers it on disk, so
 // that a payload it cannot carry is refused when it is published, with the
 // module offline or not there too. Before any module was identified it accepts
 // what the best one carries. It is safe for concurrent use.
-type Carrier struct {
+type PayloadLimits struct {
 	note durable.Note[air.Capabilities]
 	most int
 	log  *zap.Logger
@@ -30,11 +30,11 @@ type Carrier struct {
 	saved bool // caps are on disk
 }
 
-// NewCarrier reads what the last module could carry from the state directory.
+// NewPayloadLimits reads what the last module could carry from the state directory.
 // maxPayload overrides the firmware's limit; 0 does not. A file that cannot be
 // read is as good as none: the module will be identified again.
-func NewCarrier(state durable.Directory, maxPayload int, log *zap.Logger) *Carrier {
-	c := &Carrier{note: durable.NewNote[air.Capabilities](state, carrierFile), most: maxPayload, log: log, caps: air.Best()}
+func NewPayloadLimits(state durable.Directory, maxPayload int, log *zap.Logger) *PayloadLimits {
+	c := &PayloadLimits{note: durable.NewNote[air.Capabilities](state, carrierFile), most: maxPayload, log: log, caps: air.Best()}
 	caps, err := c.note.Load()
 	if err == nil && caps.MaxPayload <= 0 {
 		err = fmt.Errorf("%s is %w", c.note.Path(), durable.ErrDamaged)
@@ -51,7 +51,7 @@ func NewCarrier(state durable.Directory, maxPayload int, log *zap.Logger) *Carri
 }
 
 // Check says why the module cannot carry a payload, as a *bus.CarryError, or nil.
-func (c *Carrier) Check(_ string, payload []byte) error {
+func (c *PayloadLimits) Check(_ string, payload []byte) error {
 	c.mu.Lock()
 	caps := c.caps
 	c.mu.Unlock()
@@ -67,7 +67,7 @@ func (c *Carrier) Check(_ string, payload []byte) error {
 
 // Remember takes in what the module that was just identified can carry. Not
 // being able to store it only means that it is asked again after a restart.
-func (c *Carrier) Remember(caps air.Capabilities) {
+func (c *PayloadLimits) Remember(caps air.Capabilities) {
 	c.mu.Lock()
 	if c.saved && c.caps == caps.Override(c.most) {
 		c.mu.Unlock()

@@ -29,9 +29,9 @@ func ByteCauses() []string {
 	return []string{costDNS, costDownlink, costHandshake, costHTTP, costKeepalive, costPayload, costRetry}
 }
 
-// costs keeps account of what the session does on the air. The supervisor's
+// books keep account of what the session does on the air. The supervisor's
 // goroutine owns it but for what is said of received.
-type costs struct {
+type books struct {
 	tariff
 	recorder  Recorder
 	keepalive time.Duration
@@ -44,130 +44,130 @@ type costs struct {
 // maxDoubtful bounds doubtful: of more than these, the repeats count as payload.
 const maxDoubtful = 16
 
-func newCosts(c Cloud, r Recorder) *costs {
-	return &costs{tariff: tariff{tls: c.TLS}, recorder: r, keepalive: c.Keepalive, begun: time.Now()}
+func newBooks(c Cloud, r Recorder) *books {
+	return &books{tariff: tariff{tls: c.TLS}, recorder: r, keepalive: c.Keepalive, begun: time.Now()}
 }
 
 // dialed is an attempt to connect.
-func (c *costs) dialed(host string, err error) {
-	c.recorder.CloudBytes(costDNS, lookUp(host))
-	if c.open = err == nil; !c.open {
-		c.recorder.CloudBytes(costHandshake, synSize)
+func (b *books) dialed(host string, err error) {
+	b.recorder.CloudBytes(costDNS, lookUp(host))
+	if b.open = err == nil; !b.open {
+		b.recorder.CloudBytes(costHandshake, synSize)
 		return
 	}
-	c.recorder.CloudBytes(costHandshake, c.tariff.open(host))
+	b.recorder.CloudBytes(costHandshake, b.tariff.open(host))
 }
 
 // login is a CONNECT, whatever the answer.
-func (c *costs) login(who provision.MQTTCredentials) {
-	c.recorder.CloudBytes(costHandshake, c.tariff.login(who.ClientID, who.User, len(who.Password.Reveal())))
-	c.speak()
+func (b *books) login(who provision.MQTTCredentials) {
+	b.recorder.CloudBytes(costHandshake, b.tariff.login(who.ClientID, who.User, len(who.Password.Reveal())))
+	b.speak()
 }
 
 // subscribed is a SUBSCRIBE or UNSUBSCRIBE.
-func (c *costs) subscribed(filter string) {
-	c.recorder.CloudBytes(costHandshake, c.subscription(filter))
-	c.speak()
+func (b *books) subscribed(filter string) {
+	b.recorder.CloudBytes(costHandshake, b.subscription(filter))
+	b.speak()
 }
 
 // published is a message that was acknowledged, or sent with QoS 0. rides says
 // that the acknowledgement of the PUBACK before travelled with it.
-func (c *costs) published(m outbox.Message, rides bool) {
-	n := c.publish(m.Topic, m.Payload, m.QoS)
+func (b *books) published(m outbox.Message, rides bool) {
+	n := b.publish(m.Topic, m.Payload, m.QoS)
 	if rides {
 		n -= ipTCP
 	}
-	c.charge(m, n)
-	c.doubtful = slices.DeleteFunc(c.doubtful, func(id string) bool { return id == m.ID })
+	b.charge(m, n)
+	b.doubtful = slices.DeleteFunc(b.doubtful, func(id string) bool { return id == m.ID })
 }
 
 // attempted is a message of which nobody knows whether it arrived.
-func (c *costs) attempted(m outbox.Message) {
-	c.charge(m, c.attempt(m.Topic, m.Payload, m.QoS))
-	if !slices.Contains(c.doubtful, m.ID) {
-		c.doubtful = append(c.doubtful, m.ID)
-		c.doubtful = c.doubtful[max(0, len(c.doubtful)-maxDoubtful):]
+func (b *books) attempted(m outbox.Message) {
+	b.charge(m, b.attempt(m.Topic, m.Payload, m.QoS))
+	if !slices.Contains(b.doubtful, m.ID) {
+		b.doubtful = append(b.doubtful, m.ID)
+		b.doubtful = b.doubtful[max(0, len(b.doubtful)-maxDoubtful):]
 	}
 }
 
-func (c *costs) charge(m outbox.Message, n int) {
+func (b *books) charge(m outbox.Message, n int) {
 	cause := costPayload
-	if slices.Contains(c.doubtful, m.ID) {
+	if slices.Contains(b.doubtful, m.ID) {
 		cause = costRetry
 	}
-	c.recorder.CloudBytes(cause, n)
-	c.recorder.ProgramBytes(m.Source, n)
-	c.speak()
+	b.recorder.CloudBytes(cause, n)
+	b.recorder.ProgramBytes(m.Source, n)
+	b.speak()
 }
 
 // received is a message down. The module's reader calls it.
-func (c *costs) received(topic string, payload []byte) {
-	c.recorder.CloudBytes(costDownlink, c.downlink(topic, payload))
-	c.speak()
+func (b *books) received(topic string, payload []byte) {
+	b.recorder.CloudBytes(costDownlink, b.downlink(topic, payload))
+	b.speak()
 }
 
 // posted is an HTTPS request, with the sizes of body and answer. The module's own statuses, from 600 on, say that
 // nothing was asked (Air AT manual, HTTPACTION).
-func (c *costs) posted(address string, body, reply int, err error) {
+func (b *books) posted(address string, body, reply int, err error) {
 	host := ""
 	if u, parsed := url.Parse(address); parsed == nil {
 		host = u.Hostname()
 	}
-	c.recorder.CloudBytes(costDNS, lookUp(host))
+	b.recorder.CloudBytes(costDNS, lookUp(host))
 	var status *air.HTTPError
 	if err == nil || reply > 0 || errors.As(err, &status) && status.Status < 600 {
-		c.recorder.CloudBytes(costHTTP, post(address, host, body, reply))
+		b.recorder.CloudBytes(costHTTP, post(address, host, body, reply))
 		return
 	}
-	c.recorder.CloudBytes(costHTTP, synSize)
+	b.recorder.CloudBytes(costHTTP, synSize)
 }
 
 // speak notes that a packet goes up, after the pings that the silence before it
 // took: the module sends PINGREQ when it has sent nothing for the keep-alive
 // period (MQTT 3.1.1, 3.1.2.10).
-func (c *costs) speak() { c.pings(c.said.Swap(c.now())) }
+func (b *books) speak() { b.pings(b.said.Swap(b.now())) }
 
 // silent counts the pings up to now, when nothing else is sent.
-func (c *costs) silent() {
-	said := c.said.Load()
-	if n := c.pings(said); n > 0 {
-		c.said.CompareAndSwap(said, said+n*int64(c.keepalive))
+func (b *books) silent() {
+	said := b.said.Load()
+	if n := b.pings(said); n > 0 {
+		b.said.CompareAndSwap(said, said+n*int64(b.keepalive))
 	}
 }
 
-func (c *costs) pings(said int64) (n int64) {
-	if said == 0 || c.keepalive <= 0 {
+func (b *books) pings(said int64) (n int64) {
+	if said == 0 || b.keepalive <= 0 {
 		return 0
 	}
-	n = (c.now() - said) / int64(c.keepalive)
+	n = (b.now() - said) / int64(b.keepalive)
 	if n > 0 {
-		c.recorder.CloudBytes(costKeepalive, int(n)*c.ping())
+		b.recorder.CloudBytes(costKeepalive, int(n)*b.ping())
 	}
 	return n
 }
 
-func (c *costs) now() int64 { return int64(time.Since(c.begun)) + 1 }
+func (b *books) now() int64 { return int64(time.Since(b.begun)) + 1 }
 
 // hungUp is the end of the connection that the daemon asked for.
-func (c *costs) hungUp() { c.end(c.farewell()) }
+func (b *books) hungUp() { b.end(b.farewell()) }
 
 // failed is what a failure says of the connection: closed by the server, gone
 // without a word, or still there.
-func (c *costs) failed(cause recovery.Cause) {
+func (b *books) failed(cause recovery.Cause) {
 	switch cause.Link() {
 	case recovery.LinkShut:
-		c.end(c.shut())
+		b.end(b.shut())
 	case recovery.LinkGone:
-		c.end(0)
+		b.end(0)
 	}
 }
 
 // end forgets the connection, whose end took n bytes.
-func (c *costs) end(n int) {
-	c.silent()
-	c.said.Store(0)
-	if c.open && n > 0 {
-		c.recorder.CloudBytes(costHandshake, n)
+func (b *books) end(n int) {
+	b.silent()
+	b.said.Store(0)
+	if b.open && n > 0 {
+		b.recorder.CloudBytes(costHandshake, n)
 	}
-	c.open = false
+	b.open = false
 }
