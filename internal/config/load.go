@@ -18,8 +18,14 @@ const maxFile = 1 << 20
 // the defaults, reads the secrets and checks everything. The error is always a
 // *[Mistakes]; with it the Config is the zero value. Warnings come with and
 // without mistakes.
-func Load(path string) (Config, []Warning, error) {
+func Load(path string) (Config, []Warning, error) { return LoadFor(path, Service{}) }
+
+// LoadFor is Load for the daemon that a service runs, from outside of it: with the
+// secrets that it hands over, and with a mistake for each directory that it closes.
+// Secrets that only the service manager can read are taken to be there, and stay empty.
+func LoadFor(path string, service Service) (Config, []Warning, error) {
 	l := newLoader(path)
+	l.service = service
 	data, err := read(path)
 	if err != nil {
 		l.wrong(Position{path, 1, 1}, "file", fileTrouble(err)+"; write it, or name another one with --config")
@@ -28,6 +34,7 @@ func Load(path string) (Config, []Warning, error) {
 	l.apply(path, data)
 	l.dropIns(path + ".d")
 	l.check()
+	l.directories()
 	l.secrets()
 	l.notYet()
 	return l.result()
@@ -42,6 +49,7 @@ type loader struct {
 	bad      map[string]bool     // keys whose value was refused: they are not missing
 	mistakes []Mistake
 	warnings []Warning
+	service  Service
 }
 
 func newLoader(path string) *loader {

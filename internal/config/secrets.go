@@ -33,10 +33,10 @@ func (l *loader) secrets() {
 	d.ProductSecret, d.productFrom = l.pick("device.product_secret_file", l.sources(d.ProductSecretFile, productCredential, productSecretVariable))
 	d.DeviceSecret, d.deviceFrom = l.pick("device.device_secret_file", l.sources(d.DeviceSecretFile, deviceCredential, ""))
 	unread := len(l.mistakes) > before || l.bad["device.product_secret_file"] || l.bad["device.device_secret_file"]
-	if d.ProductSecret.Empty() && d.DeviceSecret.Empty() && !unread {
-		l.wrong(l.at("device.product_secret_file"), "device.product_secret_file",
-			"no secret anywhere, name the file that holds the ProductSecret, or give the systemd credential "+
-				productCredential+" or $"+productSecretVariable)
+	_, product := l.handedOver(productCredential)
+	_, device := l.handedOver(deviceCredential)
+	if d.ProductSecret.Empty() && d.DeviceSecret.Empty() && !unread && !product && !device {
+		l.wrong(l.at("device.product_secret_file"), "device.product_secret_file", l.noSecret())
 	}
 }
 
@@ -58,6 +58,8 @@ func (l *loader) sources(file, credential, variable string) []source {
 			list = append(list, source{"credential " + credential, func() (secret.Text, error) { return readSecret(path, true) }})
 		}
 	}
+	given, _ := l.handedOver(credential)
+	list = append(list, given...)
 	if text := os.Getenv(variable); variable != "" && text != "" {
 		list = append(list, source{"$" + variable, func() (secret.Text, error) { return checkSecret(text) }})
 	}

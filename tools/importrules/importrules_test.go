@@ -60,7 +60,7 @@ var may = map[string][]string{
 	"internal/config":         {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/dataphase":      {"internal/atengine", "internal/durable"},
 	"internal/datause":        {"internal/durable"},
-	"internal/doctor":         {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty"},
+	"internal/doctor":         {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty", "internal/unit"},
 	"internal/durable":        nil,
 	"internal/fair":           nil,
 	"internal/fold":           nil,
@@ -80,6 +80,7 @@ var may = map[string][]string{
 	"internal/topic":          nil,
 	"internal/tty":            {zap, sys, "go.bug.st/serial"},
 	"internal/typo":           nil,
+	"internal/unit":           {"internal/config"},
 }
 
 // only tests import these, and only cmd/airsim the simulator.

@@ -1,0 +1,150 @@
+package unit
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shown is what systemd 252 prints of the packaged unit, shortened.
+const shown = `ExecMainCode=1
+ExecMainStatus=78
+Result=exit-code
+ExecStart={ path=/usr/bin/airbridged ; argv[]=/usr/bin/airbridged --config /etc/airbridged/north.toml ; ignore_errors=no ; pid=0 }
+DeviceAllow=char-ttyACM rw
+DeviceAllow=char-ttyUSB rw
+DevicePolicy=closed
+User=airbridged
+SupplementaryGroups=dialout gpio
+ReadWritePaths=/data/queue -/data/other
+ProtectHome=yes
+ProtectSystem=strict
+RuntimeDirectory=airbridged
+StateDirectory=airbridged-north
+TriggeredBy=airbridged@north.socket metrics.socket
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+ConditionResult=yes
+`
+
+func TestParse(t *testing.T) {
+	u := parse("airbridged@north.service", shown)
+	if u.State != "failed" || u.Result != "exit-code" || u.Exit != 78 || !u.Ended || !u.Condition || u.Runs() {
+		t.Errorf("%+v", u)
+	}
+	if u.Base() != "airbridged@north" || u.configuration() != "/etc/airbridged/north.toml" {
+		t.Errorf("%s with %s", u.Base(), u.configuration())
+	}
+	if !slices.Equal(u.Triggers, []string{"airbridged@north.socket", "metrics.socket"}) || !slices.Equal(u.OwnGroups(), []string{"dialout", "gpio"}) {
+		t.Errorf("triggers %q, groups %q", u.Triggers, u.OwnGroups())
+	}
+	if !u.AllowsDevice("char-ttyUSB") || u.AllowsDevice("char-gpiochip") {
+		t.Error("devices")
+	}
+	if got := u.Ending(); !strings.Contains(got, "configuration") {
+		t.Errorf("exit status 78 is %q", got)
+	}
+}
+
+func TestWritable(t *testing.T) {
+	u := parse("airbridged@north.service", shown)
+	for dir, want := range map[string]bool{
+		"/var/lib/airbridged-north": true, "/var/lib/airbridged-north/outbox": true, "/run/airbridged": true, "/data/queue": true, "/data/other/x": true,
+		"/data": false, "/data/queue2": false, "/var/lib/airbridged": false, "/home/pi/queue": false, "/etc/airbridged": false, "/": false,
+	} {
+		if got := u.Writable(dir); got != want {
+			t.Errorf("%s: %v", dir, got)
+		}
+	}
+	open := parse("x.service", "ProtectSystem=full\nProtectHome=read-only\n")
+	for dir, want := range map[string]bool{"/data/queue": true, "/etc/x": false, "/root/x": false, "/usr/x": false, "/var/x": true} {
+		if got := open.Writable(dir); got != want {
+			t.Errorf("ProtectSystem=full: %s: %v", dir, got)
+		}
+	}
+}
+
+// What a drop-in empties, and what others name, in the order in which they count.
+func TestCredentials(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	secret := file("secret", "x")
+	base := file("unit", "[Unit]\nLoadCredential=no:such\n[Service]\n# LoadCredential=a:b\nLoadCredential=product-secret:"+secret+"\nLoadCredential=device-secret:airbridged-%i.none\n")
+	encrypted := file("encrypted", "[Service]\nLoadCredential=\nLoadCredentialEncrypted=product-secret:\\\n"+secret+"\n")
+	emptied := file("zzz-lxc-service.conf", "[Service]\nProtectProc=default\nLoadCredential=\n")
+	set := file("set", "[Service]\nSetCredential=product-secret:text\n")
+
+	list := func(files ...string) (string, string) {
+		found, by := (&Unit{Name: "airbridged@north.service", files: files}).Credentials()
+		var words []string
+		for _, c := range found {
+			word := c.Setting + " " + c.Name
+			if c.There() {
+				word += " there"
+			}
+			if c.Readable() {
+				word += " readable"
+			}
+			words = append(words, word)
+		}
+		return strings.Join(words, ", "), by
+	}
+	for _, c := range []struct {
+		files    []string
+		want, by string
+	}{
+		{[]string{base}, "LoadCredential product-secret there readable, LoadCredential device-secret readable", ""},
+		{[]string{base, encrypted}, "LoadCredentialEncrypted product-secret there", ""},
+		{[]string{base, emptied}, "", emptied},
+		{[]string{base, emptied, set}, "SetCredential product-secret there", ""},
+		{[]string{filepath.Join(dir, "gone"), base, emptied, base}, "LoadCredential product-secret there readable, LoadCredential device-secret readable", ""},
+	} {
+		if got, by := list(c.files...); got != c.want || by != c.by {
+			t.Errorf("%q: %q, emptied by %q", c.files, got, by)
+		}
+	}
+	u := &Unit{Name: "airbridged.service", files: []string{base, emptied}}
+	for _, words := range []string{secret + " is there", emptied, "product-secret, with mode 0600"} {
+		if s := u.Service(); !strings.Contains(s.NoSecret, words) {
+			t.Errorf("%q is not in %q", words, s.NoSecret)
+		}
+	}
+}
+
+// A sandbox closes a mount point, and its file system stays what it is; a file system
+// that is read-only itself is another thing.
+func TestSandboxed(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		lines string
+		want  bool
+	}{
+		{"1 0 8:1 / / ro,relatime - ext4 /dev/sda rw\n", true},
+		{"1 0 8:1 / / rw,relatime - ext4 /dev/sda rw\n", false},
+		{"1 0 8:1 / / ro,relatime - ext4 /dev/sda ro,errors=remount-ro\n", false},
+		{"1 0 8:1 / / ro - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + " rw - ext4 /dev/sda rw\n", false},
+		{"1 0 8:1 / / ro - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + "/queue rw - ext4 /dev/sda rw\n", true},
+		{"1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + " ro - ext4 /dev/sda rw\n", true},
+		{"", false},
+	} {
+		file := filepath.Join(t.TempDir(), "mountinfo")
+		if err := os.WriteFile(file, []byte(c.lines), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := sandboxed(file, filepath.Join(dir, "new", "queue")); got != c.want {
+			t.Errorf("%v for\n%s", got, c.lines)
+		}
+	}
+}
