@@ -85,9 +85,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 
-	cfg, warnings, err := config.Load(*path)
+	cfg, warnings, err := config.LoadFor(*path, service(*path, *check))
 	if err != nil {
 		host.Complain(stderr, err.Error())
+		if !*check {
+			host.AnswerKnocks(misconfigured(err))
+		}
 		return exitConfig
 	}
 	if *check {
@@ -108,7 +111,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	defer stop()
 	if err := serve(ctx, *path, cfg, warnings, stderr); err != nil {
-		host.Complain(stderr, "airbridged: "+err.Error())
+		host.Complain(stderr, "airbridged: "+err.Error()+cure(cfg, err))
 		return exitFailed
 	}
 	return exitOK
