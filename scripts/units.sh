@@ -50,7 +50,7 @@ exposure() {
 }
 
 echo "== units: systemd-analyze $(systemd-analyze --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
-verify "$units"/*.socket
+verify "$units"/*.socket "$units"/*.target
 exposure 6
 for example in deploy/systemd/examples/*.conf; do
     most=7
