@@ -247,7 +247,14 @@ func report(e *env, err error) int {
 		return status(err)
 	}
 	if p, ok := errors.AsType[*client.Problem](err); ok {
-		e.note("%s: %s", strings.TrimSuffix(p.Title, "."), p.Detail)
+		if len(p.Mistakes) == 0 {
+			e.note("%s: %s", strings.TrimSuffix(p.Title, "."), p.Detail)
+		} else {
+			e.note("%s:", strings.TrimSuffix(p.Title, "."))
+			for _, m := range p.Mistakes {
+				fmt.Fprintln(e.stderr, printable(m.String()))
+			}
+		}
 		if p.Hint != "" {
 			e.note("hint: %s", p.Hint)
 		}
@@ -256,6 +263,9 @@ func report(e *env, err error) int {
 		}
 	} else {
 		e.note("%v", err)
+	}
+	if errors.Is(err, client.ErrUnreachable) {
+		e.tellUnit()
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(e.stderr, "usage: airbridgectl [--socket PATH] [--json] COMMAND; airbridgectl --help tells more")

@@ -59,6 +59,7 @@ examples:
 var errNotOnline = errors.New("not online")
 
 func showStatus(e *env, check bool) error {
+	e.tellWoken(e.ctx)
 	raw, s, err := askStatus(e.ctx, e.client)
 	if err != nil {
 		return err
