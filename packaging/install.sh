@@ -12,7 +12,7 @@ root=${1:-}
 root=${root%/}
 cd "$(dirname "$0")"
 
-mkdir -p "$root/usr/bin" "$root/etc/init.d" "$root/etc/airbridged"
+mkdir -p "$root/usr/bin" "$root/etc/init.d" "$root/etc/airbridged/airbridged.toml.d"
 for program in airbridged airbridgectl; do
     # Not over a program that runs: the new one takes its name.
     cp "bin/$program" "$root/usr/bin/$program.new"
@@ -26,8 +26,9 @@ else
 fi
 chmod 755 "$root/etc/init.d/airbridged"
 if [ ! -e "$root/etc/airbridged/airbridged.toml" ]; then
-    cp airbridged.toml "$root/etc/airbridged/airbridged.toml"
+    : >"$root/etc/airbridged/airbridged.toml"
 fi
+cp config-README "$root/etc/airbridged/airbridged.toml.d/README"
 if [ -d "$root/usr/share/man" ]; then
     for section in 1 5 8; do
         mkdir -p "$root/usr/share/man/man$section"
@@ -36,8 +37,9 @@ if [ -d "$root/usr/share/man" ]; then
 fi
 cat <<END
 installed. Next, on the gateway:
-  edit /etc/airbridged/airbridged.toml and store the ProductSecret in the file that
-    product_secret_file names, with mode 0600
+  write /etc/airbridged/airbridged.toml.d/site.toml (README beside it; example.toml here
+    has every key), and the ProductSecret into the file that product_secret_file names,
+    with mode 0600
   make a user airbridged in the group of the serial port, or let the daemon run as root
   airbridged --check-config && /etc/init.d/airbridged start
 END

@@ -64,8 +64,10 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what
 	@for json in $(wildcard deploy/grafana/*.json); do \
 	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/grafana $$json; done
 	@install -m 644 $(filter-out docs/soak.md,$(wildcard docs/*.md)) $(DESTDIR)$(PREFIX)/share/doc/airbridged
+	@install -D -m 644 internal/config/example.toml $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/airbridged.toml
+	@install -D -m 644 packaging/etc/README $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml.d/README
 	@if [ ! -e $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml ]; then \
-	    install -D -m 644 internal/config/example.toml $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml; fi
+	    install -m 644 /dev/null $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml; fi
 
 deb: ## Debian packages of airbridged and airsim in dist/, for ARCH
 	@packaging/deb.sh dist $(or $(ARCH),$$(dpkg --print-architecture))
