@@ -12,7 +12,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PROGRAMS := airbridged airbridgectl airsim
-CHECKED  := $(shell find . \( -name '*.sh' -o -path './packaging/completion/*.bash' -o -path './packaging/init/*' -o -name '*.post*' \) -not -path "./bin/*" -not -path "./build/*") .ci/run
+CHECKED  := $(shell find . \( -name '*.sh' -o -path './packaging/completion/*.bash' -o -path './packaging/init/*' -o -name '*.post*' -o -name '*.preinst' -o -name '*.prerm' \) -not -path "./bin/*" -not -path "./build/*" -not -path "*/testdata/*") .ci/run
 
 include packaging/packaging.mk
 include deploy/systemd/systemd.mk

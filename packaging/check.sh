@@ -30,7 +30,7 @@ echo "== check-package: $(lintian --version | tr '\n' ' ')"
 lintian --allow-root --tag-display-limit 0 --fail-on error,warning "$out"/*.changes
 for package in airbridged airsim; do dpkg-deb -x "$out/${package}"_*.deb "$out/deb"; done
 # What preinst, postinst and the units take for a configuration that nobody wrote.
-[ -e "$out/deb/etc/airbridged/airbridged.toml" ] && [ ! -s "$out/deb/etc/airbridged/airbridged.toml" ] || fail 'the configuration file of the package is not empty'
+[ "$(stat -c %s "$out/deb/etc/airbridged/airbridged.toml")" = 0 ] || fail 'the configuration file of the package is not empty'
 
 packaging/tarball.sh "$out" "$arch" "$version" "$bin"
 tar -C "$out" -xzf "$out"/*.tar.gz
