@@ -34,7 +34,8 @@ func TestLoadForAService(t *testing.T) {
 		{"taken away", Service{NoSecret: "x empties LoadCredential="}, "no secret anywhere, x empties LoadCredential="},
 		{"everything may be written", Service{Credentials: map[string]Credential{"product-secret": {}}, Writable: everything}, ""},
 		{
-			"closed", Service{Name: "airbridged@north.service", Credentials: map[string]Credential{"product-secret": {}}, Writable: func(d string) bool { return d != "/data/queue" }},
+			"closed",
+			Service{Name: "airbridged@north.service", Credentials: map[string]Credential{"product-secret": {}}, Writable: func(d string) bool { return d != "/data/queue" }},
 			path + ":4:1: outbox.dir: /data/queue is closed to airbridged@north.service, whose sandbox leaves it read-only; open it by a drop-in with ReadWritePaths=/data/queue",
 		},
 	} {

@@ -79,7 +79,9 @@ func (u *Unit) one(key string) string { return strings.Join(u.properties[key], "
 func (u *Unit) words(key string) []string { return strings.Fields(u.one(key)) }
 
 // Runs says whether a process of the unit is there, or will be within moments.
-func (u *Unit) Runs() bool { return u.State == "active" || u.State == "activating" || u.State == "reloading" }
+func (u *Unit) Runs() bool {
+	return u.State == "active" || u.State == "activating" || u.State == "reloading"
+}
 
 // Base is the name as people type it: airbridged, or airbridged@north.
 func (u *Unit) Base() string { return strings.TrimSuffix(u.Name, ".service") }
