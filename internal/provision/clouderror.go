@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"airbridged/internal/recovery"
 )
 
 // CloudError is a refusal by the cloud: its code and its message, the latter
@@ -16,64 +18,34 @@ type CloudError struct {
 	Message string
 }
 
-// Error gives the code, the message and what the operator can do.
+// Error gives the code and the message; what the operator can do is the cause's hint.
 func (e *CloudError) Error() string {
 	text := fmt.Sprintf("the cloud answered code %d", e.Code)
 	if e.Message != "" {
 		text += " (" + e.Message + ")"
 	}
-	return text + ": " + e.Hint()
+	return text
 }
 
-// Kind is the class of a refusal. The words are the causes of the status.
-type Kind string
-
-// The kinds of refusal.
-const (
-	SignatureRefused     Kind = "signature-refused"     // wrong secret: asking again changes nothing
-	ProductUnknown       Kind = "product-unknown"       // wrong ProductKey, DeviceName, region or instance
-	RegistrationDisabled Kind = "registration-disabled" // the product's switch is off
-	AlreadyActivated     Kind = "already-activated"     // the secret was handed out before
-	RequestRefused       Kind = "request-refused"       // anything else that the cloud does not accept
-	CloudTrouble         Kind = "cloud-error"           // the cloud's own trouble or throttling: try again later
-)
-
-// Kind classifies the code (Aliyun documents 89298 and 120329). A code that no
+// Cause classifies the code (Aliyun documents 89298 and 120329). A code that no
 // document names counts as request-refused, so that it is not hammered.
-func (e *CloudError) Kind() Kind {
+func (e *CloudError) Cause() recovery.Cause {
 	switch e.Code {
 	case 401, 6600, 6292:
-		return SignatureRefused
+		return recovery.SignatureRefused
 	case 6250, 6100, 5005, 5001:
-		return ProductUnknown
+		return recovery.ProductUnknown
 	case 6288:
-		return RegistrationDisabled
+		return recovery.RegistrationDisabled
 	case 6289:
-		return AlreadyActivated
+		return recovery.AlreadyActivated
 	case 429, 6760:
-		return CloudTrouble
+		return recovery.CloudError
 	}
 	if e.Code >= 500 && e.Code <= 599 {
-		return CloudTrouble
+		return recovery.CloudError
 	}
-	return RequestRefused
-}
-
-// Hint says in words what the operator can do.
-func (e *CloudError) Hint() string {
-	switch e.Kind() {
-	case SignatureRefused:
-		return "check the secret (no blanks, the right product) and cloud.sign"
-	case ProductUnknown:
-		return "check device.product_key, device.device_name, cloud.region and cloud.instance; the device must exist in the product"
-	case RegistrationDisabled:
-		return "turn on dynamic registration for the product in the console"
-	case AlreadyActivated:
-		return "its secret was handed out before: restore it, copy it from the console into device.device_secret_file, or delete the device in the console and add it again"
-	case CloudTrouble:
-		return "nothing to do here, it is tried again"
-	}
-	return "check the device in the console: it may be disabled, or use another way to log in"
+	return recovery.RequestRefused
 }
 
 // withheld stands for a message that repeats something of the data.

@@ -85,35 +85,35 @@ var (
 		Doc{"the product does not allow dynamic registration", "the product in the console", "switch it on, or provide a device secret"},
 	})
 	AlreadyActivated = define("already-activated", row{
-		"the cloud has handed out this device's secret before: reset the device in the console, or provide device.device_secret_file",
+		"the cloud has handed out this device's secret before: restore it from a backup, copy it from the console into device.device_secret_file, or delete the device in the console and add it again",
 		ladder{NoRung},
 		always(Slow), Talks,
 		Registering, AtIdentity, LinkGone, ErrandRefused, WatchNothing,
 		Doc{"the device's secret was handed out before", "is there a backup of the state directory?", "bring it back, or reset the device in the console, or `device_secret_file`"},
 	})
 	SignatureRefused = define("signature-refused", row{
-		"the cloud refuses the signature: check product_key and the product secret (or the device secret) for typing and stray blanks",
+		"the cloud refuses the signature: check product_key and the product secret (or the device secret) for typing and stray blanks, and cloud.sign",
 		ladder{NoRung},
 		always(Slow), Talks,
 		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
 		Doc{"the cloud refuses the signature", "product key and secret", "correct them; beware of blanks"},
 	})
 	ProductUnknown = define("product-unknown", row{
-		"the cloud does not know this product or device: check product_key, device_name, region and instance",
+		"the cloud does not know this product or device: check device.product_key, device.device_name, cloud.region and cloud.instance; the device must exist in the product",
 		ladder{NoRung},
 		always(Slow), Talks,
 		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
 		Doc{"the cloud does not know product or device", "product key, device name, region, instance", "correct them"},
 	})
 	RequestRefused = define("request-refused", row{
-		"the cloud refuses the form of the request: check product_key, device_name and the URL overrides",
+		"the cloud refuses the request: see in the console whether the device is disabled or has another way to log in, and check product_key, device_name and the URL overrides",
 		ladder{NoRung},
 		always(Slow), Talks,
 		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
 		Doc{"the cloud refuses the request's form", "the same, and URL overrides", "correct them"},
 	})
 	CloudError = define("cloud-error", row{
-		"the cloud reports an error of its own or asks to slow down; trying again later",
+		"nothing to do here: the cloud reports an error of its own or asks to slow down, and it is tried again",
 		ladder{NoRung},
 		always(BackOff), Talks,
 		Authenticating, atRequest, LinkGone, ErrandRefused, WatchNothing,

@@ -59,7 +59,7 @@ func silence(err error) bool {
 func postFailure(err error) error {
 	var refused *provision.CloudError
 	if errors.As(err, &refused) {
-		return &recovery.Failure{Cause: recovery.Cause(refused.Kind()), Hint: refused.Hint(), Err: err}
+		return &recovery.Failure{Cause: refused.Cause(), Err: err}
 	}
 	var status *air.HTTPError
 	if errors.As(err, &status) {

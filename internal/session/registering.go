@@ -60,7 +60,10 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	case known && !wanted && !s.marked():
 		return s.afterAttach()
 	case !known && s.Device.ProductSecret.Empty():
-		return recovery.Registering, &recovery.Failure{Cause: recovery.SignatureRefused, Err: errors.New("no stored DeviceSecret and no ProductSecret to register with")}
+		return recovery.Registering, &recovery.Failure{
+			Cause: recovery.SignatureRefused, Hint: "give device.product_secret_file to register with, or device.device_secret_file",
+			Err: errors.New("no stored DeviceSecret and no ProductSecret to register with"),
+		}
 	}
 	if !known || wanted {
 		if err := s.Store.Prove(); err != nil {

@@ -73,7 +73,7 @@ var may = map[string][]string{
 	"internal/outbox":         {zap, sys, "internal/durable"},
 	"internal/outbox/simdisk": nil,
 	"internal/peer":           {sys},
-	"internal/provision":      {zap, sys, "internal/durable", "internal/secret"},
+	"internal/provision":      {zap, sys, "internal/durable", "internal/recovery", "internal/secret"},
 	"internal/recovery":       {"internal/fold"},
 	"internal/secret":         nil,
 	"internal/session":        {zap, "client/api", "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
