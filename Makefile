@@ -1,7 +1,7 @@
 # Run `make` alone to see what there is.
 
-# The version stands in one place, the newest entry of the Debian changelog.
-VERSION  := $(shell sed -n '1s/^.*(\(.*\)).*$$/\1/p' packaging/debian/changelog | tr '~' '-')
+# The version stands in one place, the first entry of CHANGELOG.md.
+VERSION  := $(shell sed -n 's/^\#\# \([^ ]*\) .*/\1/p' CHANGELOG.md | head -n 1)
 COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 FUZZTIME ?= 5s
 CRASHTIME ?= 24h

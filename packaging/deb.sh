@@ -35,6 +35,7 @@ go -C tools mod download
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 tar -c --exclude-vcs --exclude=./bin --exclude=./build --exclude=./dist . | tar -x -C "$tree"
 cp -R "$tree/packaging/debian" "$tree/debian"
+packaging/changelog.sh >"$tree/debian/changelog"
 
 echo "== deb: $arch"
 log=$work/$arch.log

@@ -23,7 +23,7 @@ ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 
 # What is built is dated by its version, so that it is the same tomorrow.
 ifndef SOURCE_DATE_EPOCH
-export SOURCE_DATE_EPOCH := $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
+export SOURCE_DATE_EPOCH := $(shell date -d "$$(sed -n 's/^\#\# .*(\(.*\))$$/\1/p' CHANGELOG.md | head -n 1) 12:00 UTC" +%s)
 endif
 
 LINTIAN   := lintian --allow-root --tag-display-limit 0 --fail-on error,warning
@@ -33,7 +33,7 @@ MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 
 man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
 
-build/man/%: docs/man/%.scd packaging/debian/changelog
+build/man/%: docs/man/%.scd CHANGELOG.md
 	@if ! command -v scdoc >/dev/null; then echo 'man: scdoc is missing; apt-get install scdoc'; exit 1; fi
 	@mkdir -p build/man
 	@sed 's/@VERSION@/$(VERSION)/' $< | scdoc >$@.new && mv $@.new $@
