@@ -53,7 +53,7 @@ func OpenFile(path string, flags int) (f *os.File, size int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := regular(path, info); err != nil {
+	if err := Regular(path, info); err != nil {
 		return nil, 0, err
 	}
 	// What stands there may have changed since: O_NONBLOCK keeps a FIFO from being
@@ -66,7 +66,7 @@ func OpenFile(path string, flags int) (f *os.File, size int64, err error) {
 		return nil, 0, err
 	}
 	if info, err = f.Stat(); err == nil {
-		err = regular(path, info)
+		err = Regular(path, info)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -87,7 +87,8 @@ var kinds = []struct {
 	{fs.ModeDevice, "a device"},
 }
 
-func regular(path string, info fs.FileInfo) error {
+// Regular says what stands under a name if that is no regular file: ErrNotRegular.
+func Regular(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
 	}

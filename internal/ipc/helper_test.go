@@ -48,7 +48,7 @@ func (q *testQueue) Append(ctx context.Context, m outbox.Message) (outbox.Messag
 	if q.fail != nil {
 		return m, q.fail
 	}
-	m.ID = fmt.Sprintf("m%d", len(q.messages)+1)
+	m.ID, m.Size = fmt.Sprintf("m%d", len(q.messages)+1), len(m.Payload)
 	m.AcceptedAt = acceptedAt
 	if m.TTL > 0 {
 		m.ExpiresAt = acceptedAt.Add(m.TTL)
@@ -113,7 +113,12 @@ func (q *testQueue) Drop(string) error {
 	return outbox.ErrUnknown
 }
 
-func (q *testQueue) DropTopic(func(topic string) bool) int { panic("use the real queue") }
+func (q *testQueue) DropTopic(func(topic string) bool) (int, error) {
+	if q.fail != nil {
+		return 3, q.fail
+	}
+	panic("use the real queue")
+}
 
 func (q *testQueue) Stats() outbox.Stats {
 	q.mu.Lock()

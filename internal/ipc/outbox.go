@@ -33,7 +33,7 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 	page := api.OutboxPage{Messages: make([]api.OutboxMessage, 0, len(messages)), Total: total}
 	for _, m := range messages {
 		page.Messages = append(page.Messages, api.OutboxMessage{
-			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: len(m.Payload),
+			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: m.Size,
 			AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
 		})
 	}
@@ -71,10 +71,20 @@ func (s *serving) dropProblem(id string, err error) *problem {
 	}
 	why := intake.Of(err)
 	if why.Cause == intake.Disk {
-		return diskProblem(why, notDropped)
+		return dropLost(why)
 	}
 	return internalFault.problem(why.Detail, notDropped+"; the daemon's log has more")
 }
+
+// dropLost is the answer where messages were dropped, but not on the disk.
+func dropLost(why *intake.Refusal) *problem {
+	why.Advice = ""
+	return diskProblem(why, "what was dropped is not sent any more, but is back after a restart unless the disk recovers before; ask again when it has")
+}
+
+// everyTopic as a filter is here all there is: in MQTT it leaves out those that
+// begin with a dollar sign.
+const everyTopic = "#"
 
 // dropTopic gives up every message that waits on the topics of one filter. That
 // a program throws messages away is told in the log; which, is its own business.
@@ -86,10 +96,13 @@ func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request, q query) err
 	if err := topic.CheckFilter(filter); err != nil {
 		return badFilter.problem(err.Error(), "nothing was dropped; "+wildcards)
 	}
-	n := s.o.Outbox.DropTopic(func(name string) bool { return topic.Match(filter, name) })
+	n, err := s.o.Outbox.DropTopic(func(name string) bool { return filter == everyTopic || topic.Match(filter, name) })
 	if n > 0 {
 		c := clientOf(r.Context())
 		s.o.Log.Info("messages dropped on request", zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
+	}
+	if err != nil {
+		return dropLost(intake.Of(err))
 	}
 	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: n})
 	return nil

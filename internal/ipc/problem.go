@@ -111,7 +111,7 @@ func carryProblem(r *intake.Refusal) *problem {
 
 // diskProblem is 507. outcome begins its hint and says what did not happen.
 func diskProblem(r *intake.Refusal, outcome string) *problem {
-	p := diskFailing.problem(r.Detail, outcome+"; free space where outbox.dir is, and look at the kernel log for errors of the disk")
+	p := diskFailing.problem(r.Detail, outcome+"; "+cmp.Or(r.Advice, "free space where outbox.dir is, and look at the kernel log for errors of the disk"))
 	p.retryAfter = 30 * time.Second
 	return p
 }

@@ -49,7 +49,7 @@ type Outbox interface {
 	Wait(ctx context.Context, id string) (outbox.Message, error)
 	List(after string, limit int) (page []outbox.Message, total int)
 	Drop(id string) error
-	DropTopic(filter func(topic string) bool) int
+	DropTopic(filter func(topic string) bool) (int, error)
 	Stats() outbox.Stats
 }
 

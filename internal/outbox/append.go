@@ -23,10 +23,16 @@ const maxTopic = 1<<16 - 1
 // The id is opaque, unique for ever, and sorts by acceptance.
 //
 // A Latest message replaces every unsent message of its topic, except that QoS
-// 0 does not replace QoS 1, which was promised to be kept. It takes the last
-// place of its level, not that of the replaced one: a program's order stands.
+// 0 does not replace QoS 1, which was promised to be kept. In its level it is sent
+// in the place of the oldest of those: however fast its topic is written, its turn
+// comes.
 //
-// Errors: ErrFull, ErrDisk, ErrClosed, ErrInvalid, or that of ctx.
+// A Key that the same User gave before is a repeat: nothing is kept, and what is
+// known of the first message is returned. With another topic or payload it is
+// ErrKey. The last 10,000 keys are known, over restarts and the end of their
+// messages; then the user with most of them loses the oldest.
+//
+// Errors: ErrFull, ErrDisk, ErrClosed, ErrInvalid, ErrKey, or that of ctx.
 func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
@@ -38,19 +44,25 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 		return q.appendDurably(ctx, m)
 	}
 	m.Payload = bytes.Clone(m.Payload)
+	digest := digestOf(&m)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	q.sweep(now)
+	if first, known, err := q.repeat(&m, digest); known {
+		return first, err
+	}
 	victims, err := q.makeRoom(&m, 0, 0)
 	if err != nil {
 		return Message{}, err
 	}
+	place := q.placeOf(victims)
 	q.give(victims)
 	s := q.slotFor(&m, now)
 	s.seq = q.ids.next(now)
 	q.bodies[s.seq] = body{m.Payload, m.TTL}
-	return q.accept(&m, s), nil
+	q.keys.add(&m, digest, s.seq, q.ids.tail)
+	return q.accept(&m, s, place), nil
 }
 
 // invalid says why a message cannot be accepted by anybody, or nil.
@@ -58,7 +70,9 @@ func invalid(m *Message) error {
 	switch {
 	case m.QoS > 1 || m.Source > maxSource || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic:
 		return &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
-	case recordSize(m) > maxRecord:
+	case len(m.Key) > MaxKey || m.Key != "" && m.QoS == 0:
+		return &Error{Op: "append", Err: fmt.Errorf("%w: a key of %d bytes with QoS %d", ErrInvalid, len(m.Key), m.QoS)}
+	case spaceFor(m) > maxRecord:
 		return &Error{Op: "append", Err: fmt.Errorf("%w: %d bytes in one message", ErrInvalid, m.size())}
 	}
 	return nil
@@ -71,7 +85,7 @@ func (q *Queue) slotFor(m *Message, now time.Time) slot {
 		s.flags |= slotLatest
 	}
 	if life := q.life(m.TTL); life > 0 {
-		s.due = s.at + int64(life)
+		s.due = dueAfter(s.at, life)
 	}
 	return s
 }
@@ -85,12 +99,28 @@ func (q *Queue) life(ttl time.Duration) time.Duration {
 	return ttl
 }
 
-// accept puts a message into the index.
-func (q *Queue) accept(m *Message, s slot) Message {
+// accept puts a message into the index. place is as in index.add.
+func (q *Queue) accept(m *Message, s slot, place uint64) Message {
 	in := q.of(m.QoS)
-	place := in.add(s, m.Topic)
+	kept := in.add(s, m.Topic, place)
 	q.wake()
-	return q.message(in, place)
+	return q.message(in, kept)
+}
+
+// placeOf returns in whose place a message is sent that replaces these: the first
+// of those that it replaces; 0: it replaces none.
+func (q *Queue) placeOf(victims []victim) (place uint64) {
+	for _, v := range victims {
+		if v.reason != ReasonReplaced {
+			continue
+		}
+		if _, s := v.in.find(v.seq); s != nil {
+			if at := v.in.placeOf(s); place == 0 || at < place {
+				place = at
+			}
+		}
+	}
+	return place
 }
 
 // victim is what has to go for a newcomer, and why.
@@ -180,12 +210,10 @@ func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
 			return
 		}
 		for p := int(Low); q.dropOldest && p >= int(m.Priority); p-- {
-			for pos := in.level[p].head; pos != none; {
-				s := in.slot(pos)
+			for s := range in.inLevel(Priority(p), none) {
 				if may(s) && !yield(s) {
 					return
 				}
-				pos = in.nextInLevel(s)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package outbox
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Appending is a message on its way into the queue, see [Queue.Begin].
 type Appending struct {
@@ -19,7 +22,7 @@ type Appending struct {
 // of a message in memory it is copied at once.
 //
 // Errors are those of Append that can be told at once; all others come with
-// Result.
+// Result. A Key is not possible.
 func (q *Queue) Begin(m Message, after *Appending) (*Appending, error) {
 	if q.log == nil || m.QoS != 1 {
 		m, err := q.Append(context.Background(), m)
@@ -29,6 +32,9 @@ func (q *Queue) Begin(m Message, after *Appending) (*Appending, error) {
 		a := &Appending{request{m: m, done: make(chan struct{})}}
 		close(a.done)
 		return a, nil
+	}
+	if m.Key != "" {
+		return nil, &Error{Op: "append", Err: fmt.Errorf("%w: a key without Append", ErrInvalid)}
 	}
 	if err := invalid(&m); err != nil {
 		return nil, err

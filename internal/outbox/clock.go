@@ -14,6 +14,14 @@ type clock struct {
 // never is the due time of a message that does not expire.
 const never int64 = math.MaxInt64
 
+// dueAfter is when something is due that has so long from at on.
+func dueAfter(at int64, life time.Duration) int64 {
+	if int64(life) >= never-at {
+		return never - 1 // in some 292 years
+	}
+	return at + int64(life)
+}
+
 // stepped is how far the wall clock may drift from the monotonic one before it
 // counts as set.
 const stepped = time.Second

@@ -2,9 +2,11 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
+	"syscall"
 	"time"
 
 	"airbridged/internal/outbox/files"
@@ -23,22 +25,30 @@ func (q *Queue) Run(ctx context.Context) error {
 	l := q.log
 	q.setRunning(true)
 	defer q.setRunning(false)
+	retry := time.NewTimer(lookEvery)
+	defer retry.Stop()
 	for {
-		var retry <-chan time.Time
-		if q.unfinished() {
-			retry = time.After(retryEvery)
+		failing := q.unfinished()
+		if failing {
+			retry.Reset(retryEvery)
+		} else {
+			retry.Reset(lookEvery)
 		}
 		select {
 		case <-l.work:
 			q.linger(ctx)
-		case <-retry:
-			q.probe()
+		case <-retry.C:
+			if failing {
+				q.probe()
+			} else {
+				q.look()
+			}
 		case <-ctx.Done():
 			q.refuse()
-			q.commit()
+			q.commit(true)
 			return nil
 		}
-		q.commit()
+		q.commit(false)
 	}
 }
 
@@ -65,7 +75,8 @@ func (q *Queue) refuse() {
 func (q *Queue) unfinished() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.log.failing() != nil
+	l := q.log
+	return l.failing() != nil || l.home == nil || len(l.home.unread) > 0
 }
 
 // linger waits for the commit window to end.
@@ -84,41 +95,49 @@ func (q *Queue) linger(ctx context.Context) {
 	}
 }
 
-// commit writes everything that waits by now.
-func (q *Queue) commit() {
+// commit writes everything that waits by now. While settlements cannot be written,
+// that is tried once a second; last tries it in any case.
+func (q *Queue) commit(last bool) {
 	for {
 		more := q.commitMessages()
-		q.flushSettled()
+		q.flushSettled(last)
 		q.flushSteps()
 		if !more {
-			return
+			break
 		}
 	}
+	q.tidy(false)
+	q.readAhead()
 }
 
 // commitMessages writes one batch into the active segment. It says whether there
 // may be more.
 func (q *Queue) commitMessages() bool {
-	need, waiting := q.firstPending()
+	need, extra, waiting := q.firstPending()
 	if !waiting {
 		return false
 	}
 	l := q.log
-	if l.file == nil || !q.fits(need) {
-		if err := q.roll(need); err != nil {
-			q.failAll(err)
-			return false
+	if err := q.makeReady(need, extra); err != nil {
+		q.failAll(err)
+		return false
+	}
+	keys := q.flushKeys() == nil
+	batch, seg, records, dirty, settlements := q.gather(keys)
+	err := l.write(l.file, append(records, dirty...))
+	if err == nil {
+		if err = seg.home.files.Check(seg.name, l.file.File); err != nil {
+			_ = l.file.Truncate(seg.tail) // should it be found again, then with what was accepted, and no more
 		}
 	}
-	batch, seg, records, dirty, settlements := q.gather()
-	err := l.write(l.file, append(records, dirty...))
 	if err != nil {
-		_ = l.file.Close() // nothing that it said is believed any more
-		l.file = nil
+		q.suspect(err)
+		q.closeActive() // nothing that it said is believed any more
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
+		seg.stray = seg.stray || errors.Is(err, files.ErrGone)
 		l.give(seg, dirty, settlements)
 		q.abandonActive(seg)
 		q.fail(batch, err)
@@ -130,15 +149,71 @@ func (q *Queue) commitMessages() bool {
 	return len(l.pending) > 0
 }
 
-// firstPending returns what the first message that waits takes.
-func (q *Queue) firstPending() (need int64, waiting bool) {
+// makeReady sees to it that there is a segment with room for a record.
+func (q *Queue) makeReady(need int64, extra bool) error {
+	l := q.log
+	if l.home == nil || !l.home.loaded || l.suspect {
+		if err := q.moveIn(); err != nil && (l.home == nil || !l.home.loaded || l.suspect) {
+			return err
+		}
+	}
+	if err := q.makeKeyRoom(); err != nil {
+		return err
+	}
+	if extra {
+		l.version = formatVersion
+	}
+	if l.file != nil && q.fits(need) {
+		return nil
+	}
+	err := q.roll(need)
+	for tries := 0; err != nil && errors.Is(err, syscall.ENOSPC) && tries < maxSegments && q.dropForRoom(need); tries++ {
+		err = q.roll(need)
+	}
+	if err != nil {
+		q.suspect(err)
+	}
+	return err
+}
+
+// suspect has it looked where the directory is before anything more is written,
+// unless what a write said has another reason.
+func (q *Queue) suspect(err error) {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EROFS) {
+		q.log.suspect = true
+	}
+}
+
+// closeActive ends writing to the active segment. It is read all the same.
+func (q *Queue) closeActive() {
+	if l := q.log; l.file != nil {
+		q.letGo(l.file)
+		l.file = nil
+	}
+}
+
+// firstPending returns what the first message that waits takes, and whether its
+// record has extras.
+func (q *Queue) firstPending() (need int64, extra, waiting bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.overtaking()
 	if len(q.log.pending) == 0 {
-		return 0, false
+		return 0, false, false
 	}
-	return recordSize(&q.log.pending[0].m), true
+	m := &q.log.pending[0].m
+	return spaceFor(m), hasExtra(m), true
+}
+
+// hasExtra says whether a message's record may have extras.
+func hasExtra(m *Message) bool { return m.Key != "" || m.Latest }
+
+// spaceFor is what a message takes in a segment at most.
+func spaceFor(m *Message) int64 {
+	if hasExtra(m) {
+		return recordSize(m.size() + maxExtra)
+	}
+	return recordSize(m.size())
 }
 
 // fits says whether a record fits into the active segment.
@@ -146,39 +221,44 @@ func (q *Queue) fits(need int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	seg := q.log.active
-	return seg.tail+need <= seg.size && seg.records < maxRecords && seg.tail/padding <= math.MaxUint16
+	return seg.tail+need <= seg.size && seg.records < maxRecords && seg.tail/padding <= math.MaxUint16 && seg.version >= q.log.version
 }
 
 // gather takes the next batch, gives it its sequence numbers and encodes it.
-// dirty are the settled sectors that go along.
-func (q *Queue) gather() (batch []*request, seg *segment, records, dirty []chunkOf, settlements int) {
+// dirty are the settled sectors that go along, if the keys of what they settle are
+// on disk.
+func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirty []chunkOf, settlements int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.log
 	seg = l.active
 	now := time.Now()
 	l.buf = l.buf[:0]
+	places := map[string]uint64{} // of Latest messages in this batch
 	for len(l.pending) > 0 && len(batch) < batchMessages {
 		if q.overtaking(); len(l.pending) == 0 {
 			break
 		}
 		r := l.pending[0]
 		end := seg.tail + int64(len(l.buf))
-		size := recordSize(&r.m)
-		if end+size > seg.size || seg.records+len(batch) >= maxRecords || end/padding > math.MaxUint16 ||
+		size := spaceFor(&r.m)
+		if end+size > seg.size || seg.records+len(batch) >= maxRecords || end/padding > math.MaxUint16 || hasExtra(&r.m) && seg.version < formatVersion ||
 			len(batch) > 0 && int64(len(l.buf))+size > batchBytes {
 			break
 		}
 		r.taken, r.after = true, nil
 		r.slot = q.slotFor(&r.m, now)
 		r.slot.seq = q.ids.next(now)
-		r.slot.segment, r.slot.offset, r.slot.ordinal = uint32(seg.number), uint16(end/padding), uint16(seg.records+len(batch))
-		rec := record{seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority}
-		rec.expiry = expiryOf(rec.origin, r.m.TTL)
+		r.slot.segment, r.slot.offset, r.slot.ordinal = seg.key, uint16(end/padding), uint16(seg.records+len(batch))
 		if r.m.Latest {
-			rec.flags = flagLatest
+			if r.place = places[r.m.Topic]; r.place == 0 {
+				r.place = q.placeOf(q.replacedBy(&r.m))
+			}
+			if places[r.m.Topic] = r.place; r.place == 0 {
+				places[r.m.Topic] = r.slot.seq
+			}
 		}
-		l.buf = appendRecord(l.buf, seg.seed, &rec, r.m.Topic, r.m.Payload)
+		l.buf = appendRecord(l.buf, seg.seed, recordOf(r, now))
 		batch = append(batch, r)
 		l.pending[0] = nil
 		l.pending = l.pending[1:]
@@ -191,8 +271,23 @@ func (q *Queue) gather() (batch []*request, seg *segment, records, dirty []chunk
 			records = append(records, ahead)
 		}
 	}
-	dirty, settlements = seg.takeDirty()
+	if keys && !q.keys.unwritten() {
+		dirty, settlements = seg.takeDirty()
+	}
 	return batch, seg, records, dirty, settlements
+}
+
+// recordOf is the record of a request.
+func recordOf(r *request, now time.Time) *record {
+	rec := &record{
+		seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority, topic: []byte(r.m.Topic), payload: r.m.Payload,
+		user: r.m.User, key: r.m.Key, place: r.place,
+	}
+	rec.expiry = expiryOf(rec.origin, r.m.TTL)
+	if r.m.Latest {
+		rec.flags = flagLatest
+	}
+	return rec
 }
 
 // applied makes a batch that is on disk visible; under the lock.
@@ -202,16 +297,19 @@ func (q *Queue) applied(batch []*request, seg *segment) {
 	for _, r := range batch {
 		l.waiting--
 		l.waitingBytes -= r.m.size()
+		delete(q.keys.waiting, keyOf(&r.m))
 		seg.records++
 		seg.live++
+		seg.liveBytes += recordSize(r.m.size())
 		if r.abandoned {
-			l.settle(r.slot.segment, r.slot.ordinal)
+			l.settle(&r.slot)
 		} else {
 			// It was let in, so it stays; at worst the bound is exceeded by what went
 			// in flight meanwhile.
 			victims, _ := q.makeRoom(&r.m, 0, 0)
 			q.give(victims)
-			accepted := q.accept(&r.m, r.slot)
+			q.keys.add(&r.m, r.digest, r.slot.seq, seg.nonce)
+			accepted := q.accept(&r.m, r.slot, r.place)
 			accepted.Payload, accepted.TTL = r.m.Payload, r.m.TTL
 			r.m = accepted
 		}
@@ -225,7 +323,8 @@ func (q *Queue) fail(batch []*request, err error) {
 	for _, r := range batch {
 		q.log.waiting--
 		q.log.waitingBytes -= r.m.size()
-		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: hintDisk}
+		delete(q.keys.waiting, keyOf(&r.m))
+		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: warning(err).Hint}
 		close(r.done)
 	}
 	q.judge(&q.log.appendErr, err)
@@ -247,7 +346,7 @@ func (q *Queue) judge(place *error, err error) {
 	*place = err
 	switch after := q.log.failing(); {
 	case before == nil && after != nil:
-		q.log.note(NoteDiskFailing, fmt.Sprintf("%v; %s", after, hintDisk))
+		q.log.note(NoteDiskFailing, fmt.Sprintf("%v; %s", after, warning(after).Hint))
 		q.tell()
 	case before != nil && after == nil:
 		q.log.note(NoteDiskRecovered, "the outbox can be written again")

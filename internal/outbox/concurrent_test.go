@@ -72,7 +72,7 @@ func TestManyProgramsOneSession(t *testing.T) {
 			for _, m := range page {
 				_, _ = q.Get(m.ID)
 			}
-			q.DropTopic(func(topic string) bool { return !strings.HasPrefix(topic, "program") })
+			_, _ = q.DropTopic(func(topic string) bool { return !strings.HasPrefix(topic, "program") })
 		}
 	})
 	all.Wait()

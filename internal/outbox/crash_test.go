@@ -68,7 +68,7 @@ func (w *witness) check(image *simdisk.Disk) error {
 	if err != nil {
 		return fmt.Errorf("does not open: %w", err)
 	}
-	page, _ := q.List("", len(w.all)+1)
+	page := read(q, len(w.all)+1)
 	there := map[*evidence]bool{}
 	repeats, last := 0, ""
 	for _, m := range page {
@@ -160,7 +160,7 @@ func (l *workload) send() {
 }
 
 func (l *workload) drop() {
-	page, _ := l.q.List("", 20)
+	page := read(l.q, 20)
 	if len(page) == 0 {
 		return
 	}
@@ -239,11 +239,11 @@ func second(t *testing.T, seed uint64, r *rand.Rand, w *witness, image *simdisk.
 		t.Errorf("seed %d, second start: %v", seed, err)
 		return
 	}
-	q.commit()
+	q.commit(false)
 	if err := q.roll(100); err != nil {
 		t.Errorf("seed %d, second start: %v", seed, err)
 	}
-	q.flushSettled()
+	q.flushSettled(true)
 	image.Notify(nil)
 	if err := q.Close(); err != nil {
 		t.Errorf("seed %d, second start: %v", seed, err)

@@ -59,11 +59,11 @@ func survivors(t *testing.T, disk *simdisk.Disk) []string {
 			t.Errorf("opening took %v", d)
 		}
 	}
-	page, _ := q.List("", 100)
 	var got []string
-	for _, m := range page {
+	for _, m := range read(q, 100) {
 		got = append(got, string(m.Payload))
 	}
+	_ = q.Close()
 	return got
 }
 

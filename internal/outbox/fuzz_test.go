@@ -8,23 +8,23 @@ import (
 // FuzzSegment gives the reader arbitrary bytes behind a sound header: what it
 // finds lies inside, ascends and checks, and what it does not find is counted.
 func FuzzSegment(f *testing.F) {
-	h := header{number: 7, nonce: 1, base: 1}
+	h := header{version: formatVersion, number: 7, nonce: 1, base: 1}
 	var records []byte
 	for i := range 3 {
-		records = appendRecord(records, seed(h.nonce), &record{seq: uint64(5 + i), origin: 1, ordinal: uint16(i)}, "t", []byte("payload"))
+		records = appendRecord(records, seed(h.nonce), &record{seq: uint64(5 + i), origin: 1, ordinal: uint16(i), topic: []byte("t"), payload: []byte("payload")})
 	}
 	f.Add(records, []byte{3}, 3)
 	f.Add(records[56:], []byte{}, -1)
 	f.Add(append(records[:56:56], records[112:]...), []byte{0}, 2)
 	f.Fuzz(func(t *testing.T, records, settled []byte, limit int) {
-		b := segmentHead(h)
+		b := segmentHead(&h)
 		copy(b[firstSettled*sector:headerCopy], settled)
-		seg := newSegment(h)
+		seg := newSegment(h, nil)
 		seg.readSettled(b)
 		b = append(b, records...)
 		s := scanner{seg: seg, b: b, seq: h.base - 1, ordinal: -1, limit: limit}
 		last, found := -1, 0
-		lost := s.run(func(seg *segment, r *record, offset int64) {
+		lost := s.run(func(r *record, offset int64) {
 			if again, _, ok := decodeRecord(b[offset:], seg.seed); !ok || again.seq != r.seq {
 				t.Errorf("nothing sound at %d", offset)
 			}
@@ -43,16 +43,26 @@ func FuzzSegment(f *testing.F) {
 
 // FuzzRecord: what is written is read; anything else is refused or whole.
 func FuzzRecord(f *testing.F) {
-	f.Add(uint64(1), int64(2), int64(3), uint16(4), byte(1), "topic", []byte("payload"), uint(17))
-	f.Fuzz(func(t *testing.T, seq uint64, origin, expiry int64, ordinal uint16, prio byte, topic string, payload []byte, flip uint) {
-		if len(topic) > maxTopic {
+	f.Add(uint64(1), int64(2), int64(3), uint16(4), byte(1), "topic", []byte("payload"), uint(17), "", uint32(0), uint64(0), uint64(0))
+	f.Add(uint64(1), int64(2), int64(3), uint16(4), byte(1), "topic", []byte("payload"), uint(17), "key", uint32(1000), uint64(7), uint64(1))
+	f.Fuzz(func(t *testing.T, seq uint64, origin, expiry int64, ordinal uint16, prio byte, topic string, payload []byte, flip uint,
+		key string, user uint32, tail, place uint64,
+	) {
+		if len(topic) > maxTopic || len(key) > MaxKey {
 			return
 		}
-		in := record{seq: seq, origin: origin, expiry: expiry, ordinal: ordinal, priority: Priority(prio % 3)}
-		b := appendRecord(nil, 9, &in, topic, payload)
+		if key == "" {
+			user = 0
+		}
+		in := record{
+			seq: seq, origin: origin, expiry: expiry, ordinal: ordinal, priority: Priority(prio % 3), topic: []byte(topic), payload: payload,
+			key: key, user: user, tail: tail, place: place,
+		}
+		b := appendRecord(nil, 9, &in)
 		out, n, ok := decodeRecord(b, 9)
 		if !ok || padded(int64(n)) != int64(len(b)) || string(out.topic) != topic || !bytes.Equal(out.payload, payload) || out.seq != seq ||
-			out.origin != origin || out.expiry != expiry || out.ordinal != ordinal || out.priority != in.priority {
+			out.origin != origin || out.expiry != expiry || out.ordinal != ordinal || out.priority != in.priority ||
+			out.key != key || out.user != user || out.tail != tail || out.place != place {
 			t.Fatalf("%+v became %+v", in, out)
 		}
 		if _, _, ok := decodeRecord(b, 10); ok {

@@ -55,7 +55,7 @@ func decodeID(id string) (seq uint64, ok bool) {
 func (q *Queue) id(in *population, s *slot) string {
 	tail := q.ids.tail
 	if q.log != nil && in == &q.kept {
-		tail = q.log.segments[s.segment].nonce
+		tail = q.log.segments[s.segment].idTail(s.ordinal)
 	}
 	return encodeID(s.seq, tail)
 }

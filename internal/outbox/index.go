@@ -8,7 +8,7 @@ type slot struct {
 	segment   uint32
 	size      uint32 // of topic and payload
 	topic     uint32 // in the topic table
-	nextLevel uint32 // position of the next younger of its level, dead or alive
+	nextLevel uint32 // position of the next younger of its level, dead or alive; or elsewhere
 	nextTopic uint32 // the same of its topic
 	heap      uint32 // place in the heap of expiries, or none
 	offset    uint16 // of its record in the segment, in units of 8 bytes
@@ -50,6 +50,7 @@ type index struct {
 	n      int    // live
 	bytes  int64  // topics and payloads of the live
 	level  [levels]chain
+	places places
 	topics topicTable
 	due    dueHeap
 }
@@ -65,6 +66,7 @@ func newIndex() index {
 	for i := range x.level {
 		x.level[i] = emptyChain
 	}
+	x.places.of = map[uint64]uint64{}
 	return x
 }
 
@@ -84,25 +86,29 @@ func (x *index) live(pos uint32) *slot {
 	return nil
 }
 
-// add takes a message in whose sequence number is greater than every other.
-func (x *index) add(s slot, topic string) *slot {
+// add takes a message in whose sequence number is greater than every other. place
+// is the sequence number in whose place it is sent; 0: its own.
+func (x *index) add(s slot, topic string, place uint64) *slot {
 	if dead := int(x.end-x.first) - x.n; dead > x.n+chunkSlots || x.end >= lastPosition {
 		x.renumber()
 	}
 	s.topic = x.topics.intern(topic)
-	return x.put(s)
+	return x.put(s, place)
 }
 
-func (x *index) put(s slot) *slot {
+func (x *index) put(s slot, place uint64) *slot {
 	pos := x.end
 	if int(pos-x.base) == len(x.chunks)*chunkSlots {
 		x.chunks = append(x.chunks, new([chunkSlots]slot))
 	}
 	x.end++
-	place := x.slot(pos)
-	*place = s
-	place.nextLevel, place.nextTopic, place.heap = none, none, none
-	if l := &x.level[s.priority]; l.head == none {
+	slot := x.slot(pos)
+	*slot = s
+	slot.nextLevel, slot.nextTopic, slot.heap = none, none, none
+	if l := &x.level[s.priority]; place != 0 {
+		slot.nextLevel = elsewhere
+		x.places.put(s.priority, placing{place, s.seq})
+	} else if l.head == none {
 		*l = chain{pos, pos}
 	} else {
 		x.slot(l.tail).nextLevel = pos
@@ -121,7 +127,7 @@ func (x *index) put(s slot) *slot {
 	if s.due != never {
 		x.due.push(x, pos)
 	}
-	return place
+	return slot
 }
 
 // remove takes a live message out.
@@ -133,7 +139,9 @@ func (x *index) remove(pos uint32) {
 	if s.heap != none {
 		x.due.remove(x, int(s.heap))
 	}
-	if l := &x.level[s.priority]; l.head == pos {
+	if l := &x.level[s.priority]; s.nextLevel == elsewhere {
+		x.places.remove(s.priority, s.seq)
+	} else if l.head == pos {
 		l.head = x.nextInLevel(s)
 		if l.head == none {
 			*l = emptyChain
@@ -175,10 +183,11 @@ func (x *index) nextInTopic(s *slot) uint32 {
 	return none
 }
 
-// renumber gives back the places of the dead.
+// renumber gives back the positions of the dead.
 func (x *index) renumber() {
 	old := *x
 	x.chunks, x.base, x.first, x.end, x.n, x.bytes, x.due = nil, 0, 0, 0, 0, 0, nil
+	x.places = places{of: map[uint64]uint64{}}
 	for i := range x.level {
 		x.level[i] = emptyChain
 	}
@@ -187,10 +196,32 @@ func (x *index) renumber() {
 	}
 	for pos := old.first; pos < old.end; pos++ {
 		if s := old.live(pos); s != nil {
-			x.put(*s)
+			x.put(*s, old.places.of[s.seq])
 		}
 		if i := (pos - old.base) / chunkSlots; (pos+1-old.base)%chunkSlots == 0 {
 			old.chunks[i] = nil // so that both copies never exist in full
+		}
+	}
+}
+
+// merge takes in the messages of another index, whatever their age. None may be in
+// both.
+func (x *index) merge(other *index) {
+	a, b := *x, *other
+	*x = newIndex()
+	from := func(y *index, s *slot) { x.add(*s, y.topics.list[s.topic].name, y.places.of[s.seq]) }
+	for i, j := a.first, b.first; ; {
+		pos, s := a.next(i)
+		at, t := b.next(j)
+		switch {
+		case s == nil && t == nil:
+			return
+		case t == nil || s != nil && s.seq < t.seq:
+			from(&a, s)
+			i = pos + 1
+		default:
+			from(&b, t)
+			j = at + 1
 		}
 	}
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +22,10 @@ const (
 
 	batchMessages = 512       // of one commit
 	batchBytes    = 256 << 10 // of one commit, unless a single record is longer
-	maxRecord     = 64 << 20  // bytes of one record
+	maxRecord     = 1 << 20   // bytes of one record
 
 	retryEvery = time.Second // while the disk fails
-	maxReads   = 10          // tries to read a message, that far apart
+	lookEvery  = time.Minute // at a disk that is not used
 )
 
 // Options is how a queue on disk works.
@@ -45,18 +44,21 @@ type Options struct {
 
 // segmentLog is the part of a queue that is on disk.
 type segmentLog struct {
-	files       files.FileSystem
+	open        func() (files.FileSystem, error) // the directory, made and locked
 	segmentSize int64
 	window      time.Duration
 	flushed     func(time.Duration)
-	release     func() error  // the lock
 	work        chan struct{} // 1-buffered: something is to be committed
 	hurry       chan struct{} // 1-buffered: now, not at the end of the window
 
 	// Guarded by Queue.mu.
-	segments     map[uint32]*segment // by number
-	active       *segment            // what is appended to; nil: the next commit makes one
-	newest       *segment            // the one with the greatest number; never removed
+	home         *home               // where new segments are made; nil: there is none yet
+	homes        []*home             // it, and those before it that were taken away
+	order        []*segment          // by age
+	segments     map[uint32]*segment // by key
+	lastKey      uint32
+	active       *segment // what is appended to; nil: the next commit makes one
+	newest       *segment // of home the one with the greatest number; never removed
 	pending      []*request
 	waiting      int        // requests in pending or being written
 	waitingBytes int64      // theirs
@@ -66,22 +68,26 @@ type segmentLog struct {
 	closed       bool
 	appendErr    error         // what the disk said to the last batch; nil: it works
 	flushErr     error         // the same of settlements, cutting and removing
+	homeErr      error         // the same of opening, reading or finding the directory
 	wanted       int64         // what the record needed for which there was no segment
 	captures     uint64        // how many times the settled bits were taken for writing
-	flushedTo    uint64        // up to which of these they are on disk
-	flushDone    chan struct{} // closed and made anew when flushedTo or failing changes
-	unreadSeq    uint64        // the message that could not be read, and
-	unreadTries  int           // how often in a row
+	rounds       uint64        // up to which of these it was tried
+	flushedTo    uint64        // and up to which they are on disk
+	flushWanted  bool          // somebody waits for a flush
+	flushAgain   time.Time     // when it is tried again, after it failed
+	flushDone    chan struct{} // closed and made anew when one of these changes
+	reading      reading
+	reserve      func() // gives a descriptor up; nil: there is none to give
 	disk         DiskStats
 	notes        notes
 	steps        steps
 
 	// The committer's own.
-	file             files.File // of active
-	hasSpare         bool
-	removed          bool // files were removed or renamed, and the directory not synced
-	removedUnflushed int  // settlements that this makes durable
-	buf              []byte
+	file      *opened   // of active
+	version   uint32    // of new segments
+	suspect   bool      // home is not where it was, or a file of it
+	tidyAgain time.Time // when moving is tried again, after it failed
+	buf       []byte
 
 	written, flushes atomic.Uint64
 }
@@ -89,39 +95,93 @@ type segmentLog struct {
 // request is a message that waits for its commit.
 type request struct {
 	m         Message
+	digest    digest
 	done      chan struct{} // closed when the following are set
 	err       error
 	abandoned bool // nobody waits any more: settle it at once. Guarded by Queue.mu
 	taken     bool // it is being written. Guarded by Queue.mu
 	slot      slot
 	after     *request // what it must not overtake; nil once that is of no concern. Guarded by Queue.mu
+	place     uint64   // as in index.add
+
+	known  bool     // it is a repeat: m is what is known of the first one
+	behind *request // of the same key, that waits for its commit
 }
 
 // DiskStats is a queue's use of the disk, in numbers.
 type DiskStats struct {
 	Segments    int    // files
 	Bytes       int64  // their size, with what is preallocated
+	Share       int64  // as many it may have of its file system; 0: not known
 	Written     uint64 // bytes written since the start
 	Flushes     uint64 // since the start
 	Failing     bool   // the last write or flush failed
+	Unreadable  int    // messages that are passed over, for their records could not be read for ten minutes
 	Damaged     uint64 // records that were lost to damage, found since the start
 	Quarantined uint64 // segments set aside since the start
+	Moved       uint64 // bytes of records that were moved out of segments of which little was left
 }
 
 // Disk returns the present numbers; all are 0 for a queue in memory.
 func (q *Queue) Disk() DiskStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.log == nil {
+	l := q.log
+	if l == nil {
 		return DiskStats{}
 	}
-	s := q.log.disk
-	s.Segments, s.Failing, s.Bytes = len(q.log.segments), q.log.failing() != nil, 0
-	s.Written, s.Flushes = q.log.written.Load(), q.log.flushes.Load()
-	for _, seg := range q.log.segments {
-		s.Bytes += seg.size
-	}
+	s := l.disk
+	s.Segments, s.Failing, s.Unreadable = len(l.order), l.failing() != nil, q.unreadableCount()
+	s.Written, s.Flushes = l.written.Load(), l.flushes.Load()
+	s.Bytes = l.size()
 	return s
+}
+
+// size is what all segments take; under Queue.mu.
+func (l *segmentLog) size() (n int64) {
+	for _, seg := range l.order {
+		n += seg.size
+	}
+	return n
+}
+
+// take makes a segment known; under Queue.mu.
+func (l *segmentLog) take(seg *segment) {
+	if seg.key == 0 {
+		seg.key = l.newKey()
+	}
+	l.segments[seg.key] = seg
+	l.insert(seg)
+}
+
+// newKey returns what slots may call a segment; under Queue.mu.
+func (l *segmentLog) newKey() uint32 {
+	l.lastKey++
+	return l.lastKey
+}
+
+// insert puts a segment in its order; under Queue.mu.
+func (l *segmentLog) insert(seg *segment) {
+	i, _ := slices.BinarySearchFunc(l.order, seg, func(a, b *segment) int {
+		if a.home != b.home {
+			return a.home.generation - b.home.generation
+		}
+		return int(int64(a.number) - int64(b.number))
+	})
+	l.order = slices.Insert(l.order, i, seg)
+	if seg.home == l.home && (l.newest == nil || l.newest.home != l.home || seg.number > l.newest.number) {
+		l.newest = seg
+	}
+}
+
+// forget is the end of a segment; under Queue.mu.
+func (q *Queue) forget(seg *segment) {
+	l := q.log
+	delete(l.segments, seg.key)
+	if i := slices.Index(l.order, seg); i >= 0 {
+		l.order = slices.Delete(l.order, i, i+1)
+	}
+	q.shut(seg)
 }
 
 // signal wakes the committer.
@@ -134,10 +194,10 @@ func poke(c chan struct{}) {
 	}
 }
 
-// settle marks a record; under Queue.mu.
-func (l *segmentLog) settle(number uint32, ordinal uint16) {
-	seg := l.segments[number]
-	seg.settle(ordinal)
+// settle marks the record of a message; under Queue.mu.
+func (l *segmentLog) settle(s *slot) {
+	seg := l.segments[s.segment]
+	seg.settle(s.ordinal, int64(s.size))
 	l.touch(seg)
 	if l.unflushed++; l.unflushed >= hurryAt {
 		poke(l.hurry)
@@ -153,29 +213,45 @@ func (l *segmentLog) touch(seg *segment) {
 	}
 }
 
-// failing is what the disk says at present; under Queue.mu.
+// failing is what the disk says at present to who writes; under Queue.mu.
 func (l *segmentLog) failing() error {
-	if l.appendErr != nil {
-		return l.appendErr
+	for _, err := range []error{l.homeErr, l.appendErr, l.flushErr} {
+		if err != nil {
+			return err
+		}
 	}
-	return l.flushErr
+	return nil
 }
 
 // appendDurably hands a message to the committer and waits.
 func (q *Queue) appendDurably(ctx context.Context, m Message) (Message, error) {
-	r := &request{m: m, done: make(chan struct{})}
-	if err := q.begin(r); err != nil {
-		return Message{}, err
-	}
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		if q.abandon(r) {
-			return Message{}, ctx.Err()
+	digest := digestOf(&m)
+	for {
+		r := &request{m: m, digest: digest, done: make(chan struct{})}
+		if err := q.begin(r); err != nil {
+			return Message{}, err
 		}
-		<-r.done // it was settled in between
+		switch {
+		case r.known:
+			return r.m, nil
+		case r.behind != nil: // until that is kept or refused
+			select {
+			case <-r.behind.done:
+				continue
+			case <-ctx.Done():
+				return Message{}, ctx.Err()
+			}
+		}
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			if q.abandon(r) {
+				return Message{}, ctx.Err()
+			}
+			<-r.done // it was settled in between
+		}
+		return r.m, r.err
 	}
-	return r.m, r.err
 }
 
 // begin lets a message in, if there will be room for it.
@@ -188,8 +264,19 @@ func (q *Queue) begin(r *request) error {
 		return &Error{Op: "append", Err: ErrClosed}
 	}
 	q.sweep(time.Now())
+	first, known, err := q.repeat(&r.m, r.digest)
+	if known {
+		r.m, r.known = first, true
+		return err
+	}
+	if r.behind = q.keys.waiting[keyOf(&r.m)]; r.behind != nil {
+		return nil
+	}
 	if _, err := q.makeRoom(&r.m, l.waiting, l.waitingBytes); err != nil {
 		return err
+	}
+	if r.m.Key != "" {
+		q.keys.waiting[keyOf(&r.m)] = r
 	}
 	l.pending = append(l.pending, r)
 	l.waiting++
@@ -219,6 +306,8 @@ func (q *Queue) abandon(r *request) bool {
 				break
 			}
 		}
+		delete(q.keys.waiting, keyOf(&r.m))
+		close(r.done) // for repeats of it
 	}
 	return true
 }
@@ -233,41 +322,43 @@ func (l *segmentLog) drop(i int) {
 // awaitFewUnflushed waits while more than maxUnflushed settlements are not on
 // disk, unless the disk fails: the queue drains all the same.
 func (q *Queue) awaitFewUnflushed() {
-	q.await(func(l *segmentLog) bool { return l.unflushed <= maxUnflushed })
+	q.await(func(l *segmentLog) bool { return l.unflushed <= maxUnflushed || l.flushErr != nil })
 }
 
-// awaitFlush waits until every settlement so far is on disk. Error: ErrDisk.
+// awaitFlush waits until every settlement so far is on disk, or that was tried in
+// vain. Error: ErrDisk.
 func (q *Queue) awaitFlush() error {
-	target := uint64(0)
-	q.await(func(l *segmentLog) bool {
-		if l.unflushed == 0 && l.captures == l.flushedTo {
-			return true
-		}
-		if target == 0 {
-			target = l.captures + 1 // the one that begins after this
-			poke(l.hurry)
-			l.signal()
-		}
-		return l.flushedTo >= target
-	})
 	if q.log == nil {
 		return nil
 	}
+	target := uint64(0)
+	q.await(func(l *segmentLog) bool {
+		if target == 0 {
+			if l.unflushed == 0 && l.captures == l.flushedTo {
+				return true
+			}
+			target = l.captures + 1 // the one that begins after this
+			l.flushWanted = true
+			poke(l.hurry)
+			l.signal()
+		}
+		return l.rounds >= target
+	})
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.log.flushErr; err != nil && q.log.unflushed > 0 {
+	if err := q.log.flushErr; err != nil && q.log.unflushed > 0 && (target == 0 || q.log.flushedTo < target) {
 		return diskError(err)
 	}
 	return nil
 }
 
 // await waits for a condition that the committer brings about; not when there is
-// none, or while it cannot write settlements.
+// none.
 func (q *Queue) await(met func(*segmentLog) bool) {
 	for q.log != nil {
 		q.mu.Lock()
 		l := q.log
-		ok, changed := met(l) || l.flushErr != nil || !l.running, l.flushDone
+		ok, changed := met(l) || !l.running, l.flushDone
 		q.mu.Unlock()
 		if ok {
 			return
@@ -277,12 +368,18 @@ func (q *Queue) await(met func(*segmentLog) bool) {
 }
 
 // diskError makes an error of the file layer one of the outbox.
-func diskError(err error) error { return fmt.Errorf("%w: %w", ErrDisk, err) }
+func diskError(err error) error {
+	if errors.Is(err, ErrDisk) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDisk, err)
+}
 
 // place says where a message's record is; no segment: it is in memory.
 type place struct {
 	segment *segment
 	offset  int64
+	ordinal uint16
 	size    int64 // of topic and payload
 	seq     uint64
 }
@@ -291,73 +388,5 @@ func (q *Queue) place(in *population, s *slot) place {
 	if q.log == nil || in != &q.kept {
 		return place{}
 	}
-	return place{q.log.segments[s.segment], int64(s.offset) * padding, int64(s.size), s.seq}
-}
-
-// errDamaged: what is read is not what was written.
-var errDamaged = errors.New("record is damaged")
-
-// read gets a record's payload; no lock is held, so the segment may be gone by
-// now, or used anew: then the checksum does not fit.
-func (l *segmentLog) read(where place) (body, error) {
-	b := make([]byte, recordHead+where.size)
-	if err := l.readAt(where, b); err != nil {
-		return body{}, err
-	}
-	r, _, ok := decodeRecord(b, where.segment.seed)
-	if !ok || r.seq != where.seq {
-		return body{}, errDamaged
-	}
-	return body{r.payload, r.ttl()}, nil
-}
-
-func (l *segmentLog) readAt(where place, b []byte) error {
-	f, err := l.files.Open(where.segment.name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err = f.ReadAt(b, where.offset); errors.Is(err, io.EOF) {
-		return errDamaged
-	}
-	return err
-}
-
-// hopeless counts failed reads of a message in a row. One spot of flash that
-// cannot be read must not hold up the rest for ever, and a disk that is gone for
-// a moment must not cost a message: so only after a while, and only while the
-// disk can be written. Under Queue.mu.
-func (l *segmentLog) hopeless(seq uint64) bool {
-	if l.unreadSeq != seq {
-		l.unreadSeq, l.unreadTries = seq, 0
-	}
-	l.unreadTries++
-	return l.unreadTries > maxReads && l.failing() == nil
-}
-
-// unreadable deals with the message in flight whose record cannot be read. It
-// says whether to go on with the next message.
-func (q *Queue) unreadable(id string, err error) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if _, gone := q.inFlight("take", id); gone != nil {
-		return true
-	}
-	r := q.flight
-	q.flight = ref{}
-	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) || q.log.hopeless(r.seq) {
-		q.log.disk.Damaged++
-		q.log.note(NoteDamage, fmt.Sprintf("message %s was lost: %v", id, err))
-		q.finish(r, drop, ReasonDamaged, ReasonDamaged)
-		return true
-	}
-	if q.log.unreadTries == 1 {
-		q.log.note(NoteDiskFailing, fmt.Sprintf("message %s cannot be read at present: %v", id, err))
-	}
-	time.AfterFunc(retryEvery, func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.wake()
-	})
-	return false
+	return place{q.log.segments[s.segment], int64(s.offset) * padding, s.ordinal, int64(s.size), s.seq}
 }

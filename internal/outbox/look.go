@@ -7,37 +7,44 @@ import (
 )
 
 // Get returns a message as it stands, or its final state if that is among the
-// last 10,000 since the start. The payload is nil if it is on disk and cannot be
-// read. Error: ErrUnknown.
+// last 10,000 since the start. Nothing is read from the disk for it: of a message
+// that is there the payload is nil. Error: ErrUnknown.
 func (q *Queue) Get(id string) (Message, error) {
-	m, where, err := q.get(id)
-	if err == nil {
-		q.fill(&m, where)
-	}
-	return m, err
-}
-
-func (q *Queue) get(id string) (Message, place, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
 	if r, s := q.lookUp(id); s != nil {
-		return q.message(r.in, s), q.place(r.in, s), nil
+		return q.message(r.in, s), nil
 	}
 	if m, ok := q.history.get(id); ok {
-		return m, place{}, nil
+		return m, nil
 	}
-	return Message{}, place{}, &Error{Op: "get", ID: id, Err: ErrUnknown, Hint: hintUnknown}
+	return Message{}, &Error{Op: "get", ID: id, Err: ErrUnknown, Hint: hintUnknown}
 }
 
-// fill reads what a message has on disk.
-func (q *Queue) fill(m *Message, where place) {
-	if where.segment == nil {
-		return
+// Read is Get of a message that is there, with its payload from the disk.
+// Errors: ErrUnknown, or what the file system says.
+func (q *Queue) Read(id string) (Message, error) {
+	m, where, err := q.find(id)
+	if err != nil || where.segment == nil {
+		return m, err
 	}
-	if body, err := q.log.read(where); err == nil {
-		m.Payload, m.TTL = body.payload, body.ttl
+	body, err := q.load(where)
+	if err != nil {
+		return m, &Error{Op: "read", ID: id, Err: err}
 	}
+	m.Payload, m.TTL = body.payload, body.ttl
+	return m, nil
+}
+
+func (q *Queue) find(id string) (Message, place, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r, s := q.lookUp(id)
+	if s == nil {
+		return Message{}, place{}, &Error{Op: "read", ID: id, Err: ErrUnknown, Hint: hintUnknown}
+	}
+	return q.message(r.in, s), q.place(r.in, s), nil
 }
 
 // Wait returns a message once its state is final. When ctx is done before, it
@@ -91,17 +98,9 @@ func (q *Queue) watch(id string) (Message, *waiter, <-chan time.Time, error) {
 
 // List returns up to limit live messages in the order of acceptance, those
 // behind the id after ("" for the first page; it need not exist any more), and
-// how many live messages there are in all. No limit, no page. Payloads are as in
-// Get.
+// how many live messages there are in all. No limit, no page. As with Get, nothing
+// is read from the disk.
 func (q *Queue) List(after string, limit int) (page []Message, total int) {
-	page, places, total := q.list(after, limit)
-	for i := range page {
-		q.fill(&page[i], places[i])
-	}
-	return page, total
-}
-
-func (q *Queue) list(after string, limit int) (page []Message, places []place, total int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
@@ -110,15 +109,13 @@ func (q *Queue) list(after string, limit int) (page []Message, places []place, t
 	for len(page) < limit && (kept != nil || held != nil) {
 		if held == nil || kept != nil && kept.seq < held.seq {
 			page = append(page, q.message(&q.kept, kept))
-			places = append(places, q.place(&q.kept, kept))
 			keptAt, kept = q.kept.next(keptAt + 1)
 		} else {
 			page = append(page, q.message(&q.held, held))
-			places = append(places, place{})
 			heldAt, held = q.held.next(heldAt + 1)
 		}
 	}
-	return page, places, q.kept.n + q.held.n
+	return page, q.kept.n + q.held.n
 }
 
 // behind returns the position of the first slot of a population with a greater
@@ -144,7 +141,7 @@ func (q *Queue) Drop(id string) error {
 		return err
 	}
 	if err := q.awaitFlush(); err != nil {
-		return &Error{Op: "drop", ID: id, Err: err, Hint: "it is removed, but will be back after a restart unless the disk recovers before"}
+		return &Error{Op: "drop", ID: id, Err: err, Hint: hintDropped}
 	}
 	return nil
 }
@@ -169,8 +166,8 @@ func (q *Queue) drop(id string) error {
 
 // DropTopic removes every message whose topic the filter picks, except the one
 // in flight, and returns how many. A message accepted meanwhile may stay. Of a
-// queue on disk it returns when that is durable, or the disk fails.
-func (q *Queue) DropTopic(filter func(topic string) bool) int {
+// queue on disk it returns when that is durable. Error: ErrDisk, as with Drop.
+func (q *Queue) DropTopic(filter func(topic string) bool) (int, error) {
 	var picked []string
 	for _, topic := range q.topicNames() {
 		if filter(topic) { // the caller's code: not under the lock
@@ -178,10 +175,10 @@ func (q *Queue) DropTopic(filter func(topic string) bool) int {
 		}
 	}
 	n := q.dropTopics(picked)
-	if n > 0 {
-		_ = q.awaitFlush() // a failing disk is noted by the committer
+	if err := q.awaitFlush(); err != nil {
+		return n, &Error{Op: "drop", Err: err, Hint: hintDropped}
 	}
-	return n
+	return n, nil
 }
 
 func (q *Queue) dropTopics(names []string) (n int) {

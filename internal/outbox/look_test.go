@@ -183,10 +183,10 @@ func TestDropTopic(t *testing.T) {
 	put(t, q, "a/2", high)
 	m, _ := q.Take()
 	put(t, q, "a/2")
-	if n := q.DropTopic(func(topic string) bool { return strings.HasPrefix(topic, "a/") }); n != 3 {
+	if n, err := q.DropTopic(func(topic string) bool { return strings.HasPrefix(topic, "a/") }); n != 3 || err != nil {
 		t.Errorf("%d dropped", n)
 	}
-	if n := q.DropTopic(func(string) bool { return false }); n != 0 {
+	if n, _ := q.DropTopic(func(string) bool { return false }); n != 0 {
 		t.Errorf("%d dropped by a filter that picks nothing", n)
 	}
 	if err := q.Release(m.ID); err != nil {
@@ -201,7 +201,7 @@ func TestDropTopic(t *testing.T) {
 func TestDropTopicCallsTheFilterWithoutTheLock(t *testing.T) {
 	q := New(Limits{})
 	put(t, q, "t")
-	if n := q.DropTopic(func(string) bool { return q.Stats().Messages == 1 }); n != 1 {
+	if n, _ := q.DropTopic(func(string) bool { return q.Stats().Messages == 1 }); n != 1 {
 		t.Errorf("%d dropped", n)
 	}
 }

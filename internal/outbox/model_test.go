@@ -28,7 +28,8 @@ type model struct {
 
 type modelMessage struct {
 	Message
-	size int64
+	size  int64
+	place int // when it was accepted, or what it was the first to replace
 }
 
 func (m *model) end(x *modelMessage, s State, reason, count string) {
@@ -61,8 +62,9 @@ func (m *model) usage(qos byte, gone []*modelMessage) (n int, size int64) {
 	return n, size
 }
 
-// append decides whether a message is accepted, and ends what goes for it.
-func (m *model) append(in Message) bool {
+// append decides whether a message is accepted, and ends what goes for it. place is
+// that of the first one that it replaces; 0: of none.
+func (m *model) append(in Message) (accepted bool, place int) {
 	m.sweep()
 	size := int64(len(in.Topic) + len(in.Payload))
 	maxN, maxSize := m.l.Messages, m.l.Bytes
@@ -83,7 +85,7 @@ func (m *model) append(in Message) bool {
 		}
 		x := m.victim(in, gone)
 		if x == nil {
-			return false
+			return false, 0
 		}
 		gone = append(gone, x)
 	}
@@ -91,10 +93,13 @@ func (m *model) append(in Message) bool {
 		reason := ReasonFull
 		if slices.Contains(replaced, x) {
 			reason = ReasonReplaced
+			if place == 0 || x.place < place {
+				place = x.place
+			}
 		}
 		m.end(x, Dropped, reason, reason)
 	}
-	return true
+	return true, place
 }
 
 func (m *model) victim(in Message, gone []*modelMessage) (worst *modelMessage) {
@@ -104,7 +109,7 @@ func (m *model) victim(in Message, gone []*modelMessage) (worst *modelMessage) {
 		case x.QoS == 0:
 			return x
 		case !m.l.DropOldest, x.Priority < in.Priority:
-		case worst == nil || x.Priority > worst.Priority:
+		case worst == nil || x.Priority > worst.Priority || x.Priority == worst.Priority && x.place < worst.place:
 			worst = x
 		}
 	}
@@ -117,7 +122,7 @@ func (m *model) take() *modelMessage {
 		return nil
 	}
 	for _, x := range m.live {
-		if m.flight == nil || x.Priority < m.flight.Priority {
+		if m.flight == nil || x.Priority < m.flight.Priority || x.Priority == m.flight.Priority && x.place < m.flight.place {
 			m.flight = x
 		}
 	}
@@ -172,7 +177,7 @@ func (s *schedule) append() {
 	if s.r.IntN(3) == 0 {
 		in.TTL = time.Duration(1+s.r.IntN(20)) * time.Second
 	}
-	accepted := s.m.append(in)
+	accepted, place := s.m.append(in)
 	got, err := s.q.Append(s.t.Context(), in)
 	if accepted != (err == nil) || err != nil && !errors.Is(err, ErrFull) {
 		s.fatal(fmt.Sprintf("append %+v", in), err, accepted)
@@ -181,7 +186,7 @@ func (s *schedule) append() {
 		return
 	}
 	want := in
-	want.ID, want.AcceptedAt, want.State = got.ID, time.Now(), Queued
+	want.ID, want.AcceptedAt, want.State, want.Size = got.ID, time.Now(), Queued, len(in.Payload)
 	if in.QoS == 0 {
 		want.State = Held
 	}
@@ -193,8 +198,19 @@ func (s *schedule) append() {
 		want.ExpiresAt = want.AcceptedAt.Add(life)
 	}
 	s.same("append", got, want)
-	s.m.live = append(s.m.live, &modelMessage{want, int64(len(want.Topic) + len(want.Payload))})
-	s.ids = append(s.ids, got.ID)
+	if s.ids = append(s.ids, got.ID); place == 0 {
+		place = len(s.ids)
+	}
+	s.m.live = append(s.m.live, &modelMessage{want, int64(len(want.Topic) + len(want.Payload)), place})
+}
+
+// shown is a message as a list shows it: what is on disk is not read for that, and
+// the time to live is what is left of it.
+func (s *schedule) shown(m Message) string {
+	if s.durable && m.QoS == 1 {
+		m.Payload, m.TTL = nil, 0
+	}
+	return fmt.Sprintf("%+v", m)
 }
 
 func (s *schedule) same(what string, got, want Message) {
@@ -279,7 +295,7 @@ func (s *schedule) dropTopic() {
 			want++
 		}
 	}
-	if got := s.q.DropTopic(func(t string) bool { return t == topic }); got != want {
+	if got, err := s.q.DropTopic(func(t string) bool { return t == topic }); got != want || err != nil {
 		s.fatal("dropped by topic", got, want)
 	}
 }
@@ -290,7 +306,7 @@ func (s *schedule) compare() {
 	after, pageSize := "", 1+s.r.IntN(8)
 	var want []string
 	for _, x := range s.m.live {
-		want = append(want, fmt.Sprintf("%+v", x.Message))
+		want = append(want, s.shown(x.Message))
 	}
 	if len(s.ids) > 0 && s.r.IntN(2) == 0 { // from anywhere, gone or not
 		after = s.ids[s.r.IntN(len(s.ids))]
@@ -303,7 +319,7 @@ func (s *schedule) compare() {
 			s.fatal("total", total, len(s.m.live))
 		}
 		for _, m := range page {
-			got = append(got, fmt.Sprintf("%+v", m))
+			got = append(got, s.shown(m))
 			after = m.ID
 		}
 		if len(page) < pageSize {
@@ -337,7 +353,9 @@ func (s *schedule) compare() {
 		if _, final := s.m.final[id]; final && s.durable {
 			m.TTL, want.TTL = 0, 0 // remembered as what was left of the queue's maximum
 		}
-		s.same("get", m, want)
+		if a, b := s.shown(m), s.shown(want); a != b {
+			s.fatal("get", a, b)
+		}
 	}
 }
 

@@ -1,9 +1,13 @@
 package outbox
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
+
+	"airbridged/internal/outbox/files"
 )
 
 // What a Note is about.
@@ -11,6 +15,8 @@ const (
 	NoteDamage        = "outbox-damaged"    // something on disk was damaged, and is set aside
 	NoteDiskFailing   = "outbox-disk"       // messages are refused, or acknowledgements not durable
 	NoteDiskRecovered = "outbox-recovered"  // the disk works again
+	NoteUnreadable    = "outbox-unreadable" // messages could not be read for long, and are passed over
+	NoteMoved         = "outbox-moved"      // the directory was taken away, or is back
 	NoteDropped       = "messages-dropped"  // by a bound, by expiry, by damage
 	NotesMissed       = "outbox-notes-lost" // there were more notes than anybody read
 )
@@ -84,4 +90,66 @@ func (q *Queue) Notes() []Note {
 	n.list, n.missed = nil, 0
 	clear(n.drops)
 	return list
+}
+
+// Warning is something that lasts and that an operator should know of.
+type Warning struct{ Code, Detail, Hint string }
+
+// Codes of warnings.
+const (
+	WarnReadOnly = "store-read-only" // the file system is read-only
+	WarnGone     = "store-gone"      // the directory was removed, moved, or mounted over
+	WarnFailing  = "store-failing"   // the disk is full or fails
+)
+
+// Warnings returns what is wrong with the disk at present, the worst first.
+func (q *Queue) Warnings() (list []Warning) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.log
+	if l == nil {
+		return nil
+	}
+	add := func(w Warning) {
+		if !slices.ContainsFunc(list, func(other Warning) bool { return other.Code == w.Code }) {
+			list = append(list, w)
+		}
+	}
+	for _, err := range []error{l.homeErr, l.appendErr, l.flushErr} {
+		if err != nil {
+			add(warning(err))
+		}
+	}
+	if n := q.unreadableCount(); n > 0 {
+		add(Warning{WarnFailing, fmt.Sprintf("%d messages cannot be read; the others go first", n), hintUnreadable})
+	}
+	if l.home != nil && len(l.home.unread) > 0 {
+		add(Warning{WarnFailing, fmt.Sprintf("%d files of the outbox cannot be read", len(l.home.unread)), hintUnreadable})
+	}
+	if n := q.strayed(); n > 0 {
+		add(Warning{WarnGone, fmt.Sprintf("%d messages are in a directory that was taken away", n), hintStrayed})
+	}
+	return list
+}
+
+// strayed is how many messages are not where the next process finds them; under
+// Queue.mu.
+func (q *Queue) strayed() (n int) {
+	for _, seg := range q.log.order {
+		if seg.strayed(q.log.home) {
+			n += seg.live
+		}
+	}
+	return n
+}
+
+// warning puts an error of the disk into the words of the API.
+func warning(err error) Warning {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return Warning{WarnReadOnly, err.Error(), hintReadOnly}
+	case errors.Is(err, files.ErrGone), errors.Is(err, files.ErrElsewhere):
+		return Warning{WarnGone, err.Error(), hintGone}
+	}
+	return Warning{WarnFailing, err.Error(), hintDisk}
 }

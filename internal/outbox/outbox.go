@@ -19,16 +19,19 @@ const (
 )
 
 // Message is one message on its way up. Payload is shared with the queue and
-// read-only; it is nil once the state is final.
+// read-only; it is nil once the state is final, and where only the disk has it.
 type Message struct {
 	ID       string // given by Append, see [Queue.Append]
 	Topic    string
 	Payload  []byte
+	Size     int  // of the payload, bytes
 	QoS      byte // 0 or 1
 	Priority Priority
 	TTL      time.Duration // time to live from acceptance; 0: as long as Limits.MaxAge lets it
 	Latest   bool          // replaces what is still unsent on its topic
 	Source   uint8         // who published it, 0 to 31, as the caller numbers them; 0 again after a restart
+	Key      string        // idempotency key, of QoS 1 only: up to MaxKey bytes; see [Queue.Append]
+	User     uint32        // whose key it is
 
 	AcceptedAt time.Time // with monotonic reading, unless an earlier process accepted it
 	ExpiresAt  time.Time // zero: never
@@ -76,6 +79,7 @@ type Queue struct {
 	flight  ref        // no population: nothing in flight
 	back    Priority   // levels from this one on are held back; levels: none is
 	bodies  map[uint64]body
+	keys    keyTable
 	waiters map[uint64]*waiter
 	history history
 	dropped map[string]uint64 // by reason
@@ -95,7 +99,8 @@ type ref struct {
 	seq uint64
 }
 
-// body is what a message without a record on disk keeps in memory.
+// body is what a message without a record on disk keeps in memory, or what is read
+// of one that has.
 type body struct {
 	payload []byte
 	ttl     time.Duration
@@ -114,7 +119,7 @@ func New(l Limits) *Queue {
 		clock: newClock(), ids: newIDSource(), back: levels,
 		kept:   population{qos: 1, maxMessages: orDefault(l.Messages, defaultMessages), maxBytes: orDefault(l.Bytes, defaultBytes)},
 		held:   population{qos: 0, maxMessages: orDefault(l.HeldMessages, defaultHeldMessages), maxBytes: orDefault(l.HeldBytes, defaultHeldBytes)},
-		bodies: map[uint64]body{}, waiters: map[uint64]*waiter{}, history: newHistory(), dropped: map[string]uint64{},
+		bodies: map[uint64]body{}, keys: newKeyTable(), waiters: map[uint64]*waiter{}, history: newHistory(), dropped: map[string]uint64{},
 	}
 	q.kept.index = newIndex()
 	q.held.index = newIndex()
@@ -197,9 +202,10 @@ func (q *Queue) Topics() map[string]int {
 // when that is on disk.
 func (q *Queue) message(in *population, s *slot) Message {
 	m := Message{
-		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0, Source: s.flags >> slotSource,
+		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, Size: int(s.size), QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0, Source: s.flags >> slotSource,
 		AcceptedAt: q.acceptedAt(s), Attempts: int(s.attempts), State: Queued,
 	}
+	m.Size -= len(m.Topic)
 	switch {
 	case in.qos == 0:
 		m.State = Held

@@ -14,9 +14,18 @@ const (
 	maxQuarantined = 16
 )
 
-// quarantine puts a file there by bring, unless it is there already.
-func (l *segmentLog) quarantine(bring func(to string) error, name string) error {
-	if err := l.files.Mkdir(quarantineDir); err != nil {
+// keep puts a second name of a file there, unless it has one already.
+func (h *home) keep(name string) error {
+	return h.quarantine(name, func(to string) error { return h.files.Link(name, to) })
+}
+
+// setAside moves a file there.
+func (h *home) setAside(name string) error {
+	return h.quarantine(name, func(to string) error { return h.files.Rename(name, to) })
+}
+
+func (h *home) quarantine(name string, bring func(to string) error) error {
+	if err := h.files.Mkdir(quarantineDir); err != nil {
 		return err
 	}
 	to := quarantineDir + "/" + name
@@ -25,18 +34,18 @@ func (l *segmentLog) quarantine(bring func(to string) error, name string) error 
 	} else if err != nil {
 		return err
 	}
-	names, err := l.files.List(quarantineDir)
+	names, err := h.files.List(quarantineDir)
 	if err != nil {
 		return err
 	}
 	slices.Sort(names)
 	for len(names) > maxQuarantined {
 		if names[0] != name {
-			if err := l.files.Remove(quarantineDir + "/" + names[0]); err != nil {
+			if err := h.files.Remove(quarantineDir + "/" + names[0]); err != nil {
 				return err
 			}
 		}
 		names = names[1:]
 	}
-	return errors.Join(l.files.SyncDir(quarantineDir), l.files.SyncDir("."))
+	return errors.Join(h.files.SyncDir(quarantineDir), h.files.SyncDir("."))
 }

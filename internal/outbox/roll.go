@@ -33,27 +33,37 @@ const (
 // records the old one has.
 func (q *Queue) roll(need int64) error {
 	l := q.log
-	if l.file != nil {
-		_ = l.file.Close() // all that counts was flushed before
-		l.file = nil
-	}
+	q.closeActive() // all that counts was flushed before
 	size := max(l.segmentSize, headSize+need)
 	h, used := q.sealActive(need)
-	f, written, err := l.makeSegment(h, size, used)
+	l.home.skipTaken(&h)
+	f, written, err := l.makeSegment(&h, size, used)
 	if err != nil {
 		return err
 	}
-	l.file = f
+	fd := &opened{File: f, writable: true, refs: 2}
+	l.file = fd
+	l.home.next = h.number + 1
+	seg := newSegment(h, l.home)
+	seg.size, seg.written, seg.fd = size, written, fd
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	seg := newSegment(h)
-	seg.size, seg.written = size, written
-	l.segments[uint32(h.number)] = seg
 	if l.newest != nil {
 		l.touch(l.newest) // perhaps it can go now
 	}
-	l.active, l.newest = seg, seg
+	l.take(seg)
+	l.active = seg
 	return nil
+}
+
+// skipTaken passes over numbers whose names something else has.
+func (h *home) skipTaken(head *header) {
+	for range maxSegments {
+		if err := h.files.Stat(segmentName(head.number)); err != nil && !errors.Is(err, files.ErrNotRegular) {
+			return // there is nothing, or nobody knows: making the segment will tell
+		}
+		head.number++
+	}
 }
 
 // sealActive ends appending to the active segment and makes the header of the
@@ -70,18 +80,18 @@ func (q *Queue) sealActive(need int64) (h header, used int64) {
 		}
 		l.active = nil
 	}
-	h = header{number: 1, nonce: random64(), base: q.ids.last + 1}
-	if l.newest != nil {
-		h.number, h.before, h.recordsOfBefore = l.newest.number+1, l.newest.number, uint64(l.newest.records)
+	h = header{version: l.version, number: max(l.home.next, 1), nonce: random64(), base: q.ids.last + 1}
+	if l.newest != nil && !l.newest.partial {
+		h.before, h.recordsOfBefore = l.newest.number, uint64(l.newest.records)
 	}
-	for _, seg := range l.segments {
-		used += seg.size
-	}
-	return h, used
+	return h, l.size()
 }
 
-// probe tries whether there is room again, if there was none.
+// probe looks whether things are as they should be again.
 func (q *Queue) probe() {
+	if q.moveIn() != nil {
+		return
+	}
 	q.mu.Lock()
 	l := q.log
 	try, need := l.appendErr != nil && l.active == nil, l.wanted
@@ -89,7 +99,7 @@ func (q *Queue) probe() {
 	if !try {
 		return
 	}
-	err := q.roll(need)
+	err := q.roll(max(need, 1))
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.judge(&l.appendErr, err)
@@ -97,31 +107,32 @@ func (q *Queue) probe() {
 
 // makeSegment makes a segment file durable under its name. written is up to
 // where its blocks were written.
-func (l *segmentLog) makeSegment(h header, size, used int64) (f files.File, written int64, err error) {
+func (l *segmentLog) makeSegment(h *header, size, used int64) (f files.File, written int64, err error) {
+	home := l.home
 	from, make := freshName, l.fresh
-	if l.hasSpare && size == l.segmentSize {
-		if l.removed { // the spare must have lost its old name before it is written
-			if err := l.files.SyncDir("."); err != nil {
+	if home.hasSpare && size == l.segmentSize {
+		if home.unsynced { // the spare must have lost its old name before it is written
+			if err := home.files.SyncDir("."); err != nil {
 				return nil, 0, err
 			}
 		}
-		from, make, l.hasSpare = spareName, l.reuse, false
+		from, make, home.hasSpare = spareName, l.reuse, false
 	} else if err := l.checkSpace(size, used); err != nil {
 		return nil, 0, err
 	}
 	f, written, err = make(h, size)
 	name := from
 	if err == nil {
-		if err = l.files.Rename(from, segmentName(h.number)); err == nil {
+		if err = home.files.Rename(from, segmentName(h.number)); err == nil {
 			name = segmentName(h.number)
-			err = l.files.SyncDir(".")
+			err = home.files.SyncDir(".")
 		}
 	}
 	if err != nil {
 		if f != nil {
 			_ = f.Close()
 		}
-		_ = l.files.Remove(name) // else the next try or start does
+		_ = home.files.Remove(name) // else the next try or start does
 		return nil, 0, err
 	}
 	return f, written, nil
@@ -129,7 +140,7 @@ func (l *segmentLog) makeSegment(h header, size, used int64) (f files.File, writ
 
 // checkSpace refuses to take more of the file system than is the outbox's.
 func (l *segmentLog) checkSpace(size, used int64) error {
-	free, total, err := l.files.Space()
+	free, total, err := l.home.files.Space()
 	if err != nil {
 		return err
 	}
@@ -143,7 +154,7 @@ func (l *segmentLog) checkSpace(size, used int64) error {
 }
 
 // segmentHead is the first sectors of a segment without settled records.
-func segmentHead(h header) []byte {
+func segmentHead(h *header) []byte {
 	b := make([]byte, headSize)
 	copy(b, h.encode())
 	copy(b[headerCopy:], h.encode())
@@ -152,16 +163,16 @@ func segmentHead(h header) []byte {
 
 // reuse makes the spare file a new segment. The old records in it do not check
 // under the new nonce.
-func (l *segmentLog) reuse(h header, size int64) (f files.File, written int64, err error) {
-	if f, err = l.files.Open(spareName); err != nil {
+func (l *segmentLog) reuse(h *header, size int64) (f files.File, written int64, err error) {
+	if f, err = l.home.files.Open(spareName); err != nil {
 		return nil, 0, err
 	}
 	return f, size, l.write(f, []chunkOf{{0, segmentHead(h)}})
 }
 
 // fresh makes a new file of zeros.
-func (l *segmentLog) fresh(h header, size int64) (f files.File, written int64, err error) {
-	if f, err = l.files.Create(freshName); err != nil {
+func (l *segmentLog) fresh(h *header, size int64) (f files.File, written int64, err error) {
+	if f, err = l.home.create(freshName); err != nil {
 		return nil, 0, err
 	}
 	chunks, written := []chunkOf{{0, segmentHead(h)}}, int64(headSize)
@@ -191,19 +202,28 @@ func (q *Queue) Close() error {
 	}
 	l := q.log
 	q.refuse()
-	q.flushSettled()
+	q.flushSettled(true)
 	q.mu.Lock()
 	err, left := l.flushErr, l.unflushed
 	q.mu.Unlock()
-	if l.file != nil {
-		err = errors.Join(err, l.file.Close())
-		l.file = nil
-	}
-	if released := l.release(); released != nil {
-		err = errors.Join(err, released)
-	}
+	q.closeActive()
+	err = errors.Join(err, q.closeHomes())
 	if err != nil {
 		return &Error{Op: "close", Err: diskError(err), Hint: fmt.Sprintf("%d settled messages may be sent again", left)}
 	}
 	return nil
+}
+
+// closeHomes closes all that is open.
+func (q *Queue) closeHomes() (err error) {
+	q.mu.Lock()
+	for _, seg := range q.log.order {
+		q.shut(seg)
+	}
+	q.mu.Unlock()
+	q.giveReserve()
+	for _, h := range q.log.homes {
+		err = errors.Join(err, h.files.Close())
+	}
+	return err
 }

@@ -16,7 +16,7 @@ type scanner struct {
 }
 
 // run calls found for each record and returns how many are missing between them.
-func (s *scanner) run(found func(seg *segment, r *record, offset int64)) (lost int) {
+func (s *scanner) run(found func(r *record, offset int64)) (lost int) {
 	s.end, s.budget = headSize, searchBudget
 	for at := s.end; ; at = s.end {
 		r, n, ok := s.at(at)
@@ -27,7 +27,7 @@ func (s *scanner) run(found func(seg *segment, r *record, offset int64)) (lost i
 		}
 		lost += int(r.ordinal) - s.ordinal - 1
 		s.seq, s.ordinal, s.end = r.seq, int(r.ordinal), at+padded(int64(n))
-		found(s.seg, &r, at)
+		found(&r, at)
 	}
 }
 

@@ -6,20 +6,23 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The measures of a segment; see the package comment.
 const (
-	segmentSize   = 512 << 10
-	sector        = 512
-	headSize      = 8 * sector
-	headerCopy    = 7 * sector
-	firstSettled  = 1
-	settledCount  = 6
-	settledBytes  = sector - 4
-	settledBits   = settledBytes * 8
-	maxRecords    = settledCount * settledBits
-	formatVersion = 1
+	segmentSize  = 512 << 10
+	sector       = 512
+	headSize     = 8 * sector
+	headerCopy   = 7 * sector
+	firstSettled = 1
+	settledCount = 6
+	settledBytes = sector - 4
+	settledBits  = settledBytes * 8
+	maxRecords   = settledCount * settledBits
+
+	formatVersion = 2 // what is read
+	plainVersion  = 1 // what is written as long as it does
 
 	spareName = "spare" // a segment to be used again
 	freshName = "new"   // a segment that is being made
@@ -30,16 +33,22 @@ var magic = []byte("ABOUTBOX")
 
 // header is sector 0 of a segment, and sector 7.
 type header struct {
+	version                 uint32
 	number, nonce, base     uint64
 	before, recordsOfBefore uint64
+	upTo, records           uint64 // of one that stands for several: up to which number, and how many records it has
+}
+
+func (h *header) fields() []*uint64 {
+	return []*uint64{&h.number, &h.nonce, &h.base, &h.before, &h.recordsOfBefore, &h.upTo, &h.records}
 }
 
 func (h *header) encode() []byte {
 	b := make([]byte, sector)
 	copy(b, magic)
-	le.PutUint32(b[8:], formatVersion)
-	for i, v := range []uint64{h.number, h.nonce, h.base, h.before, h.recordsOfBefore} {
-		le.PutUint64(b[16+8*i:], v)
+	le.PutUint32(b[8:], h.version)
+	for i, v := range h.fields() {
+		le.PutUint64(b[16+8*i:], *v)
 	}
 	le.PutUint32(b[12:], crc32.Checksum(b, castagnoli))
 	return b
@@ -56,37 +65,56 @@ func decodeHeader(b []byte) (h header, newer uint32, ok bool) {
 	if crc32.Checksum(plain, castagnoli) != le.Uint32(b[12:]) {
 		return h, 0, false
 	}
-	if v := le.Uint32(b[8:]); v > formatVersion {
-		return h, v, false
+	if h.version = le.Uint32(b[8:]); h.version > formatVersion {
+		return h, h.version, false
 	}
-	for i, v := range []*uint64{&h.number, &h.nonce, &h.base, &h.before, &h.recordsOfBefore} {
+	for i, v := range h.fields() {
 		*v = le.Uint64(b[16+8*i:])
 	}
 	return h, 0, true
 }
 
-// segment is what is known of one segment file. number, nonce, base and seed
-// never change; the rest is guarded by Queue.mu, but file and size, which are
-// the committer's.
+// segment is what is known of one segment file. The header, key, home, name and
+// seed never change; the rest is guarded by Queue.mu, but written, which is the
+// committer's.
 type segment struct {
 	header
+	key       uint32 // what slots call it
+	home      *home
+	name      string
 	seed      uint32
 	records   int   // how many have been accepted or given up: the next ordinal
 	live      int   // how many are not settled
+	liveBytes int64 // theirs, without extras
 	tail      int64 // where the next record begins
 	size      int64 // of the file
 	written   int64 // up to where the file's blocks were ever written
 	settled   []byte
-	dirty     uint8 // settled sectors that changed since they were written
-	unflushed int   // how many records were settled since
-	touched   bool  // the committer is to look at it
-	damaged   bool
-	cut       bool // the file is to be cut to tail
-	name      string
+	tails     []uint64 // by ordinal, where ids do not end with the nonce; nil: all do
+	dirty     uint8    // settled sectors that changed since they were written
+	unflushed int      // how many records were settled since
+	touched   bool     // the committer is to look at it
+	damaged   bool     // it stays, in quarantine
+	cut       bool     // the file is to be cut to tail
+	partial   bool     // not all of it could be read yet
+	stray     bool     // its name does not lead to it any more
+	unmovable bool     // not all that is left of it could be read
+	fd        *opened  // kept open; nil: it is not
+
+	failing time.Time // since when it cannot be read; zero: it can
+	passed  int       // how many of its records were passed over since
 }
 
-func newSegment(h header) *segment {
-	return &segment{header: h, seed: seed(h.nonce), tail: headSize, name: segmentName(h.number)}
+func newSegment(h header, home *home) *segment {
+	return &segment{header: h, home: home, seed: seed(h.nonce), tail: headSize, name: segmentName(h.number)}
+}
+
+// idTail is what the id of a record's message ends with.
+func (s *segment) idTail(ordinal uint16) uint64 {
+	if int(ordinal) < len(s.tails) && s.tails[ordinal] != 0 {
+		return s.tails[ordinal]
+	}
+	return s.nonce
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, suffix) }
@@ -107,8 +135,8 @@ func (s *segment) isSettled(ordinal uint16) bool {
 	return i < len(s.settled) && s.settled[i]&bit != 0
 }
 
-// settle sets a record's bit.
-func (s *segment) settle(ordinal uint16) {
+// settle sets the bit of a live record, of so many bytes of topic and payload.
+func (s *segment) settle(ordinal uint16, size int64) {
 	i, bit := settledAt(ordinal)
 	if missing := (i/settledBytes+1)*settledBytes - len(s.settled); missing > 0 {
 		s.settled = append(s.settled, make([]byte, missing)...)
@@ -117,6 +145,7 @@ func (s *segment) settle(ordinal uint16) {
 	s.dirty |= 1 << (i / settledBytes)
 	s.unflushed++
 	s.live--
+	s.liveBytes -= recordSize(size)
 }
 
 func settledAt(ordinal uint16) (index int, bit byte) { return int(ordinal / 8), 1 << (ordinal % 8) }
@@ -150,6 +179,13 @@ func (s *segment) giveBack(chunks []chunkOf, settlements int) {
 		s.dirty |= 1 << (c.offset/sector - firstSettled)
 	}
 	s.unflushed += settlements
+}
+
+// dirtyAll has all settled sectors written again.
+func (s *segment) dirtyAll() {
+	for i := 0; i*settledBytes < len(s.settled); i++ {
+		s.dirty |= 1 << i
+	}
 }
 
 func (s *segment) settledSum(i int, b []byte) uint32 {

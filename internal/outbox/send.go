@@ -10,20 +10,26 @@ import (
 // for it. (The state of a QoS 0 message stays Held.)
 //
 // The payload of a message on disk is read and checked; one that is damaged is
-// dropped, counted and noted, and the next one is handed out.
+// dropped, counted and noted, and the next one is handed out. One that cannot be
+// read at the moment is tried again every second, and kept messages behind it wait;
+// after ten minutes they pass it, and it is tried again every hour. Messages of QoS
+// 0 do not wait for the disk.
 func (q *Queue) Take() (Message, bool) {
 	for {
 		m, where, ok := q.takeNext()
 		if !ok || where.segment == nil {
 			return m, ok
 		}
-		body, err := q.log.read(where)
-		if err == nil {
+		body, err := q.load(where)
+		switch {
+		case err == nil:
+			q.readable(where.segment)
 			m.Payload, m.TTL = body.payload, body.ttl
 			return m, true
-		}
-		if !q.unreadable(m.ID, err) {
-			return Message{}, false
+		case q.moved(where):
+			_ = q.putBack(m.ID)
+		default:
+			q.unreadable(m.ID, where, err)
 		}
 	}
 }
@@ -60,18 +66,26 @@ func (q *Queue) HoldBack(from Priority) {
 	q.wake()
 }
 
-// head returns the first message of a level.
+// head returns the message of a level that is sent first.
 func (q *Queue) head(p Priority) (*population, *slot) {
-	var first *slot
-	var from *population
-	for _, in := range []*population{&q.kept, &q.held} {
-		if pos := in.level[p].head; pos != none {
-			if s := in.slot(pos); first == nil || s.seq < first.seq {
-				from, first = in, s
-			}
-		}
+	kept, held := q.nextKept(p), q.held.head(p)
+	if held == nil || kept != nil && q.kept.placeOf(kept) <= q.held.placeOf(held) {
+		return &q.kept, kept
 	}
-	return from, first
+	return &q.held, held
+}
+
+// putBack undoes takeNext.
+func (q *Queue) putBack(id string) error {
+	if err := q.Release(id); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if r, s := q.lookUp(id); r.in != nil && s.attempts > 0 {
+		s.attempts--
+	}
+	return nil
 }
 
 // Done settles the message in flight: Acked (QoS 1), Sent (QoS 0) or Rejected,
@@ -197,10 +211,11 @@ func (q *Queue) finish(r ref, ev event, reason, count string) {
 		q.flight = ref{}
 	}
 	if q.log != nil && r.in == &q.kept {
-		q.log.settle(s.segment, s.ordinal)
+		q.log.settle(s)
 	}
 	r.in.remove(pos)
 	delete(q.bodies, r.seq)
+	q.keys.end(r.seq, m.State)
 	if count != "" {
 		q.dropped[count]++
 		q.noteDrop(count)

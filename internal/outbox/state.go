@@ -79,6 +79,8 @@ var (
 	ErrBusy = errors.New("outbox is in use")
 	// ErrVersion: a newer program wrote the directory.
 	ErrVersion = errors.New("outbox has a newer format")
+	// ErrKey: the idempotency key belongs to another message.
+	ErrKey = errors.New("the idempotency key was used for another message")
 	// ErrInvalid: the caller passed something impossible.
 	ErrInvalid = errors.New("not possible")
 )
@@ -112,7 +114,16 @@ const (
 		"raise max_bytes or max_messages in [outbox], or set when_full = \"drop-oldest\""
 	hintDisk = "free space on the file system of outbox.dir, or look at the kernel log for errors of the disk; " +
 		"the queue goes on sending meanwhile, and takes messages again by itself"
+	hintReadOnly = "the file system of outbox.dir is mounted read-only, or became so after an error: look at the kernel log, check it (fsck) and mount it " +
+		"writable again; what is queued is sent meanwhile"
+	hintGone = "outbox.dir was removed, renamed or mounted over while the daemon runs: bring it back; what was queued is sent as far as it can still " +
+		"be read, and messages are taken again by themselves"
+	hintStrayed    = "bring the directory back to outbox.dir before the daemon is restarted, or let it drain: what is not sent by then is not found again"
+	hintDropped    = "it is not sent any more, but will be back after a restart unless the disk recovers before"
+	hintUnreadable = "look at the kernel log for errors of the disk; what cannot be read is tried again every hour, and DELETE /v1/outbox/{id} gives a message up"
+
 	hintBusy    = "another airbridged runs with the same outbox.dir: stop it, or give each its own directory"
 	hintVersion = "install the version that wrote it, or a newer one; or let that one drain the queue and move the directory away"
+	hintKey     = "a key stands for one message: give each message a key of its own, and the same one only when the very same message is sent again"
 	hintUnknown = "only the last 10,000 final states since the daemon started are remembered"
 )

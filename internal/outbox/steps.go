@@ -2,6 +2,9 @@ package outbox
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -53,11 +56,11 @@ func (q *Queue) elapsed(now time.Time) int64 {
 	return n
 }
 
-// origin is when a record's message was accepted, in terms of the wall clock of
+// originOf is when a record's message was accepted, in terms of the wall clock of
 // now, nanoseconds since 1970.
-func (s *steps) origin(r *record) int64 {
+func originOf(steps []step, r *record) int64 {
 	origin := r.origin
-	for _, st := range s.list {
+	for _, st := range steps {
 		if r.seq > st.After && r.seq <= st.UpTo {
 			origin += int64(st.By)
 		}
@@ -65,25 +68,40 @@ func (s *steps) origin(r *record) int64 {
 	return origin
 }
 
-// readSteps returns the steps of earlier processes. A file that cannot be read is
-// as good as none: messages may then live longer or shorter, by the step.
-func readSteps(d files.FileSystem) []step {
-	_ = d.Remove(stepsFresh) // it was never finished
-	f, err := d.Open(stepsName)
-	if err != nil {
-		return nil
+// maxSmall bounds the files beside the segments, in bytes.
+const maxSmall = 2 << 20
+
+// readSmall reads a file as a whole. Where there is none, or something that is no
+// file of ours, there is nothing. The error is of the moment.
+func readSmall(d files.FileSystem, name string) ([]byte, error) {
+	f, err := d.OpenRead(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, files.ErrNotRegular) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer f.Close()
 	size, err := f.Size()
-	if err != nil || size > 1<<16 {
-		return nil
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	b := make([]byte, size)
+	b := make([]byte, min(size, maxSmall))
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !ended(err) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b[:n], nil
+}
+
+// readSteps returns the steps of earlier processes. A damaged file is as good as
+// none: messages may then live longer or shorter, by the step.
+func readSteps(d files.FileSystem) ([]step, error) {
+	b, err := readSmall(d, stepsName)
 	var r stepsRecord
-	if n, _ := f.ReadAt(b, 0); int64(n) < size || json.Unmarshal(b, &r) != nil {
-		return nil
+	if err != nil || json.Unmarshal(b, &r) != nil {
+		return nil, err
 	}
-	return r.Steps
+	return r.Steps[:min(len(r.Steps), maxSteps)], nil
 }
 
 // flushSteps writes the steps if there are new ones. While the disk fails it is
@@ -119,11 +137,15 @@ func (q *Queue) takeSteps() (list []step, due bool) {
 }
 
 func (l *segmentLog) writeSteps(list []step) error {
+	if l.home == nil || !l.home.loaded {
+		return errNoHome
+	}
 	b, err := json.Marshal(stepsRecord{list})
 	if err != nil {
 		return err
 	}
-	f, err := l.files.Create(stepsFresh)
+	d := l.home.files
+	f, err := d.Create(stepsFresh)
 	if err != nil {
 		return err
 	}
@@ -132,10 +154,10 @@ func (l *segmentLog) writeSteps(list []step) error {
 		err = closed
 	}
 	if err == nil {
-		err = l.files.Rename(stepsFresh, stepsName)
+		err = d.Rename(stepsFresh, stepsName)
 	}
 	if err == nil {
-		err = l.files.SyncDir(".")
+		err = d.SyncDir(".")
 	}
 	return err
 }

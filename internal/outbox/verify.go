@@ -1,9 +1,6 @@
 package outbox
 
 import (
-	"fmt"
-	"os"
-
 	"airbridged/internal/outbox/files"
 )
 
@@ -24,16 +21,18 @@ type Report struct {
 // Errors: ErrBusy while a daemon runs on it, ErrVersion, that of each, or what
 // the file system says. Damage is no error but in the Report.
 func Verify(dir string, each func(Message) error) (Report, error) {
-	if st, err := os.Stat(dir); err != nil {
+	d, err := files.OpenDir(dir)
+	if err != nil {
 		return Report{}, &Error{Op: "verify", Err: err}
-	} else if !st.IsDir() {
-		return Report{}, &Error{Op: "verify", Err: fmt.Errorf("%w: %s is no directory", ErrInvalid, dir)}
 	}
-	q, err := Open(dir, Limits{}, Options{Files: readOnly{files.Dir(dir)}})
+	q, err := Open(dir, Limits{}, Options{Files: readOnly{d}})
 	if err != nil {
 		return Report{}, err
 	}
-	defer func() { _ = q.log.release() }()
+	defer q.closeHomes()
+	if err := q.log.homeErr; err != nil {
+		return Report{}, &Error{Op: "verify", Err: err}
+	}
 	r := Report{Damaged: q.Disk().Damaged, Segments: q.Disk().Segments, Notes: q.Notes()}
 	for after := ""; ; {
 		page, _ := q.List(after, 100)
@@ -43,11 +42,15 @@ func Verify(dir string, each func(Message) error) (Report, error) {
 		for _, m := range page {
 			after = m.ID
 			r.Messages++
-			r.Bytes += m.size()
+			r.Bytes += int64(len(m.Topic) + m.Size)
 			if each == nil {
 				continue
 			}
-			if err := each(m); err != nil {
+			whole, err := q.Read(m.ID)
+			if err == nil {
+				err = each(whole)
+			}
+			if err != nil {
 				return r, err
 			}
 		}
@@ -55,10 +58,11 @@ func Verify(dir string, each func(Message) error) (Report, error) {
 }
 
 // readOnly is a directory in which every change succeeds and does nothing.
-type readOnly struct{ files.Dir }
+type readOnly struct{ *files.Dir }
 
 func (readOnly) Rename(string, string) error { return nil }
 func (readOnly) Link(string, string) error   { return nil }
 func (readOnly) Remove(string) error         { return nil }
 func (readOnly) Mkdir(string) error          { return nil }
 func (readOnly) SyncDir(string) error        { return nil }
+func (readOnly) Writable() error             { return nil }

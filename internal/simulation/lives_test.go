@@ -51,6 +51,7 @@ func (r *referee) reborn(q *outbox.Queue, booted bool) {
 	r.disturbed = time.Now()
 	there, repeats := map[*message]bool{}, 0
 	for _, got := range page {
+		got, _ = q.Read(got.ID)
 		m := r.find(got.Payload)
 		switch {
 		case m == nil:

@@ -72,7 +72,7 @@ func (c *content) image(r *rand.Rand, s style) *content {
 			b = change.apply(b)
 		}
 	}
-	return &content{data: b, synced: slices.Clone(b)}
+	return &content{odd: c.odd, data: b, synced: slices.Clone(b)}
 }
 
 // split cuts writes at the ends of sectors.

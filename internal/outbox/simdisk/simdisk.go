@@ -5,7 +5,9 @@
 // Data since the last sync of a file is there or not, sector by sector, in any
 // order; of a sector written several times any version may be there. Names since
 // the last sync of a directory likewise. A call can be made to fail, to take
-// (virtual) time, or to be the last one of the process that makes it.
+// (virtual) time, or to be the last one of the process that makes it. The disk can
+// become read-only, the process can run out of descriptors, and the directory can
+// be taken away from its path.
 package simdisk
 
 import (
@@ -17,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"airbridged/internal/outbox/files"
@@ -38,13 +41,20 @@ type Disk struct {
 	NoAllocate bool  // as on file systems without fallocate
 	Lying      bool  // a sync says that it is done, and does nothing
 
-	mu      sync.Mutex
-	dead    bool
-	fail    func(op, name string) error
-	notify  func(op string)
-	now     map[string]*content // what the program sees
-	durable map[string]*content // what a power cut leaves
-	changes []nameChange        // since the directory was synced, by age
+	mu       sync.Mutex
+	dead     bool
+	readOnly bool
+	fail     func(op, name string) error
+	failRead func(name string, off int64) error
+	garble   func(name string, b []byte)
+	notify   func(op string)
+	now      map[string]*content // what the program sees
+	durable  map[string]*content // what a power cut leaves
+	changes  []nameChange        // since the directory was synced, by age
+	open     int                 // descriptors
+	most     int                 // as many may be open; 0: no bound
+
+	away *away // where the path leads instead; nil: here
 }
 
 type nameChange struct {
@@ -55,6 +65,7 @@ type nameChange struct {
 
 // content is what is in a file and how it came about since the last sync.
 type content struct {
+	odd     bool // a directory, a FIFO or a device: it can only be renamed
 	data    []byte
 	synced  []byte
 	pending []dataChange
@@ -99,6 +110,12 @@ func (d *Disk) change(op, name string, do func() error) error {
 	}
 	var notify func(string)
 	err := d.locked(op, name, func() error {
+		switch inside := op != "sync" && op != "syncdir"; {
+		case d.readOnly && inside:
+			return fmt.Errorf("%s %s: %w", op, name, syscall.EROFS)
+		case d.away != nil && d.away.removed && (op == "create" || op == "mkdir"):
+			return fmt.Errorf("%s %s: %w", op, name, fs.ErrNotExist)
+		}
 		notify = d.notify
 		return do()
 	})
@@ -140,23 +157,54 @@ func (d *Disk) Survivor() *Disk {
 
 func (d *Disk) Create(name string) (files.File, error) {
 	f := &content{}
-	return &handle{d, name, f}, d.change("create", name, func() error {
+	h := &handle{d: d, name: name, f: f}
+	return h, d.change("create", name, func() error {
+		if old := d.now[name]; old != nil && old.odd {
+			return fmt.Errorf("create %s: %w", name, files.ErrNotRegular)
+		}
+		if err := d.descriptor(); err != nil {
+			return err
+		}
 		d.now[name] = f
 		d.changes = append(d.changes, nameChange{dirOf(name), name, f, ""})
 		return nil
 	})
 }
 
-func (d *Disk) Open(name string) (f files.File, err error) {
+func (d *Disk) Open(name string) (f files.File, err error) { return d.opened(name, true) }
+
+func (d *Disk) OpenRead(name string) (f files.File, err error) { return d.opened(name, false) }
+
+func (d *Disk) opened(name string, write bool) (f files.File, err error) {
 	err = d.locked("open", name, func() error {
-		c := d.now[name]
-		if c == nil {
-			return fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+		if err := d.there(name); err != nil {
+			return err
 		}
-		f = &handle{d, name, c}
+		if write && d.readOnly {
+			return fmt.Errorf("open %s: %w", name, syscall.EROFS)
+		}
+		if err := d.descriptor(); err != nil {
+			return err
+		}
+		f = &handle{d: d, name: name, f: d.now[name]}
 		return nil
 	})
 	return f, err
+}
+
+func (d *Disk) Stat(name string) error {
+	return d.locked("stat", name, func() error { return d.there(name) })
+}
+
+// there says whether a regular file has the name; under the lock.
+func (d *Disk) there(name string) error {
+	switch c := d.now[name]; {
+	case c == nil:
+		return fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+	case c.odd:
+		return fmt.Errorf("open %s: %w", name, files.ErrNotRegular)
+	}
+	return nil
 }
 
 func (d *Disk) Rename(from, to string) error {
@@ -164,6 +212,9 @@ func (d *Disk) Rename(from, to string) error {
 		f := d.now[from]
 		if f == nil {
 			return fmt.Errorf("rename %s: %w", from, fs.ErrNotExist)
+		}
+		if old := d.now[to]; old != nil && old.odd {
+			return fmt.Errorf("rename %s: %w", from, syscall.EISDIR)
 		}
 		delete(d.now, from)
 		d.now[to] = f
@@ -178,6 +229,9 @@ func (d *Disk) Link(from, to string) error {
 			return fmt.Errorf("link %s: %w", to, fs.ErrExist)
 		}
 		f := d.now[from]
+		if f == nil {
+			return fmt.Errorf("link %s: %w", from, fs.ErrNotExist)
+		}
 		d.now[to] = f
 		d.changes = append(d.changes, nameChange{dirOf(to), to, f, ""})
 		return nil
@@ -186,8 +240,11 @@ func (d *Disk) Link(from, to string) error {
 
 func (d *Disk) Remove(name string) error {
 	return d.change("remove", name, func() error {
-		if d.now[name] == nil {
+		switch f := d.now[name]; {
+		case f == nil:
 			return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+		case f.odd:
+			return fmt.Errorf("remove %s: %w", name, syscall.ENOTEMPTY)
 		}
 		delete(d.now, name)
 		d.changes = append(d.changes, nameChange{dirOf(name), name, nil, ""})
@@ -197,8 +254,8 @@ func (d *Disk) Remove(name string) error {
 
 func (d *Disk) List(dir string) (names []string, err error) {
 	err = d.locked("list", dir, func() error {
-		for name := range d.now {
-			if dirOf(name) == dir {
+		for name, f := range d.now {
+			if dirOf(name) == dir && !f.odd {
 				names = append(names, name[strings.LastIndexByte(name, '/')+1:])
 			}
 		}
@@ -260,18 +317,34 @@ func (d *Disk) used() (n int64) {
 	return n
 }
 
-func (d *Disk) Lock() (func() error, error) { return func() error { return nil }, nil }
+func (d *Disk) Lock() error {
+	return d.locked("lock", ".", func() error { return nil })
+}
+
+func (d *Disk) Close() error { return nil }
 
 type handle struct {
-	d    *Disk
-	name string
-	f    *content
+	d      *Disk
+	name   string
+	f      *content
+	closed bool
 }
 
 func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 	err = h.d.locked("read", h.name, func() error {
+		if h.closed {
+			return fs.ErrClosed
+		}
+		if h.d.failRead != nil {
+			if err := h.d.failRead(h.name, off); err != nil {
+				return fmt.Errorf("read %s: %w", h.name, err)
+			}
+		}
 		if off < int64(len(h.f.data)) {
 			n = copy(p, h.f.data[off:])
+		}
+		if h.d.garble != nil {
+			h.d.garble(h.name, p[:n])
 		}
 		if n < len(p) {
 			return io.EOF
@@ -354,12 +427,27 @@ func (c *content) forget() {
 	c.pending = nil
 }
 
-func (h *handle) Close() error { return nil }
-
-func (h *handle) Size() (int64, error) {
+// Close gives the descriptor back. Closing twice is a fault of the program that
+// would close somebody else's.
+func (h *handle) Close() error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	return int64(len(h.f.data)), nil
+	if h.closed {
+		return fmt.Errorf("close %s: %w", h.name, fs.ErrClosed)
+	}
+	h.closed = true
+	h.d.open--
+	return nil
+}
+
+func (h *handle) Forget(int64, int64) {}
+
+func (h *handle) Size() (n int64, err error) {
+	err = h.d.locked("stat", h.name, func() error {
+		n = int64(len(h.f.data))
+		return nil
+	})
+	return n, err
 }
 
 // Names returns the names of all files, sorted.
