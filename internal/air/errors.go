@@ -40,9 +40,12 @@ var (
 	// CLOSED; the module does not tell the CONNACK code.
 	ErrConnectRefused = errors.New("the MQTT server refused the login")
 
-	// ErrNotSent: the module refused a publish before it went out. The link is in
-	// doubt, the message is not.
+	// ErrNotSent: the module refused the form of a publish, and nothing else was
+	// answered: nothing went out.
 	ErrNotSent = errors.New("the module refused the message, it was not sent")
+	// ErrDoubtful: a block on the line went wrong while an answer was awaited, or a
+	// second answer came, so that nothing is known of the outcome.
+	ErrDoubtful = errors.New("the module's answer cannot be believed: a payload, or the answer to something else, may have been taken for it")
 )
 
 // ArgumentError is a value that cannot be written as an argument of an AT

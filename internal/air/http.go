@@ -61,6 +61,8 @@ const leftoverPoll = 5 * time.Second
 // not answer.
 func (m *Modem) Leftover(ctx context.Context, keep func(reply []byte) error) (found bool, err error) {
 	deadline := time.Now().Add(m.o.Timeouts.HTTP)
+	m.expect(HTTPAction)
+	defer m.expect()
 	for {
 		err := m.httpKeep(ctx, keep)
 		_, no := refusal(err)
@@ -144,6 +146,11 @@ func (m *Modem) httpPrepare(ctx context.Context, url, body string) (err error) {
 		Line: data, Prompt: "DOWNLOAD", Data: []byte(body),
 		Timeout: m.o.Timeouts.Command + m.wireTime(len(body)),
 	})
+	if _, no := refusal(err); no {
+		if failed := m.eng.Resync(ctx); failed != nil { // it may ask for the data all the same
+			return failed
+		}
+	}
 	return err
 }
 
@@ -181,6 +188,8 @@ func (m *Modem) httpTerm(ctx context.Context) {
 // still follows (AT manual 1.6.3, HTTPACTION), and tells more; the line's method
 // digit is not looked at.
 func (m *Modem) httpAction(ctx context.Context) error {
+	m.expect(HTTPAction)
+	defer m.expect()
 	since := m.eng.Mark()
 	reply, refused := m.do(ctx, "AT+HTTPACTION=1")
 	timeout := m.o.Timeouts.HTTP
@@ -211,15 +220,23 @@ func (m *Modem) httpAction(ctx context.Context) error {
 }
 
 // httpRead fetches the answer. When bytes of it were lost it is read again: the
-// module keeps it until HTTPTERM.
+// module keeps it until HTTPTERM. They may have taken the OK with them, or left a
+// body that spells one standing.
 func (m *Modem) httpRead(ctx context.Context) (body []byte, err error) {
 	for range readTries {
 		var block []byte
-		block, err = m.ask(ctx, "AT+HTTPREAD", m.o.Timeouts.Command, named(httpReadFramer))
+		since := m.eng.Mark()
+		block, err = m.ask(ctx, "AT+HTTPREAD", m.o.Timeouts.Command, httpReadAnswer())
 		if err == nil {
 			body, err = parseHTTPRead(block)
 		}
-		if !errors.Is(err, ErrMalformed) {
+		switch {
+		case errors.Is(err, ErrMalformed):
+		case errors.Is(err, atengine.ErrTimeout) && m.doubted(since):
+			if failed := m.eng.Resync(ctx); failed != nil {
+				return nil, failed
+			}
+		default:
 			return body, err
 		}
 		m.log.Warn("bytes of an HTTPS answer were lost on the serial line", zap.Error(err))

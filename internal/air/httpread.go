@@ -12,6 +12,8 @@ import (
 const (
 	httpReadFramer = "+HTTPREAD"
 	httpReadName   = "+HTTPREAD:"
+	// httpReadEnds: there is no blank line between the body and OK (vendor logs).
+	httpReadEnds = 1
 
 	// maxRead is the largest answer that is believed, in bytes; the cloud's are
 	// below 1 KiB, the module's buffer holds 4 KiB and more.
@@ -52,6 +54,17 @@ func readHTTPHeader(buf []byte) (header, count int, v atengine.Verdict) {
 		}
 	}
 	return end + 1, count, atengine.Match
+}
+
+// httpReadAnswer returns an Info function for the block, and for what stands between it
+// and OK without being a URC: the rest of a body that is longer than its count.
+func httpReadAnswer() func([]byte) bool {
+	begun := false
+	return func(line []byte) bool {
+		_, own := answer(line, httpReadFramer)
+		begun = begun || own
+		return own || begun && Classify(line) == Unknown
+	}
 }
 
 // parseHTTPRead returns a copy of the body in a block that frameHTTPRead has cut.

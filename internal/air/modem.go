@@ -94,10 +94,13 @@ type Modem struct {
 	caps Capabilities
 	baud int
 
-	hexOut    atomic.Bool   // the module was put into MQTTMODE=1: publish in hexadecimal
-	hexIn     atomic.Bool   // messages may come in hexadecimal: MQTTMODE is 1, or not known yet; read by the framer
-	dialled   atengine.Mark // when the last Dial began
-	httpStuck bool          // an HTTP session may be open in the module
+	live      atomic.Bool                 // there may be an MQTT session, and so messages
+	asked     atomic.Bool                 // a person's command is under way, and any line may answer it
+	expected  atomic.Pointer[[]EventKind] // what completes the command under way; nil: nothing
+	hexOut    atomic.Bool                 // the module was put into MQTTMODE=1: publish in hexadecimal
+	hexIn     atomic.Bool                 // messages may come in hexadecimal: MQTTMODE is 1, or not known yet; read by the framer
+	dialled   atengine.Mark               // when the last Dial began
+	httpStuck bool                        // an HTTP session may be open in the module
 }
 
 // New returns a Modem on a port. It does not touch the port before Run.
@@ -117,8 +120,8 @@ func New(port io.ReadWriter, o Options) *Modem {
 	m.hexIn.Store(true) // an earlier run may have left the module in that mode
 	m.eng = atengine.New(port, atengine.Options{
 		Framers: []atengine.Framer{
-			{Name: msubFramer, Frame: func(buf []byte) (int, atengine.Verdict) { return frameMSUB(buf, m.hexIn.Load()) }},
-			{Name: httpReadFramer, Frame: frameHTTPRead},
+			{Name: msubFramer, Ends: msubEnds, Frame: func(buf []byte) (int, atengine.Verdict) { return frameMSUB(buf, m.hexIn.Load()) }},
+			{Name: httpReadFramer, Ends: httpReadEnds, Frame: frameHTTPRead},
 		},
 		Baud:     o.Baud,
 		URC:      m.unsolicited,
@@ -187,7 +190,7 @@ func (m *Modem) Since(mark atengine.Mark) ([]Event, atengine.Mark) {
 // unsolicited takes every token that is not part of an answer, in the reader's
 // goroutine. The text of an unknown line is not logged: what lost its header may
 // be the middle of a secret.
-func (m *Modem) unsolicited(t atengine.Token) (keep bool) {
+func (m *Modem) unsolicited(t atengine.Token) atengine.Fate {
 	kind := classifyToken(t)
 	switch kind {
 	case Downlink:
@@ -197,13 +200,21 @@ func (m *Modem) unsolicited(t atengine.Token) (keep bool) {
 		}
 	case Rebooted:
 		m.encoding(false) // the module forgot its settings
+		m.live.Store(false)
 	case DownlinkCached:
 		m.log.Warn("the module keeps downlink messages in its slots: MQTTMSGSET=0 did not take")
 	case Unknown:
 		m.log.Debug("unknown line from the module", zap.Int("bytes", len(t.Bytes)))
 	}
 	m.rec.URC(string(kind))
-	return t.Kind == atengine.Line && kind.kept()
+	switch {
+	case t.Cut:
+	case m.damage(t, kind):
+		return atengine.Suspect
+	case t.Kind == atengine.Line && kind.kept():
+		return atengine.Keep
+	}
+	return atengine.Drop
 }
 
 // downlink hands one message on.

@@ -65,6 +65,7 @@ func (m *Modem) Hangup(ctx context.Context) {
 	for _, line := range []string{"AT+MDISCONNECT", "AT+MIPCLOSE"} {
 		_, _ = m.do(ctx, line)
 	}
+	m.live.Store(false)
 }
 
 // Configure sets client id, user and password for the next connection; each has
@@ -86,6 +87,8 @@ func (m *Modem) Dial(ctx context.Context, host string, port int, tls bool) error
 	if err != nil {
 		return err
 	}
+	m.expect(ConnectOK, ConnectFail, AlreadyConnected)
+	defer m.expect()
 	m.dialled = m.eng.Mark()
 	reply, err := m.do(ctx, line)
 	if _, no := refusal(err); no {
@@ -142,6 +145,9 @@ func (m *Modem) Login(ctx context.Context, clean bool, keepalive time.Duration) 
 	if events, _ := m.Since(m.dialled); lastLink(events) != ConnectOK {
 		return fmt.Errorf("before MCONNECT: %w", ErrLinkLost)
 	}
+	m.live.Store(true)
+	m.expect(ConnAckOK)
+	defer m.expect()
 	reply, err := m.do(ctx, line)
 	if _, no := refusal(err); no {
 		return fmt.Errorf("%w (%w)", ErrConnectRefused, err)
@@ -188,6 +194,8 @@ func (m *Modem) Unsubscribe(ctx context.Context, filter string) error {
 }
 
 func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventKind) error {
+	m.expect(want)
+	defer m.expect()
 	reply, err := m.do(ctx, line)
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ import (
 const (
 	msubFramer = "+MSUB"
 	msubName   = "+MSUB:"
+	// msubEnds: behind the payload comes the line end of the message, and then that
+	// which stands before every line of a module (AT manual 1.6.3, section 1).
+	msubEnds = 2
 
 	// maxHeader is the longest header that is looked for, in bytes behind the
 	// colon; the longest topic has 256.

@@ -21,25 +21,31 @@ type Receipt struct {
 // hangs up before it publishes again.
 //
 // A [*PayloadError] or [*ArgumentError] means that nothing was written; [ErrNotSent] that the module
-// refused the message; any other error leaves the outcome unknown.
+// refused the form of the message. Any other error leaves the outcome unknown:
+// [atengine.ErrRefused], which after any other number than 50 proves nothing;
+// [ErrDoubtful]; [ErrLinkLost]; a time-out. docs/at-least-once.md has the whole list.
 func (m *Modem) Publish(ctx context.Context, topic string, qos byte, payload []byte) (Receipt, error) {
 	c, err := m.publication(topic, qos, payload)
 	if err != nil {
+		return Receipt{}, err
+	}
+	if err := m.eng.Settle(ctx); err != nil {
 		return Receipt{}, err
 	}
 	if c.Prompt != "" && m.o.DataPhase != nil {
 		m.o.DataPhase()
 	}
 	r := Receipt{WireBytes: len(c.Line) + len("\r") + len(c.Data)}
+	begun := m.eng.Mark()
 	reply, err := m.eng.Do(ctx, c)
 	r.WrittenAt = reply.WrittenAt
-	if _, no := refusal(err); no {
-		return r, fmt.Errorf("%w: %w", ErrNotSent, err)
+	if code, no := refusal(err); no {
+		return r, m.refused(ctx, begun, code, err)
 	}
 	if err != nil || qos == 0 {
 		return r, err
 	}
-	urc, err := m.acknowledgement(ctx, reply)
+	urc, err := m.acknowledgement(ctx, begun, reply)
 	if err != nil {
 		return r, err
 	}
@@ -47,17 +53,52 @@ func (m *Modem) Publish(ctx context.Context, topic string, qos byte, payload []b
 	return r, nil
 }
 
+// badParameters is the number with which a module says that it could not read a
+// command (AT manual 1.6.3, section 3.15).
+const badParameters = 50
+
+// refused finds out what a refusal is worth. It may have been the answer to something
+// else, and the message is on its way; so the engine keeps silent for a moment, and
+// sees whether another answer comes, or a prompt. None came, and the number is that of
+// a command which was not even read: nothing was sent. Every other number, and ERROR
+// without one, can stand for a message that has left.
+func (m *Modem) refused(ctx context.Context, begun atengine.Mark, code int, refusal error) error {
+	if err := m.eng.Resync(ctx); err != nil {
+		return fmt.Errorf("after a refused publish: %w", err)
+	}
+	switch {
+	case m.doubted(begun):
+		return fmt.Errorf("%w (%w)", ErrDoubtful, refusal)
+	case code == badParameters:
+		return fmt.Errorf("%w: %w", ErrNotSent, refusal)
+	}
+	return refusal
+}
+
+// doubted says whether there was reason to doubt the module's answers since a mark.
+func (m *Modem) doubted(since atengine.Mark) bool {
+	urcs, _ := m.eng.Since(since)
+	return slices.ContainsFunc(urcs, func(u atengine.URC) bool { return u.Text == atengine.Doubt })
+}
+
 // acknowledgement awaits the PUBACK of the publish that was just accepted. One
 // that came before the OK cannot be this message's: a module that prints one
-// twice would otherwise acknowledge what was still on the wire.
-func (m *Modem) acknowledgement(ctx context.Context, accepted atengine.Reply) (atengine.URC, error) {
+// twice would otherwise acknowledge what was still on the wire. One that came in a
+// doubtful moment may be a payload.
+func (m *Modem) acknowledgement(ctx context.Context, begun atengine.Mark, accepted atengine.Reply) (atengine.URC, error) {
 	between, _ := m.eng.Since(accepted.Mark)
 	for _, u := range between {
 		if kind := Classify([]byte(u.Text)); u.Mark <= accepted.Ended && slices.Contains(linkEnds, kind) {
 			return u, linkEnd("PUBACK", kind)
 		}
 	}
-	urc, _, err := m.completion(ctx, accepted.Ended, m.o.Timeouts.PubAck, "PUBACK", PubAck)
+	if m.doubted(begun) {
+		return atengine.URC{}, ErrDoubtful
+	}
+	urc, _, err := m.completion(ctx, accepted.Ended, m.o.Timeouts.PubAck, "PUBACK", PubAck, Doubtful)
+	if err == nil && m.doubted(begun) {
+		err = ErrDoubtful
+	}
 	return urc, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,9 +25,6 @@ func TestPublishOutcomes(t *testing.T) {
 		"another socket":   {answers: []string{"OK", "0,CLOSED", "PUBACK"}},
 		"HTTP bearer gone": {answers: []string{"OK", "+SAPBR 1: DEACT", "PUBACK"}},
 		"PUBACK, CLOSED":   {answers: []string{"OK", "PUBACK", "CLOSED"}},
-		"ERROR":            {answers: []string{"ERROR"}, want: ErrNotSent},
-		"CME 767":          {answers: []string{"+CME ERROR: 767"}, want: ErrNotSent},
-		"ERROR, CLOSED":    {answers: []string{"ERROR", "CLOSED"}, want: ErrNotSent},
 		"no PUBACK":        {answers: []string{"OK", "SUBACK"}, want: atengine.ErrTimeout, not: ErrNotSent},
 		"silence":          {answers: nil, want: atengine.ErrTimeout, not: ErrNotSent},
 		"closed":           {answers: []string{"OK", "CLOSED"}, want: ErrLinkLost, not: ErrNotSent},
@@ -48,14 +46,103 @@ func TestPublishOutcomes(t *testing.T) {
 	}
 }
 
-// The refusal stays readable behind ErrNotSent.
-func TestNotSentWrapsTheModulesAnswer(t *testing.T) {
-	play(t, Options{}, script(on(`AT+MPUB="t",0,0,"x"`, "+CME ERROR: 767")), func(b *bench) {
-		_, err := b.Publish(b.ctx, "t", 0, []byte("x"))
-		if code, no := refusal(err); !errors.Is(err, ErrNotSent) || !no || code != 767 {
-			t.Errorf("got %v", err)
-		}
-	})
+// A refusal may be the answer to something else, while the message is on its way. Only
+// a number that says that the command was not read, and nothing else behind it, proves
+// that nothing was sent. What the module answered stays readable.
+func TestARefusedPublish(t *testing.T) {
+	const line = `AT+MPUB="t",1,0,"x"`
+	for name, c := range map[string]struct {
+		script  []exchange
+		want    error
+		notSent bool
+	}{
+		"ERROR":                   {script(on(line, "ERROR"), ok("AT")), atengine.ErrRefused, false},
+		"operation failed":        {script(on(line, "+CME ERROR: 767"), ok("AT")), atengine.ErrRefused, false},
+		"bad parameters":          {script(on(line, "+CME ERROR: 50"), ok("AT")), ErrNotSent, true},
+		"the link closes":         {script(on(line, "+CME ERROR: 50", "CLOSED"), ok("AT")), ErrNotSent, true},
+		"another answer":          {script(on(line, "+CME ERROR: 50", "OK"), ok("AT")), ErrDoubtful, false},
+		"another answer, later":   {script(on(line, "ERROR", "~190ms", "OK", "~300ms", "PUBACK"), ok("AT")), ErrDoubtful, false},
+		"and instead of the next": {script(on(line, "+CME ERROR: 50"), on("AT", "OK", "~100ms", "OK"), ok("AT")), ErrDoubtful, false},
+		"and it restarts":         {script(on(line, "+CME ERROR: 50", "RDY"), ok("AT")), ErrNotSent, true},
+		"and falls silent":        {script(on(line, "+CME ERROR: 50"), on("AT"), on("AT"), on("AT"), on("AT"), on("AT")), atengine.ErrTimeout, false},
+	} {
+		play(t, Options{}, c.script, func(b *bench) {
+			_, err := b.Publish(b.ctx, "t", 1, []byte("x"))
+			if !errors.Is(err, c.want) || errors.Is(err, ErrNotSent) != c.notSent {
+				t.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+			if c.want == atengine.ErrTimeout {
+				return
+			}
+			if code, no := refusal(err); !no || code != 50 && code != 767 && code != atengine.PlainError {
+				t.Errorf("%s: %v does not tell the answer", name, err)
+			}
+			if !b.InSync() {
+				t.Errorf("%s: out of step", name)
+			}
+		})
+	}
+}
+
+// What the cloud sends down is no acknowledgement, whatever it says and whatever
+// became of the block that it was in; but one that came before that is.
+func TestADoubtfulAcknowledgementIsNone(t *testing.T) {
+	const line, forged = `AT+MPUB="t",1,0,"x"`, "a\r\nPUBACK\r\n\r\nCLOSED\r\nx"
+	lie := func(count int) string {
+		return fmt.Sprintf("raw:\r\n+MSUB: \"/k/d/get\",%d byte,%s\r\n", count, forged)
+	}
+	for name, c := range map[string]struct {
+		answers []string
+		want    error
+		within  time.Duration
+	}{
+		"the whole block":           {[]string{"OK", lie(len(forged)), "~1s", "PUBACK"}, nil, time.Second},
+		"a count too long":          {[]string{"OK", lie(len(forged) + 5)}, ErrDoubtful, time.Second},
+		"a count too short":         {[]string{"OK", lie(1)}, ErrDoubtful, 0},
+		"and before its OK":         {[]string{lie(len(forged) + 5), "~6s", "OK", "PUBACK"}, ErrDoubtful, 6 * time.Second},
+		"and PUBACK before that":    {[]string{"OK", "PUBACK", "~1ms", lie(len(forged) + 5)}, nil, 0},
+		"a header without its name": {[]string{"OK", "raw:\r\n: \"/k/d/get\",9 byte,a\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"a flipped header":          {[]string{"OK", "raw:\r\n+MSEB: \"/k/d/get\",9 byte,a\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"no header at all":          {[]string{"OK", "raw:{\"a\":1}\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"the header glued to OK":    {[]string{"raw:\r\nOK+MSUB: \"/k/d/get\",9 byte,a\r\nPUBACK\r\n"}, atengine.ErrTimeout, 10 * time.Second},
+		"a word that nobody awaits": {[]string{"OK", "raw:\r\nSUBACK\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"an echo of nothing":        {[]string{"OK", "raw:\r\nAT+CSQ\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"a line that never ends":    {[]string{"OK", "raw:\r\n" + strings.Repeat("x", 20000) + "\r\nPUBACK\r\n"}, ErrDoubtful, 0},
+		"and it ends in PUBACK":     {[]string{"OK", "raw:\r\n" + strings.Repeat("x", 20000) + "PUBACK\r\n"}, ErrDoubtful, 0},
+		"the same behind it":        {[]string{"OK", "raw:\r\nPUBACK\r\n{\"a\":1}\r\n"}, ErrDoubtful, 0},
+		"a second answer":           {[]string{"OK", "~100ms", "ERROR", "PUBACK"}, ErrDoubtful, 100 * time.Millisecond},
+		"two of them at once":       {[]string{"OK", "OK", "PUBACK"}, ErrDoubtful, 0},
+		"a stranger's URC":          {[]string{"OK", "$GNRMC,083000.00,A,2232.1,N*6A", "UNDER-VOLTAGE WARNNING", "SRING: 1", "*CSQ: 18,99", "Call Ready", "PUBACK"}, nil, 0},
+	} {
+		play(t, Options{}, script(on(line, c.answers...)), func(b *bench) {
+			b.live.Store(true)
+			begun := time.Now()
+			_, err := b.Publish(b.ctx, "t", 1, []byte("x"))
+			if !errors.Is(err, c.want) || time.Since(begun) > c.within {
+				t.Errorf("%s: %v after %v, want %v within %v", name, err, time.Since(begun), c.want, c.within)
+			}
+		})
+	}
+}
+
+// A publish that begins right behind a block that went wrong waits until what comes
+// can be believed again.
+func TestPublishWaitsForTheEndOfADoubt(t *testing.T) {
+	for lie, pause := range map[string]string{
+		"raw:\r\n+MSUB: \"/t\",2 byte,a\r\nPUBACK\r\n":  "~190ms",
+		"raw:\r\n+MSUB: \"/t\",90 byte,a\r\nPUBACK\r\n": "~5s",
+	} {
+		play(t, Options{}, script(on(`AT+MPUB="t",1,0,"x"`, "OK", "PUBACK")), func(b *bench) {
+			b.live.Store(true)
+			b.says(lie, pause)
+			b.send([]string{"raw:\r\nPUBACK\r\n"}) // the rest of the payload
+			begun := time.Now()
+			r, err := b.Publish(b.ctx, "t", 1, []byte("x"))
+			if err != nil || r.WrittenAt.Sub(begun) < 200*time.Millisecond {
+				t.Errorf("%q: %v, written after %v", lie, err, r.WrittenAt.Sub(begun))
+			}
+		})
+	}
 }
 
 // P32: an acknowledgement that comes too late is not credited to the next
@@ -98,14 +185,23 @@ func TestP23MPUBEXWithMessagesInBothGaps(t *testing.T) {
 	}
 }
 
-// P21: no prompt, not a byte of payload; a refusal in the prompt's place is a
-// message that was not sent.
+// P21: no prompt, not a byte of payload, and none of anything else while a data phase
+// may be open all the same.
 func TestP21NoPromptNoPayload(t *testing.T) {
-	play(t, Options{}, script(on(`AT+MPUBEX="t",1,0,1`, "+CME ERROR: 767"), on(`AT+MPUBEX="t",1,0,1`)), func(b *bench) {
-		b.SetCapabilities(Best())
-		if _, err := b.Publish(b.ctx, "t", 1, []byte{0}); !errors.Is(err, ErrNotSent) {
-			t.Errorf("refused: %v", err)
+	for code, want := range map[int]error{50: ErrNotSent, 767: atengine.ErrRefused} {
+		for size, silence := range map[int]time.Duration{1: atengine.DefaultDataPhase, 10: time.Second} {
+			play(t, Options{}, script(on(fmt.Sprintf(`AT+MPUBEX="t",1,0,%d`, size), fmt.Sprintf("+CME ERROR: %d", code)), ok("AT")), func(b *bench) {
+				b.SetCapabilities(Best())
+				begun := time.Now()
+				_, err := b.Publish(b.ctx, "t", 1, make([]byte, size))
+				if took := time.Since(begun); !errors.Is(err, want) || took < silence || took > silence+time.Second {
+					t.Errorf("%d bytes refused with %d: %v after %v", size, code, err, took)
+				}
+			})
 		}
+	}
+	play(t, Options{}, script(on(`AT+MPUBEX="t",1,0,1`)), func(b *bench) {
+		b.SetCapabilities(Best())
 		if _, err := b.Publish(b.ctx, "t", 1, []byte{0}); !errors.Is(err, atengine.ErrTimeout) || errors.Is(err, ErrNotSent) {
 			t.Errorf("silence: %v", err)
 		}

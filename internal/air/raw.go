@@ -225,6 +225,8 @@ func (m *Modem) Raw(ctx context.Context, r Raw) (RawReply, error) {
 		reply.Lines = append(reply.Lines, printable(line))
 		return true
 	}
+	m.asked.Store(true)
+	defer m.asked.Store(false)
 	done, err := m.eng.Do(ctx, c)
 	var refused *atengine.Error
 	switch {

@@ -199,6 +199,9 @@ func appendToken(b []byte, t atengine.Token) []byte {
 	case atengine.Block:
 		return appendBlock(b, t)
 	case atengine.Line:
+		if t.Cut {
+			b = append(b, "doubtful "...)
+		}
 		return appendLine(b, t.Bytes)
 	}
 	return appendSize(b, max(len(t.Bytes), t.Size))

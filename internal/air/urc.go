@@ -62,7 +62,8 @@ const (
 	StrayBlock     EventKind = "stray_block"
 	Echo           EventKind = "echo"
 	Overlong       EventKind = "overlong"
-	Ignored        EventKind = "ignored" // known from relatives of these modules, and harmless
+	Doubtful       EventKind = "doubtful" // cut from a block that went wrong, and so no evidence; in a log, that there was one
+	Ignored        EventKind = "ignored"  // known from relatives of these modules, and harmless
 	Unknown        EventKind = "unknown"
 )
 
@@ -72,7 +73,7 @@ func EventKinds() []EventKind {
 		ConnectOK, ConnectFail, ConnectState, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
 		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, SIMState, ServiceLost, ServiceBack, Registration,
 		NetworkMode, NetworkEvent, NetworkTime, SignalReport, CellInfo, SocketEvent, Message, Call, Firmware, NameAnswer,
-		Downlink, DownlinkCached, DownlinkBad, StrayReply, StrayPrompt, StrayBlock, Echo, Overlong, Ignored, Unknown,
+		Downlink, DownlinkCached, DownlinkBad, StrayReply, StrayPrompt, StrayBlock, Echo, Overlong, Doubtful, Ignored, Unknown,
 	}
 }
 
@@ -112,6 +113,10 @@ var wholeLines = map[string]EventKind{
 	"SEND FAIL":           StrayReply,
 	"DOWNLOAD":            StrayPrompt,
 	"SSL CLOSED":          Ignored,
+	"SMS Ready":           Ignored,
+	"Call Ready":          Ignored,
+	"+GSM Service":        Ignored,
+	atengine.Doubt:        Doubtful,
 }
 
 // prefixes are the lines that vary behind their beginning; the first hit counts.
@@ -267,6 +272,9 @@ func (k EventKind) kept() bool {
 
 // classifyToken is Classify for whatever the scanner cut.
 func classifyToken(t atengine.Token) EventKind {
+	if t.Cut {
+		return Doubtful
+	}
 	switch t.Kind {
 	case atengine.Line:
 		return Classify(t.Bytes)

@@ -32,8 +32,8 @@ func (r *running) end(err error) {
 }
 
 // Do runs one command and returns its answer. Errors are *Error and wrap:
-// ErrUnsafe, nothing was written; ErrRefused, the module said ERROR;
-// ErrTimeout, ErrRebooted, the cause of ctx: the engine is out of step
+// ErrUnsafe, nothing was written; ErrRefused, the module said ERROR, and after a
+// command with a prompt the engine is out of step; ErrTimeout, ErrRebooted, the cause of ctx: the engine is out of step
 // afterwards; ErrOutOfSync, it already was; ErrClosed, the port is gone.
 func (e *Engine) Do(ctx context.Context, c Command) (Reply, error) {
 	verb := c.verb()
@@ -42,6 +42,9 @@ func (e *Engine) Do(ctx context.Context, c Command) (Reply, error) {
 	}
 	if ctx.Err() != nil {
 		return Reply{}, &Error{Verb: verb, Err: context.Cause(ctx)}
+	}
+	if err := e.settle(ctx); err != nil {
+		return Reply{}, &Error{Verb: verb, Err: err}
 	}
 	r, err := e.begin(&c)
 	if err != nil {
@@ -261,6 +264,7 @@ func (e *Engine) finish(r *running, line []byte) bool {
 	switch {
 	case e.running != r: // it was given up in this very moment
 	case success && !r.whole: // before its data was written, success is not this command's
+		e.urcs.doubt(time.Now())
 	case success:
 		r.reply.Final, r.reply.Ended = string(line), e.urcs.mark()
 		e.echoes.Store(r.echoed)
@@ -268,13 +272,41 @@ func (e *Engine) finish(r *running, line []byte) bool {
 		r.end(nil)
 	default:
 		e.running = nil
+		e.refusedLocked(r)
 		r.end(&Error{Code: code, Final: string(line), Err: ErrRefused})
 	}
 	return true
 }
 
+// promptGrace is how long a prompt is waited for behind a refusal of the command
+// that should bring it.
+const promptGrace = time.Second
+
+// refusedLocked is silent for a while after a command with a data phase was refused:
+// the refusal may have been the answer to something else, and then the module takes
+// what is written next for payload. Before its prompt a short silence and a lone AT
+// show whether it does, if an AT alone cannot be the whole payload; behind it only
+// the end of the data phase is sure.
+func (e *Engine) refusedLocked(r *running) {
+	c := r.command
+	if c.Prompt == "" {
+		return
+	}
+	e.poisonLocked(ErrRefused)
+	if r.prompted || len(c.Data) <= len("AT\r") {
+		e.deafLocked(c.dataPhase())
+	} else {
+		e.deafLocked(promptGrace)
+		e.unproved = true
+	}
+	if !r.prompted {
+		e.late = c
+	}
+}
+
 // stray takes what can only be the answer of a command that was given up, so
-// that it is neither kept as a URC nor taken for the next answer.
+// that it is neither kept as a URC nor taken for the next answer. One behind the
+// answer of another command says that one of the two was not its own.
 func (e *Engine) stray(t Token) bool {
 	if e.latePrompt(t) {
 		return true
@@ -285,6 +317,7 @@ func (e *Engine) stray(t Token) bool {
 	_, _, is := final(t.Bytes)
 	if is {
 		e.strays.Add(1)
+		e.urcs.doubt(time.Now()) // so the answer before it may have been somebody else's
 	}
 	return is
 }
@@ -299,8 +332,18 @@ func (e *Engine) latePrompt(t Token) bool {
 		return false
 	}
 	e.deafLocked(e.late.dataPhase())
-	e.late = nil
+	e.late, e.unproved = nil, false
+	e.urcs.doubt(time.Now()) // where the command was refused, that was no answer to it
 	return true
+}
+
+// mayPrompt keeps silent behind what may be the prompt of a command that was given up.
+func (e *Engine) mayPrompt(t Token) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.late != nil && (isPrompt(t, e.late.Prompt) || isBarePrompt(t.Bytes)) {
+		e.deafLocked(e.late.dataPhase())
+	}
 }
 
 // answered says whether a command got its final result, good or bad.

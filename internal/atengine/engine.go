@@ -42,9 +42,9 @@ type Options struct {
 	Baud    int      // bit/s, for the deadline of blocks; 0: the slowest usual speed
 
 	// URC is called for every token that is no part of an answer, from the
-	// engine's own goroutine: it must not wait and must not call the engine.
-	// keep puts a line into the log for Await and Since.
-	URC func(t Token) (keep bool)
+	// engine's own goroutine: it must not wait and must not call the engine. What
+	// it makes of a token that is Cut is not asked.
+	URC func(t Token) Fate
 	// Reboot tells a line that means that the module restarted: a command in
 	// progress ends at once, and the engine is out of step until Resync.
 	Reboot func(line []byte) bool
@@ -56,6 +56,16 @@ type Options struct {
 	Tracer   Tracer
 	Log      *zap.Logger
 }
+
+// Fate is what becomes of a token that is no part of an answer.
+type Fate uint8
+
+// The fates.
+const (
+	Drop    Fate = iota // it was dealt with
+	Keep                // a line goes into the log, for Await and Since
+	Suspect             // it is no line of a module: there may be a block around it whose header was damaged
+)
 
 // looseIdle is how long an unterminated loose word must stand alone.
 const looseIdle = 100 * time.Millisecond
@@ -73,6 +83,8 @@ type Engine struct {
 	urcs urcLog
 	dead chan struct{} // closed when Run is over
 
+	scanner *Scanner // only for the dispatching goroutine
+
 	baud     atomic.Int64
 	begun    time.Time    // so that lastByte does not follow the wall clock
 	lastByte atomic.Int64 // nanoseconds from begun to the last byte read; 0: none
@@ -88,6 +100,8 @@ type Engine struct {
 	poisonings uint64    // how often it was put there
 	late       *Command  // was given up, and its prompt may still come; nil: none
 	deafUntil  time.Time // no byte may be written before: a data phase may be open
+	unproved   bool      // late was refused, and whether a data phase is open shows when AT is answered
+	doubt      doubt     // whether lines are lines
 	portErr    error     // why Run ended
 }
 
@@ -104,6 +118,7 @@ func New(port io.ReadWriter, o Options) *Engine {
 		o.Tracer = notTraced{}
 	}
 	e := &Engine{port: port, o: o, dead: make(chan struct{}), begun: time.Now(), pulse: make(chan struct{}, 1)}
+	e.scanner = NewScanner(o.MaxLine, o.Framers)
 	e.urcs = urcLog{changed: make(chan struct{}, 1), gone: e.dead}
 	e.baud.Store(int64(o.Baud))
 	return e
@@ -152,9 +167,11 @@ func (e *Engine) read(ctx context.Context, free <-chan []byte, chunks chan<- []b
 }
 
 // dispatch owns the scanner: it feeds what was read, gives up on blocks that do
-// not fill, and hands out words whose line end never comes.
+// not fill, and hands out words whose line end never comes. What came in one read
+// is seen whole by whoever waits for a URC, so that what stands behind an
+// acknowledgement can still speak against it.
 func (e *Engine) dispatch(chunks <-chan []byte, free chan<- []byte) {
-	scanner := NewScanner(e.o.MaxLine, e.o.Framers)
+	scanner := e.scanner
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	var timed uint64 // the block whose deadline the timer holds
@@ -164,14 +181,17 @@ func (e *Engine) dispatch(chunks <-chan []byte, free chan<- []byte) {
 			if !ok {
 				return
 			}
-			e.lastByte.Store(int64(time.Since(e.begun)) | 1)
+			e.trustAgain()
+			e.lastByte.Store(max(int64(time.Since(e.begun)), 1))
 			e.o.Recorder.Bytes("rx", len(chunk))
 			scanner.ExpectPrompt(e.wantsPrompt())
+			scanner.ExpectEcho(e.wantsEcho())
 			scanner.Feed(chunk, e.token)
 			free <- chunk[:readSize]
 			signal(e.pulse)
 		case <-timer.C:
 			timed = 0
+			scanner.ExpectPrompt(e.wantsPrompt())
 			if scanner.Block() == 0 {
 				scanner.Flush(e.token)
 			} else {
@@ -179,10 +199,8 @@ func (e *Engine) dispatch(chunks <-chan []byte, free chan<- []byte) {
 			}
 		}
 		e.passPrompt()
-		if lies := scanner.Lies(); lies != e.lost.Load() {
-			e.lost.Store(lies)
-			e.o.Log.Warn("a block was not as long as it said; its bytes are read as lines")
-		}
+		e.noteLies()
+		e.urcs.tell()
 		// The deadline of a block runs from its header; that of a word, and of what
 		// may follow a full block, from the last byte.
 		switch block := scanner.Block(); {
@@ -227,20 +245,38 @@ func (e *Engine) loose(partial []byte) bool {
 			return true
 		}
 	}
-	return false
+	return isBarePrompt(partial) && e.wantsPrompt()
 }
 
-// token gives a token to the running command, or to the URC hook.
+// token gives a token to the running command, or to the URC hook. One that may be
+// a piece of a payload says nothing: it is shown to the hook and to nobody else.
 func (e *Engine) token(t Token) {
 	e.o.Tracer.Token(t)
-	if t.Kind == Line && e.o.Reboot != nil && e.o.Reboot(t.Bytes) {
+	switch {
+	case t.Cut:
+		e.mayPrompt(t)
+		e.hook(t)
+		return
+	case t.Kind == Line && e.o.Reboot != nil && e.o.Reboot(t.Bytes):
 		e.fail(ErrRebooted)
-	} else if e.answer(t) {
+	case e.answer(t):
 		return
 	}
-	if e.o.URC != nil && e.o.URC(t) {
+	switch e.hook(t) {
+	case Keep:
 		e.urcs.add(string(t.Bytes), time.Now())
+	case Suspect:
+		if !e.isEcho(t) {
+			e.distrust()
+		}
 	}
+}
+
+func (e *Engine) hook(t Token) Fate {
+	if e.o.URC == nil {
+		return Drop
+	}
+	return e.o.URC(t)
 }
 
 // fail ends the running command with err and puts the engine out of step.
@@ -299,6 +335,16 @@ func (e *Engine) wantsPrompt() bool {
 		return r.armed && !r.prompted
 	}
 	return e.late != nil && e.late.Prompt == ">"
+}
+
+// wantsEcho names the command whose echo may come, from a module that echoes.
+func (e *Engine) wantsEcho() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.running; r != nil && !r.echoed && e.Echoes() {
+		return r.command.Line
+	}
+	return ""
 }
 
 // Await returns the first kept URC after since that matches, or an error that

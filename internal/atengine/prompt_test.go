@@ -191,11 +191,13 @@ func TestP21TimeoutAfterThePayloadKeepsSilenceToo(t *testing.T) {
 	})
 }
 
+// A refusal may be the answer to something else, and then the module asks for the
+// data all the same, or has asked already: what is written next becomes payload.
 func TestP21RefusalInsteadOfThePrompt(t *testing.T) {
-	for _, refusal := range []string{
-		"\r\nERROR\r\n", "\r\n+CME ERROR: 767\r\n",
-		"\r\n>\r\n+CME ERROR: 767\r\n", // asked for data and refused in one breath
-		"\r\n> \r\nERROR\r\n",
+	for refusal, silence := range map[string]time.Duration{
+		"\r\nERROR\r\n": promptGrace, "\r\n+CME ERROR: 767\r\n": promptGrace,
+		"\r\n>\r\n+CME ERROR: 767\r\n": DefaultDataPhase, // asked for data and refused in one breath
+		"\r\n> \r\nERROR\r\n":          DefaultDataPhase,
 	} {
 		for range 50 { // the two events race inside the engine
 			story(t, Options{}, func(m *module, line string) {
@@ -206,9 +208,56 @@ func TestP21RefusalInsteadOfThePrompt(t *testing.T) {
 				m.send(refusal)
 			}, func(r *rig) {
 				r.fails(publish(nasty), ErrRefused)
-				r.do(Command{Line: "AT"})
+				r.fails(Command{Line: "AT"}, ErrOutOfSync)
+				refused := time.Now()
+				r.resync()
+				writes := r.port.writes(refused)
+				if at := writes[len(writes)-1].at.Sub(refused); at < silence || at > silence+quietFor {
+					t.Fatalf("%q was followed by AT after %v, want %v", refusal, at, silence)
+				}
 				if got := r.port.wrote(); got != publish("").Line+"\rAT\r" {
 					t.Fatalf("after %q on the wire: %q", refusal, got)
+				}
+			})
+		}
+	}
+}
+
+// Seen on the real programs: one ERROR in front of the prompt, and the cloud received
+// "AT+MQTTSTATU" as a message. The first bytes behind a refusal are an AT, alone,
+// because no payload is so short; and where one is, nothing at all for the whole data
+// phase.
+func TestP21RefusalBeforeAPromptThatComes(t *testing.T) {
+	for _, size := range []int{1, 3, 4, 10, 13, 40} {
+		for _, late := range []time.Duration{0, 30 * time.Millisecond, promptGrace - time.Millisecond, promptGrace + 100*time.Millisecond, 5 * time.Second, -1} {
+			var taken string
+			over := make(chan struct{})
+			command := Command{Line: fmt.Sprintf(`AT+MPUBEX="t",1,0,%d`, size), Prompt: ">", Data: []byte(strings.Repeat("x", size))}
+			story(t, Options{}, func(m *module, line string) {
+				if line == "AT" {
+					m.send(ok)
+					return
+				}
+				m.send("\r\nERROR\r\n")
+				if late >= 0 {
+					time.Sleep(late)
+					m.send("\r\n> ")
+				}
+				time.Sleep(20 * time.Second) // and then the module gives up
+				taken = string(m.rest) + m.port.out.take()
+				m.rest = nil
+				m.send("\r\nERROR\r\n")
+				close(over)
+			}, func(r *rig) {
+				mark := r.engine.Mark()
+				r.fails(command, ErrRefused)
+				r.resync()
+				<-over
+				if len(taken) >= size || taken != "" && taken != "AT\r" {
+					t.Errorf("of %d bytes, prompt after %v: the module took %q for them", size, late, taken)
+				}
+				if late >= 0 {
+					r.wantDoubt(mark)
 				}
 			})
 		}
@@ -232,7 +281,7 @@ func TestP21RefusalBehindThePromptIsSeenFirst(t *testing.T) {
 			}
 		})
 	}
-	slow := Options{URC: func(Token) bool { time.Sleep(time.Second); return false }}
+	slow := Options{URC: func(Token) Fate { time.Sleep(time.Second); return Drop }}
 	story(t, slow, func(m *module, _ string) { m.send("\r\n> \r\nCLOSED\r\n\r\nERROR\r\n") }, func(r *rig) {
 		r.fails(publish(nasty), ErrRefused)
 		if got := r.port.wrote(); got != publish("").Line+"\r" {
@@ -378,16 +427,20 @@ func TestP23MessageBeforeThePromptAndBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// A > in what a lying message left behind may be payload: if it were believed, the
+// data of this command would be written where the module takes commands.
 func TestP23PromptBehindAMessageThatLies(t *testing.T) {
-	got := ""
-	story(t, Options{}, func(m *module, _ string) {
+	story(t, Options{}, func(m *module, command string) {
+		if command == "AT" {
+			m.send(ok)
+			return
+		}
 		m.send("\r\n+MSUB: \"t\",99 byte,short\r\n\r\n>")
-		got = m.data(5)
-		m.send(ok)
 	}, func(r *rig) {
-		r.do(publish("hello"))
-		if got != "hello" {
-			t.Errorf("the module got %q", got)
+		r.fails(publish("hello"), ErrTimeout)
+		r.resync()
+		if got := r.port.wrote(); got != publish("").Line+"\rAT\r" {
+			t.Errorf("on the wire: %q", got)
 		}
 	})
 }

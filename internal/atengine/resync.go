@@ -11,9 +11,10 @@ import (
 
 // Bounds of Resync. It takes at most resyncTries x (quietMost + resyncTimeout +
 // quietMost) = 35 s, 6 s if the module is dead; and before that the data phase of
-// the command that was given up, twice if its prompt comes late.
+// the command that was given up, twice if its prompt comes late; and each time that
+// there is reason for doubt, as long as a doubt can last.
 const (
-	quietFor      = 200 * time.Millisecond // without a byte: the module has said what it had to say
+	quietFor      = 200 * time.Millisecond // without a byte: the module has said what it had to say, and no block is under way
 	quietMost     = 3 * time.Second        // to wait for that; a stream of URCs need not end
 	resyncTimeout = time.Second            // for the OK
 	resyncTries   = 5
@@ -45,11 +46,15 @@ func (e *Engine) resync(ctx context.Context) error {
 		if err = e.drain(ctx); err != nil {
 			return err
 		}
+		if err = e.settle(ctx); err != nil {
+			return err
+		}
 		var inStep bool
 		inStep, err = e.callAndAnswer(ctx)
 		if inStep {
 			return nil
 		}
+		e.swallowed(err)
 		if ctx.Err() != nil { // even if the answer failed to come in the same moment
 			return fmt.Errorf("resync: %w", context.Cause(ctx))
 		}
@@ -89,8 +94,19 @@ func (e *Engine) callAndAnswer(ctx context.Context) (inStep bool, err error) {
 	if e.poisonings != poisonings || e.strays.Load() != strays {
 		return false, ErrOutOfSync // restarted meanwhile, or answered twice
 	}
-	e.poison, e.late = nil, nil
+	e.poison, e.late, e.unproved = nil, nil, false
 	return true, nil
+}
+
+// swallowed waits for the end of a data phase if an AT was not answered that should
+// show whether there is one.
+func (e *Engine) swallowed(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unproved && errors.Is(err, ErrTimeout) {
+		e.unproved = false
+		e.deafLocked(e.late.dataPhase())
+	}
 }
 
 // waitOutDataPhase returns when no data phase can be open any more. A prompt

@@ -251,15 +251,15 @@ func newRig(t *testing.T, o Options, answer func(m *module, command string)) *ri
 	if o.Baud == 0 {
 		o.Baud = 115200
 	}
-	keep := o.URC
-	o.URC = func(tok Token) bool {
+	hook := o.URC
+	o.URC = func(tok Token) Fate {
 		r.mu.Lock()
 		r.tokens = append(r.tokens, show(tok))
 		r.mu.Unlock()
-		if keep != nil {
-			return keep(tok)
+		if hook != nil {
+			return hook(tok)
 		}
-		return tok.Kind == Line
+		return keepLines(tok)
 	}
 	r.port = &port{in: newWire(), out: newWire()}
 	r.module = &module{port: r.port, answer: answer, done: make(chan struct{})}
@@ -268,6 +268,14 @@ func newRig(t *testing.T, o Options, answer func(m *module, command string)) *ri
 	go func() { r.ran <- r.engine.Run(r.ctx) }()
 	go r.module.run()
 	return r
+}
+
+// keepLines keeps all lines and nothing else.
+func keepLines(t Token) Fate {
+	if t.Kind == Line {
+		return Keep
+	}
+	return Drop
 }
 
 // close shuts down like an owner does, and checks that nothing stays behind;
@@ -337,6 +345,14 @@ func (r *rig) resync() {
 	}
 	if !r.engine.InSync() {
 		r.Fatal("not in step after Resync")
+	}
+}
+
+// wantDoubt waits for the reason for doubt that comes after a mark.
+func (r *rig) wantDoubt(since Mark) {
+	r.Helper()
+	if _, err := r.engine.Await(r.ctx, since, time.Minute, "a doubt", is(Doubt)); err != nil {
+		r.Error(err)
 	}
 }
 

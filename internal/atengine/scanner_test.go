@@ -51,7 +51,7 @@ func TestScannerFramersThatOverlap(t *testing.T) {
 			return n, Match
 		}
 	}
-	long, short := Framer{"long", after("#abc", 6)}, Framer{"short", after("#a", 3)}
+	long, short := Framer{Name: "long", Frame: after("#abc", 6)}, Framer{Name: "short", Frame: after("#a", 3)}
 	for _, c := range []struct {
 		framers []Framer
 		in      string
@@ -67,7 +67,7 @@ func TestScannerFramersThatOverlap(t *testing.T) {
 
 func TestScannerRefusesABlockOfNothing(t *testing.T) {
 	for _, n := range []int{0, -1} {
-		f := []Framer{{"odd", func([]byte) (int, Verdict) { return n, Match }}}
+		f := []Framer{{Name: "odd", Frame: func([]byte) (int, Verdict) { return n, Match }}}
 		sameHowever(t, 0, f, false, "ab\r\n", []string{`line "ab"`}, 0)
 	}
 }
@@ -114,8 +114,8 @@ func TestP06OverlongLineAnyChunking(t *testing.T) {
 	}
 }
 
-// A length that lies costs one message: its bytes are scanned again as lines,
-// and what hides in them is found.
+// A length that lies costs one message: its bytes are scanned again as lines, and
+// what hides in them is no evidence, no message and no prompt. It may be payload.
 func TestP04AbandonedBlockIsScannedAgain(t *testing.T) {
 	for _, c := range []struct {
 		name, in string
@@ -123,13 +123,13 @@ func TestP04AbandonedBlockIsScannedAgain(t *testing.T) {
 		want     []string
 		held     int // after Abandon
 	}{
-		{"the answer was swallowed", "+MSUB: \"t\",30 byte,fifteen bytes..\r\nOK\r\n", false, []string{`line "+MSUB: \"t\",30 byte,fifteen bytes.."`, `line "OK"`}, 0},
-		{"a message was swallowed", "+MSUB: \"t\",90 byte,a\r\n+MSUB: \"t\",2 byte,\r\n\r\nOK\r\n", false, []string{`line "+MSUB: \"t\",90 byte,a"`, `block msub "+MSUB: \"t\",2 byte,\r\n"`, `line "OK"`}, 0},
-		{"a lie was swallowed", "+MSUB: \"t\",90 byte,a\r\n+MSUB: \"t\",90 byte,b\r\nOK\r\n", false, []string{`line "+MSUB: \"t\",90 byte,a"`}, 26},
-		{"a prompt was swallowed", "+MSUB: \"t\",20 byte,a\r\n> ", true, []string{`line "+MSUB: \"t\",20 byte,a"`, `prompt ">"`}, 0},
-		{"a line was cut", "+MSUB: \"t\",20 byte,a\r\nPUBA", false, []string{`line "+MSUB: \"t\",20 byte,a"`}, 4},
+		{"the answer was swallowed", "+MSUB: \"t\",30 byte,fifteen bytes..\r\nOK\r\n", false, []string{`cut line "+MSUB: \"t\",30 byte,fifteen bytes.."`, `cut line "OK"`}, 0},
+		{"a message was swallowed", "+MSUB: \"t\",90 byte,a\r\n+MSUB: \"t\",2 byte,\r\n\r\nOK\r\n", false, []string{`cut line "+MSUB: \"t\",90 byte,a"`, `cut line "+MSUB: \"t\",2 byte,"`, `cut line "OK"`}, 0},
+		{"a lie was swallowed", "+MSUB: \"t\",90 byte,a\r\n+MSUB: \"t\",90 byte,b\r\nOK\r\n", false, []string{`cut line "+MSUB: \"t\",90 byte,a"`, `cut line "+MSUB: \"t\",90 byte,b"`, `cut line "OK"`}, 0},
+		{"a prompt was swallowed", "+MSUB: \"t\",20 byte,a\r\n> ", true, []string{`cut line "+MSUB: \"t\",20 byte,a"`}, 2},
+		{"a line was cut", "+MSUB: \"t\",20 byte,a\r\nPUBA", false, []string{`cut line "+MSUB: \"t\",20 byte,a"`}, 4},
 		{"nothing but the header", "+MSUB: \"t\",20 byte,", false, nil, 19},
-		{"blanks", "+MSUB: \"t\",20 byte,\r\n\r\n\x00\x00  ", false, []string{`line "+MSUB: \"t\",20 byte,"`}, 2},
+		{"blanks", "+MSUB: \"t\",20 byte,\r\n\r\n\x00\x00  ", false, []string{`cut line "+MSUB: \"t\",20 byte,"`}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			chunkings([]byte(c.in), func(how string, chunks [][]byte) {
@@ -163,7 +163,7 @@ func TestP04BlockThatCutsAnAnswerInTwoLies(t *testing.T) {
 			payload := strings.Repeat("x", 20-k)
 			in := fmt.Sprintf(stream, payload)
 			sameHowever(t, 0, testFramers(), false, in, []string{
-				fmt.Sprintf("line %q", `+MSUB: "t",20 byte,`+payload), fmt.Sprintf("line %q", answer), `line "+CSQ: 1,2"`,
+				fmt.Sprintf("cut line %q", `+MSUB: "t",20 byte,`+payload), fmt.Sprintf("cut line %q", answer), `cut line "+CSQ: 1,2"`,
 			}, 0)
 			account(t, 0, testFramers(), false, []byte(in))
 		}
@@ -190,21 +190,124 @@ func TestP02BlockThatEndsLikeAnAnswerIsBelieved(t *testing.T) {
 	sameHowever(t, 0, testFramers(), false, block+"H NO\r\n", []string{fmt.Sprintf("block msub %q", block), `line "H NO"`}, 0)
 }
 
-func TestScannerAbandonedLinesGoOn(t *testing.T) {
+// A line that began while lines were not trusted is not trusted when it ends.
+func TestScannerTrustsFromTheNextLineOn(t *testing.T) {
 	var got []string
 	emit := func(tok Token) { got = append(got, show(tok)) }
 	s := NewScanner(0, testFramers())
-	s.Feed([]byte("+MSUB: \"t\",90 byte,\x00x\r\n+MSUB: \"t\",90 byte,PU"), emit)
-	s.Abandon(emit) // the first lie; the second is found in it
-	if s.Block() != 2 {
-		t.Fatalf("block %d, want the second", s.Block())
-	}
+	s.Feed([]byte("+MSUB: \"t\",90 byte,\x00x\r\nOK\r\nPU"), emit)
 	s.Abandon(emit)
-	s.Feed([]byte("BACK\r\nPUBACK\r\n"), emit)
 	s.Abandon(emit) // no block: nothing to give up
-	want := []string{`line "+MSUB: \"t\",90 byte,\x00x"`, `line "+MSUB: \"t\",90 byte,PUBACK"`, `line "PUBACK"`}
+	if owed := s.Owed(); owed != 90-len("\x00x\r\nOK\r\nPU") {
+		t.Errorf("%d bytes are owed", owed)
+	}
+	s.Trust()
+	s.Feed([]byte("BACK\r\nPUBACK\r\n"+message("t", "x")+"\r\n"), emit)
+	s.Distrust()
+	s.Feed([]byte("CLOSED\r\n"+message("t", "x")+"\r\n"), emit)
+	block := message("t", "x")
+	want := []string{
+		`cut line "+MSUB: \"t\",90 byte,\x00x"`, `cut line "OK"`, `cut line "PUBACK"`, `line "PUBACK"`, fmt.Sprintf("block msub %q", block),
+		`cut line "CLOSED"`, fmt.Sprintf("cut line %q", block),
+	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// setOff are the test framers as the Air dialect has them: a message is followed by
+// its own line end and that of the next line, the body of HTTPREAD by one.
+func setOff() []Framer {
+	framers := testFramers()
+	framers[0].Ends, framers[1].Ends = 2, 1
+	return framers
+}
+
+// A count that is too small leaves the rest of the payload standing where lines do.
+// It is glued to the block, or only a line end away from it, and no line of a module
+// is.
+func TestScannerWhatIsNotSetOffFromABlockIsNoEvidence(t *testing.T) {
+	block := message("t", "hello")
+	shown, http := fmt.Sprintf("block msub %q", block), "+HTTPREAD: 2\r\n{}"
+	for _, c := range []struct {
+		in   string
+		want []string
+	}{
+		{block + "\r\n\r\nPUBACK\r\n", []string{shown, `line "PUBACK"`}},
+		{block + "\n\nPUBACK\n", []string{shown, `line "PUBACK"`}},
+		{block + "\r\rPUBACK\r", []string{shown, `line "PUBACK"`}},
+		{block + "\r\r\n\r\r\nPUBACK\r\r\n", []string{shown, `line "PUBACK"`}},
+		{block + "\r\n\r\n" + block + "\r\n\r\nOK\r\n", []string{shown, shown, `line "OK"`}},
+		{block + "\r\n\x00\r\nRDY\r\n", []string{shown, `line "RDY"`}},
+
+		{block + "\r\nPUBACK\r\n\r\nOK\r\n", []string{shown, `cut line "PUBACK"`, `cut line "OK"`}},
+		{block + "\r\nx\r\n\r\nPUBACK\r\n", []string{shown, `cut line "x"`, `cut line "PUBACK"`}},
+		{block + "\r\r\nPUBACK\r\n", []string{shown, `cut line "PUBACK"`}},
+		{block + "\rPUBACK\r", []string{shown, `cut line "PUBACK"`}},
+		{block + "\r\n> \r\nPUBACK\r\n", []string{shown, `cut line "> "`, `cut line "PUBACK"`}},
+		{block + "\r\n" + block + "\r\n\r\nPUBACK\r\n", []string{shown, fmt.Sprintf("cut line %q", block), `cut line "PUBACK"`}},
+		{block + " there\r\n\r\nPUBACK\r\n", []string{fmt.Sprintf("cut line %q", block+" there"), `cut line "PUBACK"`}},
+		{block + block + "\r\n\r\nPUBACK\r\n", []string{fmt.Sprintf("cut line %q", block+block), `cut line "PUBACK"`}},
+
+		{http + "\r\nOK\r\n", []string{fmt.Sprintf("block httpread %q", http), `line "OK"`}},
+		{http + "OK\r\nOK\r\n", []string{`cut line "+HTTPREAD: 2"`, `cut line "{}OK"`, `cut line "OK"`}},
+	} {
+		sameHowever(t, 0, setOff(), true, c.in, c.want, 0)
+		account(t, 0, setOff(), true, []byte(c.in))
+	}
+}
+
+// An echo is not set off, nor is a bare prompt. The one is known by what it says, the
+// other by the silence behind it: the module waits for data.
+func TestScannerWhatMayFollowABlockDirectly(t *testing.T) {
+	block := message("t", "hello")
+	for _, c := range []struct {
+		in, then string
+		want     []string
+	}{
+		{block + "\r\nAT+CSQ\r\r\nOK\r\n", "", []string{`line "AT+CSQ"`, `line "OK"`}},
+		{block + "\r\nAT+CSR\r\r\nOK\r\n", "", []string{`cut line "AT+CSR"`, `cut line "OK"`}},
+		{block + "\r\n>", "\r\nOK\r\n", []string{`prompt ">"`, `line "OK"`}},
+		{block + "\r\n> ", "\r\nOK\r\n", []string{`prompt ">"`, `line "OK"`}},
+		{block + "\r\n>x", "\r\nOK\r\n", []string{`cut line ">x"`, `cut line "OK"`}},
+	} {
+		chunkings([]byte(c.in), func(how string, chunks [][]byte) {
+			var got []string
+			emit := func(tok Token) { got = append(got, show(tok)) }
+			s := NewScanner(0, setOff())
+			s.ExpectPrompt(true)
+			s.ExpectEcho("AT+CSQ")
+			for _, chunk := range chunks {
+				s.Feed(chunk, emit)
+			}
+			s.Flush(emit)
+			s.Feed([]byte(c.then), emit)
+			if want := append([]string{fmt.Sprintf("block msub %q", block)}, c.want...); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: %q is %v, want %v", how, c.in, got, want)
+			}
+		})
+	}
+}
+
+// A module that never sets anything off from a message is believed after a while:
+// each time costs an MQTT session.
+func TestScannerLearnsThatAModuleSetsNothingOff(t *testing.T) {
+	cut := func(s *Scanner, ends string) (cut bool) {
+		s.Feed([]byte(message("t", "x")+ends+"PUBACK\r\n"), func(tok Token) { cut = cut || tok.Cut })
+		s.Trust()
+		return cut
+	}
+	s := NewScanner(0, setOff())
+	for i := range tightMost {
+		if !cut(s, "\r\n") {
+			t.Fatalf("believed the %d. time", i+1)
+		}
+	}
+	if cut(s, "\r\n") {
+		t.Error("never believed")
+	}
+	if cut(s, "\r\n\r\n") || !cut(s, "\r\n") {
+		t.Error("one that does it is believed all the same when it does not")
 	}
 }
 
@@ -216,7 +319,7 @@ func TestScannerAbandonedOverlongBlock(t *testing.T) {
 	s.Feed([]byte(text), emit)
 	s.Abandon(emit)
 	s.Feed([]byte("yz\r\nOK\r\n"), emit)
-	want := []string{fmt.Sprintf("overlong %d %q", len(text)+2, text[:64]), `line "OK"`}
+	want := []string{fmt.Sprintf("cut overlong %d %q", len(text)+2, text[:64]), `cut line "OK"`}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

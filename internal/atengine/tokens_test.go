@@ -75,6 +75,10 @@ func message(topic, payload string) string {
 
 // show writes a token down so that two can be compared and read.
 func show(t Token) string {
+	if t.Cut {
+		t.Cut = false
+		return "cut " + show(t)
+	}
 	switch t.Kind {
 	case Line:
 		return fmt.Sprintf("line %q", t.Bytes)

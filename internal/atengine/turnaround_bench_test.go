@@ -36,7 +36,7 @@ func turnaround(b *testing.B, hostIn io.Reader, hostOut io.Writer, moduleIn io.R
 	e := New(struct {
 		io.Reader
 		io.Writer
-	}{hostIn, hostOut}, Options{Framers: testFramers(), URC: func(t Token) bool { return t.Kind == Line }})
+	}{hostIn, hostOut}, Options{Framers: testFramers(), URC: keepLines})
 	ran := make(chan error, 1)
 	go func() { ran <- e.Run(context.Background()) }()
 	times := make(chan []time.Duration, 1)

@@ -165,7 +165,12 @@ func TestAwaitByMany(t *testing.T) {
 }
 
 func TestSinceAndChanged(t *testing.T) {
-	only := func(tok Token) bool { return tok.Kind == Line && string(tok.Bytes) != "+NOISE" }
+	only := func(tok Token) Fate {
+		if tok.Kind == Line && string(tok.Bytes) != "+NOISE" {
+			return Keep
+		}
+		return Drop
+	}
 	story(t, Options{URC: only}, silent, func(r *rig) {
 		if got, now := r.engine.Since(0); len(got) != 0 || now != 0 || now != r.engine.Mark() {
 			t.Fatalf("at first: %v, %d", got, now)

@@ -30,8 +30,10 @@ type urcLog struct {
 	mu      sync.Mutex
 	last    Mark
 	kept    []URC
+	fresh   []URC // added since tell: nobody has seen them
+	renewed bool  // a doubt in kept was, since tell
 	lost    uint64
-	waiting chan struct{} // closed and replaced when a URC is added; nil: nobody waits
+	waiting chan struct{} // closed and replaced when a URC is told; nil: nobody waits
 }
 
 // mark returns the present moment: URCs from now on come after it.
@@ -41,20 +43,54 @@ func (l *urcLog) mark() Mark {
 	return l.last
 }
 
+// add keeps a line; tell shows it.
 func (l *urcLog) add(text string, at time.Time) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.last++
-	if len(l.kept) == keptURCs {
-		l.kept = append(l.kept[:0], l.kept[1:]...)
-		l.lost++
+	l.fresh = append(l.fresh, URC{Mark: l.last, Text: text, At: at})
+}
+
+// doubt keeps a doubt. One right behind another takes its place, so that however
+// many there are, they push nothing out.
+func (l *urcLog) doubt(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	u := URC{Mark: l.last, Text: Doubt, At: at}
+	for _, list := range [...][]URC{l.fresh, l.kept} {
+		if n := len(list); n > 0 {
+			if list[n-1].Text != Doubt {
+				break
+			}
+			list[n-1], l.renewed = u, true
+			return
+		}
 	}
-	l.kept = append(l.kept, URC{Mark: l.last, Text: text, At: at})
-	if l.waiting != nil {
+	l.fresh = append(l.fresh, u)
+}
+
+// tell shows all that was added.
+func (l *urcLog) tell() {
+	l.mu.Lock()
+	told := len(l.fresh) > 0 || l.renewed
+	l.renewed = false
+	for _, u := range l.fresh {
+		if len(l.kept) == keptURCs {
+			l.kept = append(l.kept[:0], l.kept[1:]...)
+			l.lost++
+		}
+		l.kept = append(l.kept, u)
+	}
+	l.fresh = l.fresh[:0]
+	if told && l.waiting != nil {
 		close(l.waiting)
 		l.waiting = nil
 	}
 	l.mu.Unlock()
-	signal(l.changed)
+	if told {
+		signal(l.changed)
+	}
 }
 
 // after returns the kept URCs after m, the present mark, and a channel that is
