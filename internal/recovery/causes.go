@@ -147,6 +147,13 @@ var (
 		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing,
 		Doc{"a message was not acknowledged", "signal", "by itself: a new session, and the message again"},
 	})
+	DoubtfulAnswer = define("doubtful-answer", row{
+		"what the module answered to a message proves nothing: it refused it, or bytes were lost on the line; the message is sent again on a new session",
+		ladder{SessionRung, SessionRung, SessionRung, SessionRung, SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
+		firstAtOnce, Talks,
+		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing,
+		Doc{"the module refused a message, or a damaged line stood beside its answer", "`airbridgectl trace`", "by itself: a new session, and the message again. Often: wiring, a line that is too fast"},
+	})
 	Closed = define("closed", row{
 		"the MQTT connection was closed; connecting anew",
 		ladder{SessionRung, SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},

@@ -35,6 +35,12 @@ func TestNextIsThisTable(t *testing.T) {
 		{Online, Closed, spent(7), RadioRung, Attaching, BackOff},
 		{Online, PubAckTimeout, climb(1), SessionRung, Connecting, BackOff},
 		{Online, PubAckTimeout, climb(5), ResetRung, Probing, BackOff},
+		// An answer that proves nothing: a new session at once, so that it meets no other
+		// message; and should it go on and on, the module is not well.
+		{Online, DoubtfulAnswer, climb(1), SessionRung, Connecting, AtOnce},
+		{Online, DoubtfulAnswer, climb(6), SessionRung, Connecting, BackOff},
+		{Online, DoubtfulAnswer, climb(7), BearerRung, Attaching, BackOff},
+		{Online, DoubtfulAnswer, climb(9), ResetRung, Probing, BackOff},
 		{Online, BearerFailed, climb(1), BearerRung, Attaching, BackOff},
 		{Online, BearerFailed, climb(5), ResetRung, Probing, BackOff},
 

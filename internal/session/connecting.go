@@ -56,7 +56,11 @@ func (s *Session) passGate(ctx context.Context) error {
 	if err := s.awaitTurn(ctx); err != nil {
 		return err
 	}
-	if d := s.gate.wait(time.Now()); d > 0 {
+	spare := 0
+	if s.up.refused.n > 1 {
+		spare = spared
+	}
+	if d := s.gate.wait(time.Now(), spare); d > 0 {
 		s.Log.Info("waiting for the limit on connects", zap.Duration("wait", d.Round(time.Second)), zap.Int("per_minute", s.Recovery.ConnectsPerMinute))
 		if err := s.pause(ctx, d); err != nil {
 			return err

@@ -35,6 +35,8 @@ func fault(err error) *recovery.Failure {
 		return f
 	case errors.Is(err, ErrWriteBlocked):
 		return &recovery.Failure{Cause: recovery.WriteBlocked, Err: err}
+	case errors.Is(err, air.ErrDoubtful):
+		return &recovery.Failure{Cause: recovery.DoubtfulAnswer, Err: err}
 	case errors.Is(err, atengine.ErrRebooted):
 		return &recovery.Failure{Cause: recovery.Rebooted, Err: err}
 	case errors.Is(err, atengine.ErrClosed):

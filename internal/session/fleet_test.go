@@ -122,7 +122,7 @@ func (g *gateway) back(shape FleetShape) time.Duration {
 		g.fail(recovery.Online, recovery.Closed)
 	}
 	for {
-		time.Sleep(g.gate.wait(time.Now()))
+		time.Sleep(g.gate.wait(time.Now(), 0))
 		g.gate.recent = append(g.gate.recent, time.Now())
 		if time.Since(g.begun) >= shape.Away {
 			g.takes(1400*time.Millisecond, 2300*time.Millisecond) // TCP and TLS

@@ -22,9 +22,10 @@ func newConnectGate(limit int, store *provision.Store) *connectGate {
 	return &connectGate{limit: limit, store: store, recent: store.Connects()}
 }
 
-// wait returns how long to wait before the next MCONNECT. A recorded time in
-// the future, left by a clock that was set back, counts as now.
-func (g *connectGate) wait(now time.Time) time.Duration {
+// wait returns how long to wait before the next MCONNECT, which leaves so many of the
+// limit to others. A recorded time in the future, left by a clock that was set back,
+// counts as now.
+func (g *connectGate) wait(now time.Time, spare int) time.Duration {
 	kept := g.recent[:0]
 	for _, t := range g.recent {
 		if t.After(now) {
@@ -35,10 +36,11 @@ func (g *connectGate) wait(now time.Time) time.Duration {
 		}
 	}
 	g.recent = kept
-	if len(g.recent) < g.limit {
+	limit := max(g.limit-spare, 1)
+	if len(g.recent) < limit {
 		return 0
 	}
-	return gateWindow - now.Sub(g.recent[len(g.recent)-g.limit])
+	return gateWindow - now.Sub(g.recent[len(g.recent)-limit])
 }
 
 // pass records an MCONNECT. An error means that a restart would forget it.

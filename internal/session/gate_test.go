@@ -21,8 +21,8 @@ func TestConnectGateHoldsOverRestartsAndClockSteps(t *testing.T) {
 		for range 40 {
 			// A new gate each time is a daemon that restarts after every connect.
 			g := newConnectGate(5, store)
-			time.Sleep(g.wait(time.Now()))
-			if d := g.wait(time.Now()); d != 0 {
+			time.Sleep(g.wait(time.Now(), 0))
+			if d := g.wait(time.Now(), 0); d != 0 {
 				t.Fatalf("after the wait another %v is asked for", d)
 			}
 			now := time.Now()
@@ -45,7 +45,7 @@ func TestConnectGateHoldsOverRestartsAndClockSteps(t *testing.T) {
 		if err := store.SaveConnects([]time.Time{future, future, future, future, future}); err != nil {
 			t.Fatal(err)
 		}
-		if d := newConnectGate(5, store).wait(time.Now()); d <= 0 || d > gateWindow {
+		if d := newConnectGate(5, store).wait(time.Now(), 0); d <= 0 || d > gateWindow {
 			t.Fatalf("with connect times in the future the wait is %v, want one window at most", d)
 		}
 	})

@@ -14,6 +14,9 @@ type link struct {
 	since    time.Time // when it was
 	shorts   int       // sessions in a row that the cloud closed right after CONNACK
 
+	doubted bool      // a block went wrong: what the module said in it may be true
+	sounded time.Time // when it was asked about that last
+
 	kicked atomic.Bool // the cloud said that another client took the device's place; the module's reader sets it
 }
 

@@ -31,6 +31,9 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 				return recovery.Online, err
 			}
 		}
+		if err := s.sound(ctx); err != nil {
+			return recovery.Online, err
+		}
 		select {
 		case <-ctx.Done():
 			return recovery.Online, context.Cause(ctx)

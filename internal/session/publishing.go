@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
+	"airbridged/internal/atengine"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 )
@@ -21,6 +22,10 @@ const publishGrace = 5 * time.Second
 // before the module is probed anew, and then once more as often before it is set
 // aside: then it is the message, and the rest must flow.
 const refusals = 3
+
+// spared is how many of the CONNECTs of a minute a message does not get that was
+// refused more than once: others may need them.
+const spared = 2
 
 // publish sends one message and settles what became of it. The message in hand
 // is always given back to the queue: done, or released.
@@ -48,10 +53,13 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	case errors.As(err, &cannot):
 		s.reject(m, cannot.Error())
 		return nil
-	case errors.Is(err, air.ErrNotSent):
+	case errors.Is(err, air.ErrNotSent), errors.Is(err, atengine.ErrRefused) && m.QoS == 0: // no PUBACK can come of it
 		return s.notSent(ctx, m, err)
 	}
 	s.books.attempted(m)
+	if errors.Is(err, atengine.ErrRefused) {
+		return s.refused(ctx, m, err)
+	}
 	return s.unknown(ctx, m, err)
 }
 
@@ -63,6 +71,7 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 	} else {
 		s.up.acked, s.up.pace.acked = r.AckedAt, true
 	}
+	s.up.refused.over(m.ID)
 	if err := s.up.queue.Done(m.ID, state, ""); err != nil {
 		return storeFailure(err)
 	}
@@ -78,17 +87,51 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 		s.release(m)
 		return gone
 	}
-	n := s.up.refused.again(m.ID)
-	if n >= 2*refusals {
-		s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", n, err))
+	if s.tooOften(m, err) {
 		return nil
 	}
 	s.release(m)
-	if n == refusals {
-		s.port.close() // so that it is probed again
-		return &recovery.Failure{Cause: recovery.OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
+	return s.refusedAgain(err)
+}
+
+// refused is a refusal that proves nothing: it may have been the answer to something
+// else, and the message may be at the cloud. So the session is torn down as after any
+// outcome that is unknown; but a message that the module refuses in one session after
+// the other does not hold up the rest for ever.
+func (s *Session) refused(ctx context.Context, m outbox.Message, err error) error {
+	why := s.linkGone(ctx, err)
+	if why == nil {
+		why = &recovery.Failure{Cause: recovery.DoubtfulAnswer, Err: err}
+		if s.tooOften(m, err) {
+			return why
+		}
+		if again := s.refusedAgain(err); again != nil {
+			why = again
+		}
 	}
-	return nil
+	s.release(m)
+	s.show.unknown(m)
+	return why
+}
+
+// tooOften counts a refusal by a module whose link is up, and sets the message aside
+// if there were too many.
+func (s *Session) tooOften(m outbox.Message, err error) bool {
+	n := s.up.refused.again(m.ID)
+	if n < 2*refusals {
+		return false
+	}
+	s.reject(m, fmt.Sprintf("the module refused it %d times while its link was up (%v)", n, err))
+	return true
+}
+
+// refusedAgain has the module probed anew when it has refused one message often.
+func (s *Session) refusedAgain(err error) error {
+	if s.up.refused.n != refusals {
+		return nil
+	}
+	s.port.close() // so that it is probed again
+	return &recovery.Failure{Cause: recovery.OutOfSync, Hint: "the module refuses a message; finding out anew what it can carry", Err: err}
 }
 
 // unknown is the dangerous case: the message may or may not have reached the

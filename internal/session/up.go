@@ -25,6 +25,13 @@ type repeats struct {
 	n  int
 }
 
+// over forgets a message that it happens to no longer.
+func (r *repeats) over(id string) {
+	if r.id == id {
+		*r = repeats{}
+	}
+}
+
 // again counts, and returns how often it happened to this message in a row.
 func (r *repeats) again(id string) int {
 	if r.id != id {

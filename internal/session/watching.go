@@ -66,12 +66,30 @@ func (s *Session) lost() error {
 			s.network.noService = true
 		case air.ServiceBack:
 			s.network.noService = false
+		case air.Doubtful:
+			s.link.doubted = true
 		}
 	}
 	if s.port.forgot() {
 		return &recovery.Failure{Cause: recovery.Rebooted, Err: errors.New("the module echoes commands again, so it has lost its settings")}
 	}
 	return nil
+}
+
+// soundEvery is how often the module is asked what it may have said in a block that
+// went wrong; a line on which they always do is left to the poll.
+const soundEvery = 5 * time.Second
+
+// sound asks the module for what a damaged block may have hidden: the end of the
+// session, or a restart. What stood in it is believed in no case.
+func (s *Session) sound(ctx context.Context) error {
+	doubted := s.link.doubted
+	s.link.doubted = false
+	if !doubted || time.Since(s.link.sounded) < soundEvery {
+		return nil
+	}
+	s.link.sounded = time.Now()
+	return s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone; a damaged line may have hidden why"))
 }
 
 // linkGone asks the module whether a refusal means that the session is gone, and

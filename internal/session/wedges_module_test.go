@@ -33,8 +33,8 @@ func moduleWedges() []wedge {
 		},
 		{
 			name: "command garbled", field: "the module loses three bytes of a publish",
-			noticed: "nothing to notice: ERROR though the link is up; the message is tried again",
-			kind:    ridden, strike: []string{"lose-in 3"}, publish: "held",
+			noticed: "ERROR though the link is up, which proves nothing",
+			strike:  []string{"lose-in 3"}, publish: "held", causes: []recovery.Cause{recovery.DoubtfulAnswer},
 		},
 		{
 			name: "bytes lost", field: "the UART drops the next 90 bytes from the module, whatever they are",
@@ -49,13 +49,14 @@ func moduleWedges() []wedge {
 		},
 		{
 			name: "line without an end", field: "20,000 bytes without a line end: a log port, or a wrong speed",
-			noticed: "nothing to notice: one over-long line, counted, in bounded memory",
-			kind:    ridden, hook: func(w *wedged) { w.order("inject-raw " + strings.Repeat("x", 20000)) }, publish: "held",
+			noticed: "one over-long line, counted, in bounded memory; what stands behind it is not believed, so the command's deadline",
+			hook:    func(w *wedged) { w.order("inject-raw " + strings.Repeat("x", 20000)) }, publish: "held",
+			causes: []recovery.Cause{recovery.OutOfSync, recovery.DoubtfulAnswer},
 		},
 		{
 			name: "length that lies", field: "a +MSUB announces 40 bytes more than it brings, while a publish waits for its answer",
-			noticed: "nothing to notice: the block's deadline; its bytes are read again as lines, and one message down is lost",
-			kind:    ridden, strike: []string{"msub-lie 40", "push " + get + " lost"}, publish: "held",
+			noticed: "the block's deadline; nothing in it is believed, so that the publish has an unknown outcome; one message down is lost",
+			strike:  []string{"msub-lie 40", "push " + get + " lost"}, publish: "held", causes: []recovery.Cause{recovery.DoubtfulAnswer, recovery.OutOfSync},
 		},
 		{
 			name: "echo cut in two", field: "an event is printed in the middle of the echo of a command",
