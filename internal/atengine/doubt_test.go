@@ -188,7 +188,9 @@ func TestAFinalBehindAFinalIsADoubt(t *testing.T) {
 		answer string
 		want   error
 	}{
-		{"\r\nOK\r\n\r\nERROR\r\n", nil}, {"\r\nOK\r\n\r\nOK\r\n", nil}, {"\r\nERROR\r\n\r\nOK\r\n", ErrRefused},
+		{"\r\nOK\r\n\r\nERROR\r\n", nil},
+		{"\r\nOK\r\n\r\nOK\r\n", nil},
+		{"\r\nERROR\r\n\r\nOK\r\n", ErrRefused},
 		{"\r\n+CME ERROR: 50\r\n\r\n+CME ERROR: 767\r\n", ErrRefused},
 	} {
 		story(t, Options{}, script(map[string]string{"AT+A": c.answer}), func(r *rig) {
