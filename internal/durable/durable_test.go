@@ -223,7 +223,7 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(lock.Keep(), lock.Release(), lock.Release()); err != nil {
+	if err := errors.Join(keep(lock), lock.Release(), lock.Release()); err != nil {
 		t.Error(err)
 	}
 }
@@ -243,7 +243,7 @@ func TestLockFollowsItsPath(t *testing.T) {
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.Keep(); !errors.Is(err, fs.ErrNotExist) {
+	if err := keep(lock); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -253,16 +253,128 @@ func TestLockFollowsItsPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.Keep(); !errors.Is(err, durable.ErrLocked) {
+	if err := keep(lock); !errors.Is(err, durable.ErrLocked) {
 		t.Errorf("somebody else's directory: %v", err)
 	}
 	if err := theirs.Release(); err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.Keep(); err != nil {
+	if err := keep(lock); err != nil {
 		t.Error(err)
 	}
 	if _, err := durable.TakeLock(dir); !errors.Is(err, durable.ErrLocked) {
 		t.Errorf("the new directory is not locked: %v", err)
+	}
+}
+
+func keep(l *durable.Lock) error {
+	_, err := l.Keep()
+	return err
+}
+
+// A directory tells how it is: what could not be read or written at the last try,
+// whether it is gone, and whether it is another one than before.
+func TestHeldKnowsHowItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h, err := durable.Hold(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Release() }()
+	look := func(want durable.Condition, wantMoved bool) {
+		t.Helper()
+		if c, moved, err := h.Look(); c != want || moved != wantMoved || (err == nil) != (want == durable.Sound) {
+			t.Errorf("condition %v, moved %v, %v; want %v %v", c, moved, err, want, wantMoved)
+		}
+	}
+	look(durable.Sound, false)
+	note := durable.NewNote[level](h, "level.json")
+	if _, err := note.Load(); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := note.Save(level{1}); err != nil {
+		t.Error(err)
+	}
+	look(durable.Sound, false)
+	if err := os.MkdirAll(filepath.Join(path, "level.json.tmp", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := note.Save(level{2}); err == nil {
+		t.Error("saved")
+	}
+	look(durable.Failing, false)
+	if err := os.RemoveAll(filepath.Join(path, "level.json.tmp")); err != nil {
+		t.Fatal(err)
+	}
+	look(durable.Failing, false) // until something was written
+	if err := note.Save(level{2}); err != nil {
+		t.Error(err)
+	}
+	look(durable.Sound, false)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	look(durable.Gone, false)
+	if err := note.Save(level{3}); err == nil {
+		t.Error("saved into nothing")
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	other, err := durable.Hold(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look(durable.Gone, false)
+	if err := note.Save(level{3}); !errors.Is(err, durable.ErrLocked) {
+		t.Errorf("another process's directory: %v", err)
+	}
+	if left, _ := os.ReadDir(path); len(left) != 0 {
+		t.Errorf("written there: %v", left)
+	}
+	if err := other.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if c, moved, _ := h.Look(); c == durable.Gone || !moved {
+		t.Errorf("a directory of its own again: %v %v", c, moved)
+	}
+	if err := note.Save(level{3}); err != nil {
+		t.Error(err)
+	}
+	look(durable.Sound, false)
+}
+
+// A file system that is mounted read-only, or goes so after an error, can be held
+// and read.
+func TestHeldReadOnly(t *testing.T) {
+	path := t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=64k,mode=700"); err != nil {
+		t.Skip("cannot mount a file system here: ", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(path, syscall.MNT_DETACH) })
+	note := durable.NewNote[level](durable.OnDisk(path), "level.json")
+	if err := note.Save(level{7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", path, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Skip(err)
+	}
+	h, err := durable.Hold(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Release() }()
+	note = durable.NewNote[level](h, "level.json")
+	if v, err := note.Load(); err != nil || v.Height != 7 {
+		t.Error(v, err)
+	}
+	if c, _, err := h.Look(); c != durable.ReadOnly || !errors.Is(err, syscall.EROFS) {
+		t.Error(c, err)
+	}
+	if err := note.Save(level{8}); !errors.Is(err, syscall.EROFS) {
+		t.Error(err)
 	}
 }

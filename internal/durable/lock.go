@@ -36,27 +36,28 @@ func TakeLock(dir string) (*Lock, error) {
 
 // Keep makes sure that the lock is on the directory which has the path now: one
 // that was mounted or made there meanwhile is locked too. The error says why what
-// is written there may be another process's, or would go nowhere.
-func (l *Lock) Keep() error {
+// is written there may be another process's, or would go nowhere. moved says that
+// it is on another directory than before.
+func (l *Lock) Keep() (moved bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, err := os.Stat(l.path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if l.held == nil {
-		return fs.ErrClosed
+		return false, fs.ErrClosed
 	}
 	if then, err := l.held.Stat(); err == nil && os.SameFile(then, now) {
-		return nil
+		return false, nil
 	}
 	f, err := lockDirectory(l.path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	_ = l.held.Close()
 	l.held = f
-	return nil
+	return true, nil
 }
 
 // Release lets the next one in.

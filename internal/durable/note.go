@@ -41,13 +41,13 @@ func (n Note[T]) Load() (value T, err error) {
 	}
 	if err := json.Unmarshal(data, &value); err != nil {
 		var none T
-		return none, fmt.Errorf("%s is %w: %s", n.Path(), ErrDamaged, looks(data))
+		return none, fmt.Errorf("%s is %w: %s", n.Path(), ErrDamaged, Looks(data))
 	}
 	return value, nil
 }
 
-// looks says what somebody sees who opens a damaged file.
-func looks(data []byte) string {
+// Looks says what somebody sees who opens a damaged file.
+func Looks(data []byte) string {
 	switch {
 	case len(data) == 0:
 		return "it is empty"
