@@ -42,7 +42,7 @@ func labels() metrics.Labels {
 
 // observe lets a scrape ask the parts that keep numbers of their own.
 func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
-	server *ipc.Server, state *durable.Counted, data budget, healthy func() error,
+	server *ipc.Server, state *durable.Held, data budget, healthy func() error,
 ) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },

@@ -30,11 +30,6 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("detail", w.String()))
 	}
-	state, err := openState(cfg.State.Dir)
-	if err != nil {
-		return err
-	}
-	store := provision.OpenIn(state)
 	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit, labels())
 	// The sockets first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
@@ -42,6 +37,13 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	if err != nil {
 		return err
 	}
+	state, err := openState(cfg.State.Dir)
+	if err != nil {
+		open.Close()
+		return err
+	}
+	defer func() { _ = state.Release() }()
+	store := provision.OpenIn(state)
 	queue, err := openOutbox(cfg.Outbox, meter, log)
 	if err != nil {
 		open.Close()
@@ -69,6 +71,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	each(open.Unserved(), host.TurnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
+	group.Go(func() error { return tellState(ctx, state, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
 	group.Go(func() error { return host.TellStatus(ctx, board) })
 	if len(cfg.Modem.ClockCommand) > 0 {

@@ -17,12 +17,17 @@ import (
 type disk struct {
 	seen    map[string]*inode
 	safe    map[string]*inode
-	pending []func(names map[string]*inode) // changes of names since the last Sync
+	pending []nameChange // since their directory was synced
 	calls   int
 	cut     int         // lose power at this call; 0: never
 	half    bool        // a write at the cut gets halfway
 	fail    func() bool // fail this call
 	failure error
+}
+
+type nameChange struct {
+	dir string
+	do  func(names map[string]*inode)
 }
 
 type inode struct {
@@ -55,9 +60,10 @@ func (d *disk) call() error {
 	return nil
 }
 
-func (d *disk) change(f func(map[string]*inode)) {
+func (d *disk) change(name string, f func(map[string]*inode)) {
 	f(d.seen)
-	d.pending = append(d.pending, f)
+	dir, _ := split(name)
+	d.pending = append(d.pending, nameChange{dir, f})
 }
 
 func (d *disk) Read(name string) ([]byte, error) {
@@ -76,7 +82,7 @@ func (d *disk) Create(name string) (durable.File, error) {
 		return nil, err
 	}
 	n := &inode{}
-	d.change(func(names map[string]*inode) { names[name] = n })
+	d.change(name, func(names map[string]*inode) { names[name] = n })
 	return &openFile{d, n}, nil
 }
 
@@ -100,7 +106,7 @@ func (d *disk) Rename(from, to string) error {
 	if !ok {
 		return fs.ErrNotExist
 	}
-	d.change(func(names map[string]*inode) {
+	d.change(to, func(names map[string]*inode) {
 		names[to] = n
 		delete(names, from)
 	})
@@ -114,15 +120,23 @@ func (d *disk) Remove(name string) error {
 	if _, ok := d.seen[name]; !ok {
 		return fs.ErrNotExist
 	}
-	d.change(func(names map[string]*inode) { delete(names, name) })
+	d.change(name, func(names map[string]*inode) { delete(names, name) })
 	return nil
 }
 
-func (d *disk) SyncDir(string) error {
+func (d *disk) SyncDir(dir string) error {
 	if err := d.call(); err != nil {
 		return err
 	}
-	d.safe, d.pending = maps.Clone(d.seen), nil
+	var left []nameChange
+	for _, c := range d.pending {
+		if c.dir == dir {
+			c.do(d.safe)
+		} else {
+			left = append(left, c)
+		}
+	}
+	d.pending = left
 	return nil
 }
 
@@ -182,9 +196,9 @@ func (d *disk) images() []map[string][]byte {
 	var all []map[string][]byte
 	for chosen := range 1 << len(d.pending) {
 		names := maps.Clone(d.safe)
-		for i, f := range d.pending {
+		for i, c := range d.pending {
 			if chosen>>i&1 == 1 {
-				f(names)
+				c.do(names)
 			}
 		}
 		images := []map[string][]byte{{}}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"airbridged/internal/durable"
 	"airbridged/internal/secret"
 )
 
@@ -21,6 +22,13 @@ const (
 
 // errDamaged: a file whose frame, sum or content is not what was written.
 var errDamaged = errors.New("checksum or form is wrong")
+
+// damage says how a file looks that is not what was written. It is errDamaged.
+type damage string
+
+func (d damage) Error() string { return string(d) }
+
+func (d damage) Is(target error) bool { return target == errDamaged }
 
 // seal encodes a content.
 func seal(content any) []byte {
@@ -66,16 +74,20 @@ type record struct {
 	Secret     string  `json:"secret,omitempty"`
 	SavedAt    int64   `json:"saved_at_ms"`
 	Connects   []int64 `json:"connects_ms,omitempty"`
+	Kept       uint64  `json:"kept,omitempty"` // of another device's credentials: the order in which they were put aside
 }
 
 func (r record) identity() Identity { return Identity{r.ProductKey, r.DeviceName} }
 
 // generation is a file of credentials as it was found.
 type generation struct {
-	raw    []byte // nil: there is no such file, or it could not be read
-	id     Identity
-	secret secret.Text // empty: not valid
-	err    error       // why it is not valid; nil if it is or if there is none
+	name    string
+	raw     []byte // nil: there is no such file, or it could not be read
+	id      Identity
+	secret  secret.Text // empty: not valid
+	savedAt int64
+	kept    uint64
+	err     error // why it is not valid; nil if it is or if there is none
 }
 
 func (g generation) valid() bool { return !g.secret.Empty() }
@@ -86,10 +98,13 @@ func (g generation) holds(id Identity) bool { return g.valid() && g.id == id }
 func decodeGeneration(raw []byte) generation {
 	var r record
 	if err := unseal(raw, &r); err != nil {
+		if len(bytes.Trim(raw, "\x00")) == 0 {
+			err = damage(durable.Looks(raw))
+		}
 		return generation{raw: raw, err: err}
 	}
 	if r.Kind != kindCredentials || r.Secret == "" {
 		return generation{raw: raw, err: errDamaged}
 	}
-	return generation{raw: raw, id: r.identity(), secret: secret.New(r.Secret)}
+	return generation{raw: raw, id: r.identity(), secret: secret.New(r.Secret), savedAt: r.SavedAt, kept: r.Kept}
 }

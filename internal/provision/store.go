@@ -13,63 +13,8 @@ import (
 	"time"
 
 	"airbridged/internal/durable"
+	"airbridged/internal/secret"
 )
-
-// Conditions of the store, for errors.Is.
-var (
-	// ErrFull: no room, or no quota, on the file system of the state directory.
-	ErrFull = errors.New("no space left")
-	// ErrUnwritable: the state directory cannot be written for another reason.
-	ErrUnwritable = errors.New("not writable")
-	// ErrDamaged: credentials are there but cannot be read, and no other
-	// generation has them. Registering again would be the wrong answer: the
-	// cloud hands a secret out once.
-	ErrDamaged = errors.New("stored credentials are damaged")
-)
-
-// StoreError is a failure of the store: what it was doing, with which path,
-// and why. It matches ErrFull or ErrUnwritable when a write failed.
-type StoreError struct {
-	Op   string
-	Path string
-	Err  error
-}
-
-// Error ends with what the operator can do.
-func (e *StoreError) Error() string {
-	err := e.Err
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	hint := ""
-	switch {
-	case e.Is(ErrFull):
-		hint = "; free some space there"
-	case errors.Is(e.Err, syscall.EROFS):
-		hint = "; mount it writable, or set state.dir to a directory that is"
-	case errors.Is(e.Err, fs.ErrPermission):
-		hint = fmt.Sprintf("; make it belong to uid %d, which this program runs as", os.Geteuid())
-	case errors.Is(e.Err, syscall.EIO):
-		hint = "; the storage fails, replace it"
-	}
-	return fmt.Sprintf("%s %s: %v%s", e.Op, e.Path, err, hint)
-}
-
-// Unwrap gives the cause.
-func (e *StoreError) Unwrap() error { return e.Err }
-
-// Is sorts failures of writing into ErrFull and ErrUnwritable.
-func (e *StoreError) Is(target error) bool {
-	full := errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT)
-	switch target {
-	case ErrFull:
-		return full
-	case ErrUnwritable:
-		return !full && e.Op != opRead
-	}
-	return false
-}
 
 // What the store can be doing.
 const (
@@ -87,7 +32,20 @@ const (
 type Store struct {
 	dir   durable.Directory
 	notes []string
-	token Token // the one that was last saved or looked at, with its age by the monotonic clock
+	known known // the device that was asked for last
+
+	unread      error     // why the newest credentials could not be read at the last look; nil: they could
+	unreadSince time.Time // since when that has been so
+
+	token     Token    // the one that was last saved or read, with its age by the monotonic clock
+	tokenOf   Identity // whose it is
+	tokenRead bool     // it was read, or replaced: the file has nothing to say any more
+}
+
+// known is a secret that this process has read or saved.
+type known struct {
+	id     Identity
+	secret secret.Text // empty: none
 }
 
 // Open prepares a state directory and opens the store in it.
@@ -112,15 +70,19 @@ func Prepare(dir string) error {
 // OpenIn opens the store in a directory that was prepared. What an interrupted
 // write left behind is removed.
 func OpenIn(dir durable.Directory) *Store {
-	s := &Store{dir: dir}
+	s := newStore(dir)
 	for _, name := range []string{credentialsFile, previousFile, damagedFile, tokenFile, connectsFile, probeFile, probeFile2} {
 		// Credentials that were written whole but not put into place may be
 		// the only ones: DeviceSecret looks at them.
-		if name != credentialsFile || !s.generation(name+unfinished).valid() {
+		if name != credentialsFile || s.generation(name+unfinished).damaged() {
 			_ = s.dir.Remove(name + unfinished)
 		}
 	}
 	return s
+}
+
+func newStore(dir durable.Directory) *Store {
+	return &Store{dir: dir}
 }
 
 func prepare(dir string) error {
@@ -140,9 +102,11 @@ func prepare(dir string) error {
 	case known && int(owner.Uid) != os.Geteuid():
 		return fmt.Errorf("it belongs to uid %d, this program runs as uid %d; run it as that user, or change the owner", owner.Uid, os.Geteuid())
 	case info.Mode().Perm() != 0o700:
-		return os.Chmod(dir, 0o700)
+		if err := os.Chmod(dir, 0o700); !errors.Is(err, syscall.EROFS) {
+			return err
+		}
 	}
-	return nil
+	return nil // what cannot be written can still be read
 }
 
 func create(dir string) error {
@@ -212,8 +176,10 @@ func (s *Store) commit(name string) error {
 	return s.sync(name)
 }
 
+// sync makes durable what happened to a file's name.
 func (s *Store) sync(name string) error {
-	if err := s.dir.SyncDir("."); err != nil {
+	dir, _ := split(name)
+	if err := s.dir.SyncDir(dir); err != nil {
 		return &StoreError{opReplace, s.file(name), err}
 	}
 	return nil

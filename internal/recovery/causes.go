@@ -183,11 +183,11 @@ var (
 		Doc{"the module restarted by itself", "power supply", "2 A at the module's pins. By itself: starts over"},
 	})
 	StateUnwritable = define("state-unwritable", row{
-		"the state directory cannot be written: check state.dir, its owner, free space and a read-only file system",
+		"the state directory cannot be written or read, or what is in it is damaged: check state.dir, its owner, free space, a read-only file system and the disk",
 		ladder{NoRung},
 		always(BackOff), Talks,
 		Registering, AtIdentity, LinkGone, ErrandNotNow, WatchNothing,
-		Doc{"the state directory cannot be written", "`df`, `mount`, owner", "make it writable. Nothing is registered before"},
+		Doc{"the state directory cannot be written or read, or the credentials in it are damaged", "the hint says which file; `df`, `mount`, owner, `dmesg`", "what the hint says. Nothing is registered before"},
 	})
 	DiskFull = define("disk-full", row{
 		"the disk is full or failing",

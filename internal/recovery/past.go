@@ -115,6 +115,10 @@ func (p *Past) Reset(now time.Time) []time.Time {
 	return slices.Clone(p.resets.done)
 }
 
+// Recall takes in the hard resets of earlier processes, where they could not be
+// read at the start.
+func (p *Past) Recall(resets []time.Time, now time.Time) { p.resets.recall(resets, now) }
+
 // CutShort says that a wait ended early, because what was missing has come.
 func (p *Past) CutShort() { p.cutShort++ }
 

@@ -22,14 +22,19 @@ type resetBudget struct {
 // resets. A time that the clock of now has not reached yet counts as now.
 func newResetBudget(perHour int, made []time.Time, now time.Time) resetBudget {
 	b := resetBudget{perHour: perHour}
+	b.recall(made, now)
+	return b
+}
+
+// recall takes in the resets of the last process.
+func (b *resetBudget) recall(made []time.Time, now time.Time) {
 	for _, t := range made {
 		// By its age, so that a step of the clock from now on changes nothing.
-		if age := max(now.Sub(t), 0); age < time.Hour && len(b.done) < perHour {
+		if age := max(now.Sub(t), 0); age < time.Hour && len(b.done) < b.perHour {
 			b.done = append(b.done, now.Add(-age))
 		}
 	}
 	slices.SortFunc(b.done, time.Time.Compare)
-	return b
 }
 
 // left is how many hard resets may be made now, of a module that talks or is mute.

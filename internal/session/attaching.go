@@ -97,9 +97,12 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.F
 // afterAttach chooses how to get the credentials for the MQTT session.
 func (s *Session) afterAttach() (recovery.State, error) {
 	_, known, err := s.deviceSecret()
+	_, cached := s.token()
 	switch {
 	case s.errands.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
 		return recovery.Registering, nil
+	case err != nil && s.Cloud.HTTPSAuth && cached && !errors.Is(err, provision.ErrDamaged):
+		return recovery.Authenticating, nil // the secret cannot be read now, and is not needed now
 	case err != nil:
 		return recovery.Attaching, storeFailure(err)
 	case !known, s.marked():

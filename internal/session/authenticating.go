@@ -14,7 +14,7 @@ import (
 // part 4). A cached token that is still good saves the round trip.
 func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	s.fresh = false
-	if token, ok := s.Store.Token(s.identity); ok && token.Usable(time.Now()) {
+	if token, ok := s.token(); ok {
 		s.show.token(&token)
 		return recovery.Connecting, nil
 	}
@@ -38,13 +38,18 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 		return recovery.Authenticating, postFailure(err)
 	}
 	if err := s.Store.SaveToken(s.identity, token); err != nil {
-		// Only a cache: the session works without, at one request per connect.
-		s.show.warn("token-not-cached", "the token could not be cached, so every connect asks for a new one: "+err.Error())
-		s.token = token
+		// Only a cache: this process knows it all the same.
+		s.show.warn("token-not-cached", "the token could not be cached, so a restart asks for a new one: "+err.Error())
 	}
 	s.fresh = true
 	s.show.token(&token)
 	return recovery.Connecting, nil
+}
+
+// token is the cached token, if it is still good.
+func (s *Session) token() (provision.Token, bool) {
+	token, ok := s.Store.Token(s.identity)
+	return token, ok && token.Usable(time.Now())
 }
 
 // clientID is the client's tag in both modes: the device name, as in the guide.
@@ -54,11 +59,8 @@ func (s *Session) clientID() string { return s.identity.DeviceName }
 // fetched first.
 func (s *Session) credentials() (provision.MQTTCredentials, bool, error) {
 	if s.Cloud.HTTPSAuth {
-		token, ok := s.Store.Token(s.identity)
+		token, ok := s.token()
 		if !ok {
-			token, ok = s.token, s.token.IotID != ""
-		}
-		if !ok || !token.Usable(time.Now()) {
 			return provision.MQTTCredentials{}, false, nil
 		}
 		return provision.FromToken(s.clientID(), token), true, nil
@@ -73,7 +75,6 @@ func (s *Session) credentials() (provision.MQTTCredentials, bool, error) {
 
 // dropToken forgets a token that the cloud has refused.
 func (s *Session) dropToken() {
-	s.token = provision.Token{}
 	if err := s.Store.DropToken(); err != nil {
 		s.Log.Warn("the refused token could not be removed", zap.Error(err))
 	}

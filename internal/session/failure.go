@@ -82,15 +82,19 @@ func httpCause(status int) recovery.Cause {
 	return recovery.HTTPFailed
 }
 
-// storeFailure tells a full disk from a directory that cannot be written.
+// storeFailure tells a full disk from a directory that cannot be written, or read.
 func storeFailure(err error) error {
 	cause := recovery.StateUnwritable
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		cause = recovery.DiskFull
 	}
-	var path *fs.PathError
 	hint := ""
-	if errors.As(err, &path) {
+	var told interface{ Hint() string }
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &told):
+		hint = told.Hint()
+	case errors.As(err, &path):
 		hint = fmt.Sprintf("%s cannot be written (%v): check its owner, free space and a read-only file system", path.Path, path.Err)
 	}
 	return &recovery.Failure{Cause: cause, Hint: hint, Err: err}

@@ -15,17 +15,33 @@ const gateWindow = time.Minute + time.Second
 type connectGate struct {
 	limit  int
 	store  *provision.Store
+	unread bool // those of the last process could not be read so far
 	recent []time.Time
 }
 
 func newConnectGate(limit int, store *provision.Store) *connectGate {
-	return &connectGate{limit: limit, store: store, recent: store.Connects()}
+	g := &connectGate{limit: limit, store: store}
+	g.read()
+	return g
 }
+
+// read takes in the logins of the last process.
+func (g *connectGate) read() {
+	times, err := g.store.Connects()
+	g.recent = append(times, g.recent...)
+	g.unread = err != nil
+}
+
+// loggedInBefore says whether a process before may have logged in.
+func (g *connectGate) loggedInBefore() bool { return g.unread || len(g.recent) > 0 }
 
 // wait returns how long to wait before the next MCONNECT, which leaves so many of the
 // limit to others. A recorded time in the future, left by a clock that was set back,
 // counts as now.
 func (g *connectGate) wait(now time.Time, spare int) time.Duration {
+	if g.unread {
+		g.read()
+	}
 	kept := g.recent[:0]
 	for _, t := range g.recent {
 		if t.After(now) {

@@ -20,6 +20,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.port.suspect(f.Cause)
 	s.link.failed(f.Cause)
 	s.books.failed(f.Cause)
+	s.recallResets()
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
 	s.enter(recovery.Recovering, f, pause)
 	s.link.over()

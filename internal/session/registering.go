@@ -21,14 +21,24 @@ func (s *Session) deviceSecret() (secret.Text, bool, error) {
 		return s.Device.DeviceSecret, true, nil
 	}
 	defer s.tellNotes()
-	if !s.unsaved.Empty() {
+	if !s.unsaved.secret.Empty() {
 		// Durable before it is used: until it is on disk there is nothing to use.
-		if err := s.Store.SaveDeviceSecret(s.identity, s.unsaved); err != nil {
+		err := s.Store.SaveDeviceSecret(s.unsaved.id, s.unsaved.secret)
+		if err != nil && s.unsaved.id == s.identity {
 			return secret.Text{}, false, err
 		}
-		s.unsaved = secret.Text{}
+		if err == nil {
+			s.unsaved = unsaved{}
+		}
 	}
 	return s.Store.DeviceSecret(s.identity)
+}
+
+// unsaved is a DeviceSecret that the cloud handed out and the disk has not taken
+// yet. The module may be another one by the time it does.
+type unsaved struct {
+	id     provision.Identity
+	secret secret.Text
 }
 
 // tellNotes passes on what the store found and could help itself with, such as a
@@ -133,7 +143,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 // keepSecret stores a DeviceSecret that the cloud handed out. While the disk does
 // not take it, deviceSecret tries again.
 func (s *Session) keepSecret(issued secret.Text) error {
-	s.unsaved = issued
+	s.unsaved = unsaved{s.identity, issued}
 	if _, _, err := s.deviceSecret(); err != nil {
 		return storeFailure(err)
 	}

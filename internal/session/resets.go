@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+	"io/fs"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,14 +19,17 @@ type resetsRecord struct {
 	At []time.Time `json:"at"`
 }
 
-// readResets returns the resets that earlier processes made. A file that cannot be
-// read is as good as none.
-func readResets(state durable.Directory) []time.Time {
-	r, err := durable.NewNote[resetsRecord](state, resetsFile).Load()
-	if err != nil {
-		return nil
+// recallResets takes in the resets that earlier processes made. A damaged file is as
+// good as none; one that cannot be read now is read later.
+func (s *Session) recallResets() {
+	if s.resetsRead {
+		return
 	}
-	return r.At
+	r, err := durable.NewNote[resetsRecord](s.State, resetsFile).Load()
+	s.resetsRead = err == nil || errors.Is(err, fs.ErrNotExist) || durable.Verdict(err)
+	if err == nil {
+		s.past.Recall(r.At, time.Now())
+	}
 }
 
 // bookReset books a hard reset before it is made, over a restart too.

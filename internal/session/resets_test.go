@@ -18,10 +18,12 @@ func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	state := durable.OnDisk(t.TempDir())
 	next := func() *Session {
-		return &Session{
+		s := &Session{
 			Options: Options{State: state, Log: zap.NewNop()},
-			past:    recovery.NewPast(recovery.Policy{HardResetsPerHour: 4}, readResets(state), time.Now(), nil),
+			past:    recovery.NewPast(recovery.Policy{HardResetsPerHour: 4}, nil, time.Now(), nil),
 		}
+		s.recallResets()
+		return s
 	}
 	left := func() int {
 		s := next()

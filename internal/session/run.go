@@ -19,7 +19,7 @@ var ErrExit = errors.New("recovery is at its end: the process must be started an
 func (s *Session) Run(ctx context.Context) error {
 	s.show.begins(s.Options)
 	s.past.Begin(time.Now())
-	if s.JustBooted && len(s.Store.Connects()) > 0 {
+	if s.JustBooted && s.gate.loggedInBefore() {
 		s.turn = s.drawTurn()
 	}
 	for {

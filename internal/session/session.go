@@ -9,7 +9,6 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
-	"airbridged/internal/secret"
 )
 
 // Session is the supervisor. Make one with New and call Run once.
@@ -30,14 +29,14 @@ type Session struct {
 	errands  errands
 
 	// Owned by the goroutine in Run.
-	identity provision.Identity
-	unsaved  secret.Text     // a DeviceSecret the cloud handed out that the disk has not taken yet
-	told     map[string]bool // notes of the credential store that were passed on
-	foreign  map[string]bool // topics that are not the device's and were told; at most foreignMost
-	fresh    bool            // the token was fetched for this attempt
-	token    provision.Token // only while the token could not be cached on disk
-	turn     time.Duration   // how long the first request to the cloud still has to wait: see turn.go
-	searched bool            // the answer to the last registration was looked for
+	identity   provision.Identity
+	unsaved    unsaved         // empty: none
+	resetsRead bool            // those of earlier processes are known
+	told       map[string]bool // notes of the credential store that were passed on
+	foreign    map[string]bool // topics that are not the device's and were told; at most foreignMost
+	fresh      bool            // the token was fetched for this attempt
+	turn       time.Duration   // how long the first request to the cloud still has to wait: see turn.go
+	searched   bool            // the answer to the last registration was looked for
 }
 
 // New returns a session that has done nothing yet.
@@ -58,7 +57,7 @@ func New(o Options) *Session {
 		random:   random,
 		gate:     newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
 		books:    newBooks(o.Cloud, o.Recorder),
-		past:     recovery.NewPast(o.Recovery.policy(), readResets(o.State), time.Now(), random),
+		past:     recovery.NewPast(o.Recovery.policy(), nil, time.Now(), random),
 		show:     display{log: o.Log, board: o.Board, meter: o.Recorder},
 		progress: progress{state: recovery.Probing},
 		filters:  newFilters(o),
@@ -67,6 +66,7 @@ func New(o Options) *Session {
 		foreign:  make(map[string]bool),
 		flight:   flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log},
 	}
+	s.recallResets()
 	s.port = newPort(o, air.Options{
 		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
 		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),

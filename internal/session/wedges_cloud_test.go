@@ -168,8 +168,8 @@ func cloudWedges() []wedge {
 		},
 		{
 			name: "disk full", field: "the disk of the state directory takes nothing more when the token is to be replaced",
-			noticed: "a warning: the token is kept in memory, and the times of the connects, too",
-			kind:    ascent, strike: newToken(), hook: unwritable(10 * time.Minute), lasts: 10 * time.Minute,
+			noticed: "a warning: secret, token and the times of the connects are known in memory",
+			kind:    ascent, strike: newToken(), hook: unwritable(10 * time.Minute),
 			causes: []recovery.Cause{recovery.ConnAckRefused}, setup: withToken,
 		},
 		{

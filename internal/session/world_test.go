@@ -48,6 +48,7 @@ type world struct {
 	store   *provision.Store
 	dir     string
 	state   string // state.dir
+	disk    *faulty
 	log     *logBuffer
 	meter   *meter
 
@@ -85,9 +86,11 @@ func newWorld(t testing.TB, s setup) *world {
 	if w.module, err = airsim.New(w.cloud, moduleOptions); err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = provision.Open(w.state); err != nil {
+	if err := provision.Prepare(w.state); err != nil {
 		t.Fatal(err)
 	}
+	w.disk = &faulty{Directory: durable.OnDisk(w.state)}
+	w.store = provision.OpenIn(w.disk)
 	w.queue = outbox.New(outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000})
 	w.hub, w.board, w.flight = bus.NewHub(), bus.NewBoard(), bus.NewFlight()
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), w.log, zap.DebugLevel)
@@ -104,8 +107,8 @@ func newWorld(t testing.TB, s setup) *world {
 		Recovery: session.Recovery(defaults.Recovery),
 		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
 		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board, Flight: w.flight,
-		Expand: config.Expand, State: durable.OnDisk(w.state),
-		Limits:   session.NewPayloadLimits(durable.OnDisk(w.state), 0, log),
+		Expand: config.Expand, State: w.disk,
+		Limits:   session.NewPayloadLimits(w.disk, 0, log),
 		Recorder: w.meter, Log: log, Seed: 1,
 	}
 	if s.session != nil {
