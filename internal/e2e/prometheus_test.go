@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,14 +104,15 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 	t.Parallel()
 	sim := newSimulator(t, "--personality", "air780ep")
 	listen := "127.0.0.1:" + freePort(t)
-	g := newGateway(t, sim.device, fmt.Sprintf("metrics.listen = %q\n", listen))
+	g := newGateway(t, sim.device, fmt.Sprintf("metrics.listen = %q\noutbox.max_messages = 3\n", listen))
 	p := newPrometheus(t, listen)
 	g.reaches("online", "")
+	p.seesTheFirstRefusals(t, sim, g)
 	if _, err := g.client.Publish(t.Context(), update, []byte("21.5"), client.PublishOptions{Wait: patience}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the state set over the API", func() error {
-		states, err := p.query(`airbridged_session_state{job="airbridged"} == 1 and on (instance) up == 1 and on (instance) airbridged_publish_total{outcome="acked"} == 1`)
+		states, err := p.query(`airbridged_session_state{job="airbridged"} == 1 and on (instance) up == 1 and on (instance) airbridged_publish_total{outcome="acked"} == 4`)
 		if err != nil {
 			return err
 		}
@@ -136,6 +138,48 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 	sim.do("outage on")
 	sim.do("closed")
 	eventually(t, "the alert for an outage is pending", func() error { return p.rulesLoaded("AirbridgedOffline") })
+}
+
+// seesTheFirstRefusals: a full outbox refuses seven messages in a burst, and never
+// before or after. The critical alert fires. (The series appeared with the value 7, and
+// its increase was 0.)
+func (p *prometheus) seesTheFirstRefusals(t *testing.T, sim *simulator, g *gateway) {
+	t.Helper()
+	eventually(t, "a first scrape", func() error {
+		up, err := p.query(`up == 1`)
+		if err == nil && len(up) != 1 {
+			err = fmt.Errorf("%v", up)
+		}
+		return err
+	})
+	sim.do("outage on")
+	refused := 0
+	for range 10 {
+		if _, err := g.client.Publish(t.Context(), update, []byte("21.5"), client.PublishOptions{}); errors.Is(err, client.ErrFull) {
+			refused++
+		}
+	}
+	if refused != 7 {
+		t.Fatalf("%d of 10 messages were refused by an outbox for 3", refused)
+	}
+	eventually(t, "the alert for the refusals", func() error { return p.firing("AirbridgedRefusingMessages") })
+	sim.do("outage off")
+	eventually(t, "an empty outbox", func() error {
+		s, err := g.client.Status(t.Context())
+		if err == nil && s.Outbox.Messages > 0 {
+			err = fmt.Errorf("%d messages", s.Outbox.Messages)
+		}
+		return err
+	})
+}
+
+// firing says whether an alert fires.
+func (p *prometheus) firing(name string) error {
+	alerts, err := p.query(`ALERTS{alertstate="firing", alertname="` + name + `"}`)
+	if err == nil && len(alerts) == 0 {
+		err = fmt.Errorf("%s does not fire", name)
+	}
+	return err
 }
 
 // rulesLoaded says whether all rules are evaluated and the named one waits for

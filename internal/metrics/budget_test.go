@@ -86,7 +86,7 @@ func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
 	anHour(m)
 	for i, from := range states[:6] {
 		m.Transition(from, states[(i+1)%6], "")
-		for _, cause := range []string{"no-answer", "bearer-failed", "closed", "puback-timeout"} {
+		for _, cause := range []string{"no-answer", "closed", "puback-timeout"} {
 			m.Transition(from, "recovering", cause)
 		}
 		m.Transition("recovering", from, "")
@@ -108,7 +108,7 @@ func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
 		m.Request("GET "+route, 200, time.Second)
 	}
 	got := page(t, m)
-	for _, folded := range []string{`result="other"`, `cause="other"`, `kind="other"`, `rung="other"`, `route="other"`} {
+	for _, folded := range []string{`result="other",verb="other"`, `cause="other"`, `kind="other"`, `rung="other"`, `route="other"`} {
 		if strings.Contains(got, folded) {
 			t.Errorf("%s is on the page with %d series", folded, len(series(got)))
 		}

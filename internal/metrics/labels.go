@@ -21,6 +21,9 @@ type Labels struct {
 	Paths      []string // of the local socket, as http.ServeMux writes them
 }
 
+// publishPath is where programs hand in their messages.
+const publishPath = "/v1/publish"
+
 // Words are a closed set as it prints.
 func Words[T any](set []T) []string {
 	list := make([]string, len(set))
@@ -32,8 +35,11 @@ func Words[T any](set []T) []string {
 
 // The closed sets of this package itself.
 var (
-	outcomes   = []string{"acked", "sent", "unknown", "rejected"}
-	verdicts   = []string{"ok", "failed"}
+	outcomes = []string{"acked", "sent", "unknown", "rejected"}
+	verdicts = []string{"ok", "failed"}
+
+	// fates are the outcomes that a message of each QoS can have.
+	fates      = [][2]string{{"0", "sent"}, {"0", "unknown"}, {"0", "rejected"}, {"1", "acked"}, {"1", "unknown"}, {"1", "rejected"}}
 	directions = []string{"rx", "tx"}
 
 	// verbs are the commands whose time says something; the quick questions of a
@@ -41,6 +47,9 @@ var (
 	verbs   = []string{"CSQ", "HTTPACTION", "MCONNECT", "MIPSTART", "MPUB", "MQTTSTATU", "MSUB", "SAPBR"}
 	aliases = map[string]string{"SSLMIPSTART": "MIPSTART", "MPUBEX": "MPUB", "MUNSUB": "MSUB"}
 	results = []string{"ok", "error", "cme", "timeout", "cancelled", "rebooted", "port"}
+
+	// refusals are the answers to publishPath that somebody has to look after.
+	refusals = []int{503, 507}
 
 	codes = []int{200, 202, 400, 403, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503, 504, 507}
 )

@@ -34,12 +34,15 @@ type Metrics struct {
 	watched  watching
 
 	transitions *counters
+	logins      prometheus.Counter
+	reboots     prometheus.Counter
 	published   *counters
 	ackSeconds  prometheus.Histogram
 	turnaround  prometheus.Histogram
 	inFlight    prometheus.Gauge
 	fsync       prometheus.Histogram
 	commands    *commands
+	failures    *prometheus.CounterVec
 	urcs        *counters
 	resyncs     prometheus.Counter
 	serialBytes *counters
@@ -72,29 +75,51 @@ func New(version, commit string, labels Labels) *Metrics {
 	m.fsync = newHistogram("outbox_fsync_seconds", "Flushes of the outbox to storage.", .001, .01, .05, .25, 1)
 	m.requestTime = newHistogram("ipc_request_seconds", "From a local request to the first byte of its answer.", .001, .01, .1, 1)
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "inflight", Help: "Messages handed to the module whose outcome is not known yet."})
-	m.resyncs = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "at_resyncs_total", Help: "Times the AT engine had to get back in step with the module."})
+	m.resyncs = newCounter("at_resyncs_total", "Times the AT engine had to get back in step with the module.")
+	m.logins = newCounter("session_logins_total", "Times the session came online.")
+	m.reboots = newCounter("modem_reboots_total", "Times the module started anew by itself.")
+	m.failures = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "at_command_failures_total", Help: "AT commands that did not end with OK, by how."}, []string{"result"})
 	m.registry.MustRegister(
 		buildInfo(version, commit), &m.facts, &m.watched, newProcess(), newGoroutines(), storage{"/proc/self/io"},
-		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.urcs, m.resyncs,
-		m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
+		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.failures, m.urcs, m.resyncs,
+		m.logins, m.reboots, m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
 	)
 	m.zero()
 	return m
 }
 
-// zero shows what is bound to come, so that its first increase is seen.
+// zero shows what is bound to come, and all that an alert or the dashboard asks the
+// increase of: an increase from nothing to a first value is no increase to Prometheus.
 func (m *Metrics) zero() {
-	m.published.add(0, "0", "sent")
-	m.published.add(0, "1", "acked")
-	m.serialBytes.add(0, "rx")
-	m.serialBytes.add(0, "tx")
+	for _, f := range fates {
+		m.published.add(0, f[0], f[1])
+	}
+	for _, direction := range directions {
+		m.serialBytes.add(0, direction)
+	}
 	for _, cause := range m.labels.ByteCauses {
 		m.cloudBytes.add(0, cause)
 	}
-	for _, verdict := range verdicts {
-		m.recoveries.add(0, "reset", verdict)
+	for _, rung := range m.labels.Rungs {
+		for _, verdict := range verdicts {
+			m.recoveries.add(0, rung, verdict)
+		}
 	}
-	m.transitions.add(0, "online", "recovering", "rebooted")
+	for _, code := range refusals {
+		m.requests.add(0, publishPath, codeOf(code))
+	}
+	for _, verb := range append([]string{other}, verbs...) {
+		m.commands.ok.WithLabelValues(verb, "ok")
+	}
+	for _, result := range append([]string{other}, results...) {
+		if result != "ok" {
+			m.failures.WithLabelValues(result)
+		}
+	}
+}
+
+func newCounter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 }
 
 func newHistogram(name, help string, buckets ...float64) prometheus.Histogram {

@@ -6,7 +6,11 @@ import "time"
 // error, cme, timeout, cancelled, rebooted or port; d from the first byte
 // written to the final result.
 func (m *Metrics) Command(verb, result string, d time.Duration) {
-	m.commands.observe(verbOf(verb), oneOf(results, result), seconds(d))
+	result = oneOf(results, result)
+	m.commands.observe(verbOf(verb), result, seconds(d))
+	if result != "ok" {
+		m.failures.WithLabelValues(result).Inc()
+	}
 }
 
 // Bytes counts bytes on the serial line; direction is rx or tx.
@@ -29,6 +33,12 @@ func (m *Metrics) State(state string) { m.facts.enter(state) }
 func (m *Metrics) Transition(from, to, cause string) {
 	cause = oneOf(m.labels.Causes, cause)
 	m.facts.explain(to, cause)
+	if to == "online" {
+		m.logins.Inc()
+	}
+	if cause == "rebooted" {
+		m.reboots.Inc()
+	}
 	m.transitions.add(1, oneOf(m.labels.States, from), oneOf(m.labels.States, to), cause)
 }
 
