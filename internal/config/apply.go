@@ -17,6 +17,10 @@ type pass struct {
 	lost    bool           // the header above means nothing: its keys are not judged
 }
 
+// maxCrossed is how many lines, and how many mistakes, a file may have for the
+// library to look for more of them.
+const maxCrossed = 2000
+
 // apply puts one file over what is loaded already.
 func (l *loader) apply(name string, data []byte) {
 	doc := parse(name, data)
@@ -42,7 +46,9 @@ func (l *loader) apply(name string, data []byte) {
 	for _, m := range l.mistakes[before:] {
 		have[m.Line] = true
 	}
-	if len(doc.mistakes) == 0 {
+	// The library needs a time that grows with the square of the keys in a table.
+	// A file with no mistake so far has few.
+	if wrong := len(l.mistakes) - before; len(doc.mistakes) == 0 && (wrong == 0 || wrong < maxCrossed && len(doc.statements) < maxCrossed) {
 		l.mistakes = append(l.mistakes, doc.crossCheck(data, have)...)
 	}
 }

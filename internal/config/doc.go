@@ -15,6 +15,9 @@
 // file is a mistake. Every value is judged where it stands, also one that a
 // later file replaces.
 //
+// A file that others may write, or in whose directory they may, is a mistake like
+// any other (guard.go), because it names programs that the daemon runs.
+//
 // The secrets: product_secret_file, else the systemd credential
 // product-secret in $CREDENTIALS_DIRECTORY, else $AIRBRIDGED_PRODUCT_SECRET;
 // device_secret_file, else the credential device-secret. The first of these

@@ -9,10 +9,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"airbridged/internal/durable"
 )
 
-// maxFile bounds a configuration file in bytes.
-const maxFile = 1 << 20
+// Bounds of what is read, so that nobody waits for a configuration that is none.
+const (
+	maxFile    = 1 << 20 // bytes of a file
+	maxAll     = 4 << 20 // of all of them
+	maxEntries = 10_000  // names in the directory of drop-ins
+)
 
 // Load reads the main file at path and the drop-ins in path.d, puts them over
 // the defaults, reads the secrets and checks everything. The error is always a
@@ -26,7 +32,7 @@ func Load(path string) (Config, []Warning, error) { return LoadFor(path, Service
 func LoadFor(path string, service Service) (Config, []Warning, error) {
 	l := newLoader(path)
 	l.service = service
-	data, err := read(path)
+	data, err := l.read(path)
 	if err != nil {
 		l.wrong(Position{path, 1, 1}, "file", fileTrouble(err)+"; write it, or name another one with --config")
 		return l.result()
@@ -35,6 +41,7 @@ func LoadFor(path string, service Service) (Config, []Warning, error) {
 	l.dropIns(path + ".d")
 	l.check()
 	l.directories()
+	l.guardPrograms()
 	l.secrets()
 	l.notYet()
 	return l.result()
@@ -47,28 +54,32 @@ type loader struct {
 	files    []string            // in reading order
 	where    map[string]Position // of the effective value of a key, of a section's header as [section]
 	bad      map[string]bool     // keys whose value was refused: they are not missing
+	guarded  map[string]bool     // directories that were looked at
+	size     int                 // bytes that were read
 	mistakes []Mistake
 	warnings []Warning
 	service  Service
 }
 
 func newLoader(path string) *loader {
-	return &loader{cfg: Default(), main: path, files: []string{path}, where: map[string]Position{}, bad: map[string]bool{}}
+	return &loader{
+		cfg: Default(), main: path, files: []string{path}, where: map[string]Position{}, bad: map[string]bool{}, guarded: map[string]bool{},
+	}
 }
 
 // dropIns applies the files of a directory in name order.
 func (l *loader) dropIns(dir string) {
-	entries, err := os.ReadDir(dir)
+	names, err := list(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.wrong(Position{dir, 1, 1}, "file", fileTrouble(err)+"; make the directory readable, or delete it")
 	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".toml") || strings.HasPrefix(e.Name(), ".") {
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".toml") || strings.HasPrefix(name, ".") {
 			continue
 		}
-		name := filepath.Join(dir, e.Name())
+		name = filepath.Join(dir, name)
 		l.files = append(l.files, name)
-		data, err := read(name)
+		data, err := l.read(name)
 		if err != nil {
 			l.wrong(Position{name, 1, 1}, "file", fileTrouble(err)+"; correct that, or delete the file")
 			continue
@@ -87,30 +98,54 @@ func (l *loader) result() (Config, []Warning, error) {
 	return l.cfg, l.warnings, nil
 }
 
+// list names what is in a directory, in order.
+func list(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	names, err := d.Readdirnames(maxEntries + 1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(names) > maxEntries:
+		return nil, errCrowded
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 var (
 	errNotRegular = errors.New("is not a regular file")
 	errTooLarge   = errors.New("is too large for a configuration")
+	errAllTooMuch = errors.New("is too much: all files together are too large for a configuration")
+	errCrowded    = fmt.Errorf("has more than %d names in it", maxEntries)
 )
 
-// read reads a regular file of bounded size. It never blocks on a pipe.
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+// read reads a regular file of bounded size, or the one that a symbolic link
+// leads to, and refuses one that others may write. It never waits for a pipe.
+func (l *loader) read(path string) ([]byte, error) {
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
+	data, err := durable.Read(real, maxFile)
+	switch {
+	case errors.Is(err, durable.ErrNotRegular):
 		return nil, errNotRegular
-	}
-	f, err := os.Open(path)
-	if err != nil {
+	case errors.Is(err, durable.ErrTooLarge):
+		return nil, errTooLarge
+	case err != nil:
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = errTooLarge
+	if l.size += len(data); l.size > maxAll {
+		return nil, errAllTooMuch
 	}
-	return data, err
+	l.guardFile(path)
+	return data, nil
 }
 
 // fileTrouble says what is wrong with a file, without its name: that stands at

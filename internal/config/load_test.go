@@ -3,12 +3,15 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -285,4 +288,43 @@ listen = "unix:/run/airbridged/metrics.sock"
 	if cfg.Device.ProductSecret.Reveal() != productSecretText {
 		t.Error("the product secret is not the one of the environment")
 	}
+}
+
+// 40,000 keys that nobody knows took over 20 s, while the watchdog's, the service
+// manager's and the reload's patience ran out: each was held against all keys letter
+// by letter, and then all against each other. All of them are still told.
+func TestManyUnknownKeys(t *testing.T) {
+	const many = 40_000
+	var under, sections, inline strings.Builder
+	under.WriteString("[modem]\n")
+	inline.WriteString("modem = {")
+	for i := range many {
+		fmt.Fprintf(&under, "key%d = 1\n", i)
+		fmt.Fprintf(&sections, "[s%d]\n", i)
+		fmt.Fprintf(&inline, "k%d=1,", i)
+	}
+	inline.WriteString("z=1}\n")
+	for what, text := range map[string]string{"keys": under.String(), "sections": sections.String(), "an inline table": inline.String()} {
+		path := write(t, t.TempDir(), "many.toml", text)
+		begun := cpuTime(t)
+		_, _, err := Load(path)
+		took := cpuTime(t) - begun
+		var m *Mistakes
+		if !errors.As(err, &m) || len(m.List) < many {
+			t.Errorf("%s: not every mistake is told: %.100v", what, err)
+		}
+		if took > 8*time.Second {
+			t.Errorf("%s: %v of processor time", what, took)
+		}
+	}
+}
+
+// cpuTime is what this process has used, so that a busy machine does not count.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -16,7 +16,7 @@ func nearestKeys(name string) []string {
 	least := typo.Slips(word) + 1
 	var found []string
 	for _, k := range keys {
-		d := typo.Distance(word, lastPart(k.name))
+		d := typo.Within(word, lastPart(k.name), least+1)
 		if len(word) >= 3 && strings.Contains("_"+lastPart(k.name)+"_", "_"+typo.Normal(word)+"_") {
 			d = min(d, 1)
 		}

@@ -15,7 +15,7 @@ const longest = 40
 func Nearest(word string, candidates []string) string {
 	best, least := "", Slips(word)+1
 	for _, c := range candidates {
-		d := Distance(word, c)
+		d := Within(word, c, least)
 		if len(c) >= 4 && strings.HasPrefix(Normal(word), c) {
 			d = min(d, 1)
 		}
@@ -37,12 +37,21 @@ func Normal(s string) string { return strings.ToLower(strings.ReplaceAll(s, "-",
 // Distance counts the slips between the normal forms of two words: a byte too
 // many, missing, replaced, or two swapped (optimal string alignment). It is 40
 // where either word is longer than that.
-func Distance(a, b string) int {
-	a, b = Normal(a), Normal(b)
-	if len(a) > longest || len(b) > longest {
+func Distance(a, b string) int { return Within(a, b, longest) }
+
+// Within is [Distance] for those who only care for less than most, and any number
+// from most on where there are as many slips: words that have nothing in common
+// then cost next to nothing.
+func Within(a, b string, most int) int {
+	if len(a) > longest || len(b) > longest || len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return longest
 	}
-	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	a, b = Normal(a), Normal(b)
+	if most < longest && strange(a, b) >= most {
+		return longest
+	}
+	var rows [3][longest + 1]int
+	before, row, next := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range row {
 		row[j] = j
 	}
@@ -61,4 +70,25 @@ func Distance(a, b string) int {
 		before, row, next = row, next, before
 	}
 	return row[len(b)]
+}
+
+// strange counts the bytes of one word that the other one has not, the longer way
+// round: each of them is at least one slip.
+func strange(a, b string) int {
+	var have [256]int8
+	for _, c := range []byte(a) {
+		have[c]++
+	}
+	for _, c := range []byte(b) {
+		have[c]--
+	}
+	more, less := 0, 0
+	for _, n := range have {
+		if n > 0 {
+			more += int(n)
+		} else {
+			less -= int(n)
+		}
+	}
+	return max(more, less)
 }

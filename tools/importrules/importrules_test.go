@@ -57,7 +57,7 @@ var may = map[string][]string{
 	"internal/airsim":         {zap, sys, pty, "github.com/eclipse/paho.mqtt.golang"},
 	"internal/atengine":       {zap},
 	"internal/bus":            {zap, "client/api", "internal/topic"},
-	"internal/config":         {zap, "github.com/pelletier/go-toml/v2", "internal/secret", "internal/topic", "internal/typo"},
+	"internal/config":         {zap, "github.com/pelletier/go-toml/v2", "internal/durable", "internal/secret", "internal/topic", "internal/typo"},
 	"internal/dataphase":      {"internal/atengine", "internal/durable"},
 	"internal/datause":        {"internal/durable"},
 	"internal/doctor":         {sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty", "internal/unit"},
