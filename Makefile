@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt format vet lint imports staticcheck unit promtool picture fuzz e2e simulate seeds crash soak bench clean
+.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -42,6 +42,10 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 
 demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
+
+quick: fmt vet depguard ## while you work: format, vet, import rules, unit tests without race; about a minute, less where little changed
+	@echo '== quick: go test'
+	@$(GO) test $$($(GO) list ./... | grep -vE '/internal/(e2e|simulation)')
 
 test: fmt vet lint units licenses check-package unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
@@ -58,12 +62,14 @@ vet: ## go vet
 	@$(GO) vet ./...
 	@$(GO) -C tools vet ./...
 
-lint: imports staticcheck ## import rules, staticcheck, and shellcheck where it is installed
+lint: imports staticcheck errcheck ## import rules, staticcheck (unused code too), errors, and shellcheck where it is installed
 	@if command -v shellcheck >/dev/null; then echo '== lint: shellcheck'; shellcheck $(CHECKED); else echo '== lint: shellcheck is not installed, skipped'; fi
 
-imports: ## who may import whom (.depguard.yaml), proof that every rule bites, direct dependencies
+depguard: ## who may import whom (.depguard.yaml)
 	@echo '== imports: depguard ./...'
 	@$(TOOL) depguard ./...
+
+imports: depguard ## the same, proof that every rule bites, and direct dependencies
 	@echo '== imports: every rule bites, and go.mod names who it should'
 	@$(GO) -C tools test -count=1 ./importrules ./dashboard
 
@@ -71,6 +77,15 @@ staticcheck: ## staticcheck, at the version of tools/go.mod
 	@echo '== staticcheck ./...'
 	@$(TOOL) staticcheck ./...
 	@cd tools && $(GO) tool staticcheck ./...
+
+errcheck: ## errors that nobody looks at (.errcheck), or that are compared as if nobody wrapped them
+	@echo '== errcheck, errorlint ./...'
+	@$(TOOL) errcheck -ignoretests -exclude .errcheck ./...
+	@$(TOOL) go-errorlint -test=false ./...
+	@cd tools && $(GO) tool errcheck -ignoretests -exclude ../.errcheck ./... && $(GO) tool go-errorlint -test=false ./...
+
+vulns: ## known vulnerabilities of what is linked, where Go's database of them can be reached
+	@scripts/vulns.sh
 
 unit: ## every test but the end-to-end ones, under the race detector, in random order (RACE= without)
 	@echo '== unit: go test $(RACE) -shuffle=on'

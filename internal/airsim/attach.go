@@ -43,7 +43,7 @@ func (m *Module) Attach(ctx context.Context, port io.ReadWriter) error {
 		_ = c.Close()
 	}
 	pumps.Wait()
-	if l.why() != os.ErrClosed {
+	if !errors.Is(l.why(), os.ErrClosed) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return &UnpluggedError{For: max(0, m.faults.absentTo.Sub(m.now))}

@@ -148,14 +148,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	sv := &serving{Server: s, stopping: stopping, life: life}
 	sv.mux = sv.routes()
 	hs := sv.httpServer()
-	accepting := make(chan error, 1)
-	go func() { accepting <- hs.Serve(front) }()
+	accepting, ended := make(chan error, 1), make(chan struct{})
+	go func() { accepting <- hs.Serve(front); close(ended) }()
 
 	var failed error
 	select {
 	case err := <-accepting:
 		failed = fmt.Errorf("socket %s: accept: %w", l.Addr(), err)
-		accepting <- nil
 	case <-ctx.Done():
 	}
 	stop()
@@ -167,7 +166,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		_ = hs.Close()
 		kill()
 	}
-	<-accepting
+	<-ended
 	sv.conns.Wait()
 	return failed
 }

@@ -2,6 +2,7 @@ package unit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,7 +143,7 @@ func Of(ctx context.Context, config string) (*Unit, error) {
 		if err == nil && path.Clean(u.configuration()) == path.Clean(config) {
 			return u, nil
 		}
-		if err != nil && err != ErrNone {
+		if err != nil && !errors.Is(err, ErrNone) {
 			last = err
 		}
 	}

@@ -46,7 +46,7 @@ func (p prometheus) query(expr, legend string) ([]series, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var answer struct {
 		Status, Error string
 		Data          struct {

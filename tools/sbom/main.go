@@ -132,7 +132,7 @@ func library(m *debug.Module, license string) cdx.Component {
 func serial(data []byte, version string) string {
 	h := sha256.New()
 	h.Write(data)
-	io.WriteString(h, version)
+	h.Write([]byte(version))
 	b := h.Sum(nil)[:16]
 	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])

@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,9 +18,12 @@ func Decode(first byte, body []byte, level byte) (Packet, error) {
 		d.fail(malformed("bytes behind its end"))
 	}
 	if d.err != nil {
-		e := *d.err.(*Error)
-		e.Type = Type(first >> 4)
-		return nil, &e
+		if e, ok := errors.AsType[*Error](d.err); ok {
+			typed := *e
+			typed.Type = Type(first >> 4)
+			return nil, &typed
+		}
+		return nil, d.err
 	}
 	return p, nil
 }

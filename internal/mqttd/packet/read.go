@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bufio"
+	"errors"
 	"io"
 )
 
@@ -116,7 +117,7 @@ func (r *Reader) body(n int) (body []byte, err error) {
 }
 
 func unfinished(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
