@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ type witness struct {
 // evidence is one message of the workload; its payload is its name.
 type evidence struct {
 	name, topic string
+	key         string // of user 1; empty: none
 	id          string // once accepted
 	latest      bool
 	priority    Priority
@@ -48,6 +50,9 @@ func (w *witness) submit(r *rand.Rand) *evidence {
 	defer w.mu.Unlock()
 	e := &evidence{topic: fmt.Sprint("t", r.IntN(6)), latest: r.IntN(8) == 0, priority: Priority(r.IntN(3))}
 	e.name = fmt.Sprintf("%d %s", len(w.all), strings.Repeat("x", r.IntN(r.IntN(900)+1)))
+	if r.IntN(2) == 0 {
+		e.key = fmt.Sprint("key ", len(w.all))
+	}
 	w.all = append(w.all, e)
 	w.byName[e.name] = e
 	return e
@@ -95,8 +100,40 @@ func (w *witness) check(image *simdisk.Disk) error {
 		if e.id != "" && !there[e] && !e.settling && !w.replaced(e, there) {
 			return fmt.Errorf("lost: %+v of %d messages; %d are there; notes %v", e, len(w.all), len(page), q.Notes())
 		}
+		if e.key == "" || e.id == "" {
+			continue
+		}
+		switch first, known, err := q.Repeat(e.message()); {
+		case !known || err != nil || first.ID != e.id:
+			return fmt.Errorf("the key of %+v stands for %+v (%v, %v)", e, first, known, err)
+		case there[e] != (first.State == Queued):
+			return fmt.Errorf("the key of %+v says %s; it is there: %v", e, first.State, there[e])
+		}
 	}
 	return nil
+}
+
+func (e *evidence) message() Message {
+	return Message{Topic: e.topic, Payload: []byte(e.name), QoS: 1, Latest: e.latest, Priority: e.priority, Key: e.key, User: 1}
+}
+
+// repeat publishes an accepted message with a key once more.
+func (l *workload) repeat() {
+	var keyed []*evidence
+	l.w.note(func() {
+		for _, e := range l.w.all {
+			if e.key != "" && e.id != "" {
+				keyed = append(keyed, e)
+			}
+		}
+	})
+	if len(keyed) == 0 {
+		return
+	}
+	e := keyed[l.r.IntN(len(keyed))]
+	if m, err := l.q.Append(context.Background(), e.message()); err != nil || m.ID != e.id {
+		l.t.Errorf("repeat of %+v: %+v, %v", e, m, err)
+	}
 }
 
 // replaced says whether an accepted message may be gone because of a Latest one
@@ -126,7 +163,7 @@ func (l *workload) append() {
 	for range n {
 		e := l.w.submit(l.r)
 		all.Go(func() {
-			m, err := l.q.Append(context.Background(), Message{Topic: e.topic, Payload: []byte(e.name), QoS: 1, Latest: e.latest, Priority: e.priority})
+			m, err := l.q.Append(context.Background(), e.message())
 			if err == nil {
 				l.w.note(func() { e.id = m.ID })
 			} else if !errors.Is(err, ErrDisk) {
@@ -211,8 +248,13 @@ func crashWorkload(t *testing.T, seed uint64) int {
 	}
 	running := run(t, q)
 	l := &workload{t, r, q, w}
+	if seed%5 == 0 {
+		q.HoldBack(Low) // so that a few are left in many segments, and are moved
+	}
 	for range 60 {
-		switch n := r.IntN(10); {
+		switch n := r.IntN(11); {
+		case n == 10:
+			l.repeat()
 		case n < 5:
 			l.append()
 		case n < 9:
@@ -222,8 +264,12 @@ func crashWorkload(t *testing.T, seed uint64) int {
 		}
 	}
 	running.stop()
+	movedInCrashes.Add(q.Disk().Moved)
 	return w.images
 }
+
+// movedInCrashes is how many bytes of records were moved under crashes.
+var movedInCrashes atomic.Uint64
 
 // second opens an image for good, lets it do its repairs, and cuts the power
 // again: after each of these changes too nothing may be missing.
@@ -261,7 +307,11 @@ func TestCrashImages(t *testing.T) {
 	for seed := uint64(1); images < crashImages && !t.Failed(); seed++ {
 		images += crashWorkload(t, seed)
 	}
-	t.Logf("%d images in %v", images, time.Since(begin).Round(time.Millisecond))
+	moved := movedInCrashes.Load()
+	t.Logf("%d images in %v; %d bytes of records were moved", images, time.Since(begin).Round(time.Millisecond), moved)
+	if moved == 0 {
+		t.Error("no records were moved, so that was not tried")
+	}
 }
 
 // TestCrashForever does the same with new seeds for as long as $CRASH_TIME says,
