@@ -117,8 +117,9 @@ func (c *Client) Healthy(ctx context.Context) error {
 }
 
 // do sends one request and reads one JSON document into answer, if it is given.
-func (c *Client) do(ctx context.Context, method, target string, body io.Reader, answer any) error {
-	resp, err := c.send(ctx, method, target, body)
+// header is names and values in turn.
+func (c *Client) do(ctx context.Context, method, target string, body io.Reader, answer any, header ...string) error {
+	resp, err := c.send(ctx, method, target, body, header...)
 	if err != nil {
 		return err
 	}
@@ -138,11 +139,14 @@ func (c *Client) do(ctx context.Context, method, target string, body io.Reader, 
 
 // send sends one request and returns the answer if it is a success. The caller
 // closes its body.
-func (c *Client) send(ctx context.Context, method, target string, body io.Reader) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, target string, body io.Reader, header ...string) (*http.Response, error) {
 	// The host is never looked up; it says in logs of proxies what this is.
 	req, err := http.NewRequestWithContext(ctx, method, "http://airbridged"+target, body)
 	if err != nil {
 		return nil, fmt.Errorf("request to airbridged: %w", err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -30,6 +30,8 @@ var (
 	ErrUnknown = errors.New("message is not known")
 	// ErrInFlight: the message is being sent and cannot be dropped now. It is ErrTryAgain too.
 	ErrInFlight = errors.New("message is in flight")
+	// ErrKeyReused: the idempotency key belongs to another message.
+	ErrKeyReused = errors.New("idempotency key was used for another message")
 	// ErrFinal: the message is in a final state, so there is nothing to drop.
 	ErrFinal = errors.New("message is in a final state")
 	// ErrTooLarge: the payload is over what the module can carry.
@@ -90,6 +92,8 @@ func (p *Problem) Is(target error) bool {
 		return p.Type == ProblemPrefix+api.UnknownMessage
 	case ErrInFlight:
 		return p.Type == ProblemPrefix+api.MessageInFlight
+	case ErrKeyReused:
+		return p.Type == ProblemPrefix+api.KeyReused
 	case ErrFinal:
 		return p.Type == ProblemPrefix+api.FinalState
 	case ErrTooLarge:

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"net/http"
 	"time"
 
@@ -41,7 +42,16 @@ type PublishOptions struct {
 	TTL      time.Duration // give it up when it is older than this; 0: never
 	Priority Priority
 	Latest   bool // replace the still unsent message of the same topic
+
+	// Key makes it safe to publish the same once more where no answer came: a repeat
+	// with the same topic and payload keeps nothing twice, and is answered as the
+	// first was, also after a restart of the daemon. 1 to 64 printable ASCII
+	// characters; see [NewKey]. Not with [AtMostOnce]. Empty: none.
+	Key string
 }
+
+// NewKey returns a key that nobody has used: 26 random characters.
+func NewKey() string { return rand.Text() }
 
 // Publish hands a message to the daemon; an empty payload is a message. Of the
 // answer, ID, Topic and State are set: [Queued] or [Held] once it is kept, or
@@ -51,7 +61,7 @@ type PublishOptions struct {
 // The topic is one of the cloud's own, as in "/PRODUCTKEY/DEVICENAME/update", without
 // wildcards. The payload has at most 64 KiB, and at most what the module carries
 // ([ErrTooLarge], [ErrNotCarried]). A full outbox is [ErrFull], a full or failing disk
-// [ErrTryAgain].
+// [ErrTryAgain]. A Key of another message is [ErrKeyReused].
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o PublishOptions) (Message, error) {
 	target := "/v1/publish?topic=" + queryEscape(topic)
 	add := func(name, value string) {
@@ -67,10 +77,20 @@ func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o Pu
 		add("latest", "1")
 	}
 	var a api.Accepted
-	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &a); err != nil {
+	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &a, header(keyHeader, o.Key)...); err != nil {
 		return Message{}, err
 	}
 	return Message{ID: a.ID, Topic: topic, State: a.State}, nil
+}
+
+const keyHeader = "Idempotency-Key"
+
+// header is a header for do, if it has a value.
+func header(name, value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{name, value}
 }
 
 func durationOption(d time.Duration) string {

@@ -29,6 +29,7 @@ const (
 	Internal         = "internal"
 	CloudRefused     = "cloud-refused"
 	OutboxFull       = "outbox-full"
+	KeyReused        = "key-reused"
 	TooBusy          = "too-busy"
 	TooManyFilters   = "too-many-filters"
 	NotKeptInTime    = "not-kept-in-time"

@@ -28,7 +28,7 @@ const (
 	exitRefused     = 1   // the daemon refused, or a message came to a bad end
 	exitUsage       = 64  // the command line is wrong
 	exitUnreachable = 69  // the daemon is not there, or went away
-	exitTryAgain    = 75  // the daemon refused for now
+	exitTryAgain    = 75  // the daemon refused for now, or nobody knows whether a message is kept
 	exitPermission  = 77  // the socket or the topic is not for this user
 	exitConfig      = 78  // the daemon's configuration has mistakes
 	exitInterrupted = 130 // by SIGINT or SIGTERM
@@ -277,6 +277,9 @@ func report(e *env, err error) int {
 func status(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[unknownError](err); ok {
+		return exitTryAgain
 	}
 	for _, s := range []struct {
 		when error

@@ -35,11 +35,15 @@ flags:
                    exit 1; a message that is still waiting is kept, and exits 0
   --ttl DURATION   give the message up when it is older than this, as in 1h
   --priority P     high, normal (default) or low
-  --latest         replace the still unsent message of the same topic
+  --latest         replace the unsent message of the same topic, in its place
+  --key K          a repeat with the same key, topic and payload keeps nothing
+                   twice, also after a restart of the daemon: where nobody knows
+                   whether a message is kept (exit 75), try again with its key
 
 examples:
   airbridgectl pub /a1b2c3/gw-1/update '{"temperature":21.5}'
   airbridgectl pub --wait 10s /a1b2c3/gw-1/update hello
+  airbridgectl pub --key "$(uuidgen)" /a1b2c3/gw-1/update 'door closed'
   sensor-read | airbridgectl pub --qos 0 /a1b2c3/gw-1/update -
   airbridgectl pub /a1b2c3/gw-1/update -- -5.5
 `,
@@ -54,6 +58,7 @@ func setupPub(flags *flag.FlagSet) func(*env, []string) error {
 	flags.DurationVar(&o.Wait, "wait", 0, "")
 	flags.DurationVar(&o.TTL, "ttl", 0, "")
 	flags.BoolVar(&o.Latest, "latest", false, "")
+	flags.StringVar(&o.Key, "key", "", "")
 	return func(e *env, args []string) error {
 		if len(args) < 1 || len(args) > 2 {
 			return usageError{"pub takes a topic and a payload; quote a payload with blanks"}
@@ -100,7 +105,7 @@ func publish(e *env, topic string, payload []byte, o client.PublishOptions) erro
 	defer cancel()
 	m, err := e.client.Publish(ctx, topic, payload, o)
 	if err != nil {
-		return err
+		return notKnown(e.ctx, err)
 	}
 	if err := printAccepted(e, m); err != nil {
 		return err
@@ -114,6 +119,25 @@ func publish(e *env, topic string, payload []byte, o client.PublishOptions) erro
 		e.note("the cloud has not acknowledged it within %v; the daemon keeps trying", o.Wait)
 	}
 	return nil
+}
+
+// unknownError is a publish of which nobody knows whether it is kept.
+type unknownError struct{ error }
+
+func (u unknownError) Error() string {
+	return u.error.Error() + "; it is not known whether the message is kept: try again (with --key that is safe)"
+}
+
+func (u unknownError) Unwrap() error { return u.error }
+
+// notKnown tells an error after which the message may be kept from one that says
+// that it is not.
+func notKnown(ctx context.Context, err error) error {
+	_, refused := errors.AsType[*client.Problem](err)
+	if refused || ctx.Err() != nil || errors.Is(err, client.ErrUnreachable) || errors.Is(err, client.ErrNotPermitted) {
+		return err
+	}
+	return unknownError{err}
 }
 
 func printAccepted(e *env, m client.Message) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,7 @@ func TestPub(t *testing.T) {
 		{"negative number", []string{"pub", "--qos", "1", "--", waits, "-5.5"}, nil, "-5.5", 1, "queued"},
 		{"wait", []string{"pub", "--wait", "10s", ipctest.UpdateTopic, "x"}, nil, "", 1, "acked"},
 		{"wait for best effort", []string{"pub", "--wait", "10s", "--qos", "0", ipctest.UpdateTopic, "x"}, nil, "", 0, "sent"},
+		{"key", []string{"pub", "--key", "k 1", waits, "x"}, nil, "x", 1, "queued"},
 		{"latest, priority", []string{"pub", "--latest", "--priority", "high", waits, "x"}, nil, "x", 1, "queued"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -410,5 +412,42 @@ func TestFullDiskIsAFailure(t *testing.T) {
 		if code := run(args, nil, full, io.MultiWriter(&errs, begun)); code != exitRefused || !strings.Contains(errs.String(), "no space left") {
 			t.Errorf("%v: %d, %q", args, code, errs.String())
 		}
+	}
+}
+
+// A publish that gets no answer is repeated with its key: one message, one id. Without
+// an answer the exit status says that nobody knows.
+func TestPubWithAKey(t *testing.T) {
+	d := start(t, nil)
+	const waits = "/a1b2c3/gw-1/waits"
+	_, first, _ := ctl(nil, "pub", "--key", "k", waits, "x")
+	code, again, errs := ctl(nil, "pub", "--key", "k", waits, "x")
+	if id, _, _ := strings.Cut(first, " "); code != 0 || !strings.HasPrefix(again, id+" ") || errs != "" {
+		t.Errorf("%d, %q, %q; the first was %q", code, again, errs, first)
+	}
+	if n := d.Queue.Stats().Messages; n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	if code, _, errs := ctl(nil, "pub", "--key", "k", waits, "y"); code != exitRefused || !strings.Contains(errs, "key of its own") {
+		t.Errorf("another message: %d, %q", code, errs)
+	}
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.Close()
+		}
+	}()
+	t.Setenv(client.SocketVariable, l.Addr().String())
+	if code, _, errs := ctl(nil, "pub", "--key", "k", waits, "x"); code != exitTryAgain || !strings.Contains(errs, "not known whether the message is kept") {
+		t.Errorf("without an answer: %d, %q", code, errs)
 	}
 }

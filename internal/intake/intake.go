@@ -23,6 +23,7 @@ const (
 	Reserved                // the topic is the daemon's own
 	TooLarge                // the module carries less
 	NotCarried              // a byte that the module cannot carry
+	KeyReused               // the idempotency key belongs to another message
 	Full                    // the outbox's bounds
 	Disk                    // the disk of the outbox is full or failing
 	Late                    // the outbox did not answer in time
@@ -84,6 +85,8 @@ func Of(err error) *Refusal {
 		r.Detail, r.Advice = oe.Err.Error(), oe.Hint
 	}
 	switch {
+	case errors.Is(err, outbox.ErrKey):
+		r.Cause = KeyReused
 	case errors.Is(err, outbox.ErrFull):
 		r.Cause = Full
 	case errors.Is(err, outbox.ErrClosed):

@@ -61,6 +61,14 @@ func (q *testQueue) Append(ctx context.Context, m outbox.Message) (outbox.Messag
 	return m, nil
 }
 
+// Repeat knows no keys; where they matter, tests take the real queue.
+func (q *testQueue) Repeat(m outbox.Message) (outbox.Message, bool, error) {
+	if m.Key != "" {
+		return m, q.fail != nil, q.fail
+	}
+	return m, false, nil
+}
+
 func (q *testQueue) Get(id string) (outbox.Message, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,6 +235,17 @@ func TestDropByFilter(t *testing.T) {
 		if len(said) != min(n, 1) || n > 0 && said[0].ContextMap()["messages"] != int64(n) {
 			t.Errorf("%s: log has %+v", c.filter, said)
 		}
+	}
+}
+
+// Seen: DELETE answers 200 while the disk fails, and the messages come back after a
+// restart.
+func TestDropOfATopicOnAFailingDisk(t *testing.T) {
+	d := startDaemon(t, nil)
+	d.queue.fail = &outbox.Error{Op: "drop", Err: fmt.Errorf("%w: %w", outbox.ErrDisk, syscall.EIO), Hint: "x"}
+	resp, body := d.ask("DELETE", "/v1/outbox?topic=%23", "")
+	if resp.StatusCode != http.StatusInsufficientStorage || !strings.Contains(body, "back after a restart") {
+		t.Errorf("%s %s", resp.Status, body)
 	}
 }
 

@@ -33,6 +33,7 @@ var (
 	unknownMessage  = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}
 	methodNotHere   = kind{api.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, but not with this method"}
 	inFlight        = kind{api.MessageInFlight, http.StatusConflict, "The message is in flight"}
+	keyReused       = kind{api.KeyReused, http.StatusConflict, "The idempotency key belongs to another message"}
 	finalState      = kind{api.FinalState, http.StatusConflict, "The message is in a final state"}
 	slowBody        = kind{api.SlowBody, http.StatusRequestTimeout, "The request body came too slowly"}
 	payloadTooLarge = kind{api.PayloadTooLarge, http.StatusRequestEntityTooLarge, "The payload is too large"}
@@ -84,6 +85,8 @@ func intakeProblem(r *intake.Refusal) *problem {
 		return p
 	case intake.NotCarried:
 		return carryProblem(r)
+	case intake.KeyReused:
+		return keyReused.problem(r.Detail, notKept+"; "+r.Advice)
 	case intake.Full:
 		p := outboxFull.problem(r.Detail, notKept+"; try again later; "+cmp.Or(r.Advice, "GET /v1/status tells how much waits"))
 		p.retryAfter = 10 * time.Second

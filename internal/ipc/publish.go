@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"airbridged/client/api"
@@ -37,8 +38,21 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
+	if m.Key, err = idempotencyKey(r, m.QoS); err != nil {
+		return err
+	}
+	if m.Key != "" {
+		m.User = clientOf(r.Context()).peer.UID
+	}
 	if m.Payload, err = readPayload(w, r); err != nil {
 		return err
+	}
+	first, known, err := s.o.Outbox.Repeat(m)
+	if err != nil {
+		return intakeProblem(intake.Of(err))
+	}
+	if known { // it was asked and taken before, whatever the module carries now
+		return s.answer(w, r, first, wait)
 	}
 	if r := intake.Payload(m.Topic, m.Payload, s.o.Carry); r != nil {
 		return intakeProblem(r)
@@ -49,15 +63,46 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error
 	if m, err = s.keep(m); err != nil {
 		return intakeProblem(intake.Of(err))
 	}
+	return s.answer(w, r, m, wait)
+}
+
+// answer tells of a message that is kept, after the wait.
+func (s *serving) answer(w http.ResponseWriter, r *http.Request, m outbox.Message, wait time.Duration) error {
 	status := http.StatusAccepted
 	if wait > 0 {
-		var final bool
-		if m, final = s.await(r, m, wait); final {
+		final := m.State.Final()
+		if !final {
+			m, final = s.await(r, m, wait)
+		}
+		if final {
 			status = http.StatusOK
 		}
 	}
 	writeJSON(w, status, "application/json", api.Accepted{ID: m.ID, State: api.State(m.State)})
 	return nil
+}
+
+// keyHeader is the header with the key that makes a repeat of a publish safe.
+const keyHeader = "Idempotency-Key"
+
+// idempotencyKey reads it; empty: there is none.
+func idempotencyKey(r *http.Request, qos byte) (string, error) {
+	keys := r.Header.Values(keyHeader)
+	if len(keys) == 0 {
+		return "", nil
+	}
+	key := keys[0]
+	switch {
+	case len(keys) > 1:
+		return "", badOption.problem(fmt.Sprintf("%d headers %s are given", len(keys), keyHeader), "give one; "+notKept)
+	case key == "" || len(key) > outbox.MaxKey:
+		return "", badOption.problem(fmt.Sprintf("%s has %d bytes", keyHeader, len(key)), fmt.Sprintf("use 1 to %d; %s", outbox.MaxKey, notKept))
+	case strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }):
+		return "", badOption.problem(keyHeader+" "+shown(key)+" has a character that is no printable ASCII", "use letters, digits and punctuation, as of a UUID; "+notKept)
+	case qos == 0:
+		return "", badOption.problem(keyHeader+" with qos=0", "nothing is remembered of a message of best effort: leave the key away, or use qos=1; "+notKept)
+	}
+	return key, nil
 }
 
 // publishOptions reads the query of a publish.

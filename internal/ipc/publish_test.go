@@ -3,6 +3,7 @@ package ipc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/topic"
@@ -254,6 +256,74 @@ func TestEightProgramsPublishAtOnce(t *testing.T) {
 		if n := next[fmt.Sprintf("/p/%d", p)]; n != each {
 			t.Errorf("program %d: %d of %d", p, n, each)
 		}
+	}
+}
+
+// An unanswered publish is repeated with its key: one message, one id, and the
+// answer of the first; also when its end has come, and whatever the module carries
+// by now.
+func TestIdempotencyKey(t *testing.T) {
+	q := outbox.New(outbox.Limits{})
+	var carried error
+	d := startDaemon(t, func(o *Options) {
+		o.Outbox, o.Carry = q, func(string, []byte) error { return carried }
+	})
+	publish := func(query, body, key string) (string, string) {
+		t.Helper()
+		resp, answer := d.ask("POST", "/v1/publish?topic=/a"+query, body, "Idempotency-Key", key)
+		return resp.Status, answer
+	}
+	status, first := publish("", "one", "k1")
+	expect(t, "first", status, "202 Accepted")
+	carried = errors.New("another module, which carries less")
+	status, again := publish("", "one", "k1")
+	expect(t, "repeat", status+" "+again, "202 Accepted "+first)
+	carried = nil
+	for name, other := range map[string][2]string{"another body": {"", "two"}, "another topic": {"/b", "one"}} {
+		status, answer := publish(other[0], other[1], "k1")
+		if status != "409 Conflict" || !strings.Contains(answer, api.ProblemPrefix+"key-reused") {
+			t.Errorf("%s: %s %s", name, status, answer)
+		}
+	}
+	if status, other := publish("", "one", "k2"); status != "202 Accepted" || other == first {
+		t.Errorf("another key: %s %s", status, other)
+	}
+	done := make(chan string)
+	go func() {
+		_, answer := publish("&wait=1m", "one", "k1")
+		done <- answer
+	}()
+	m, _ := q.Take()
+	if err := q.Done(m.ID, outbox.Acked, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(first, "queued", "acked", 1)
+	expect(t, "a repeat that waits", <-done, want)
+	status, again = publish("&wait=1m", "one", "k1")
+	expect(t, "a repeat when it has ended, with wait", status+" "+again, "200 OK "+want)
+	status, again = publish("", "one", "k1")
+	expect(t, "a repeat when it has ended", status+" "+again, "202 Accepted "+want)
+	if n := q.Stats().Messages; n != 1 {
+		t.Errorf("%d messages wait", n)
+	}
+}
+
+// Which keys are none.
+func TestBadIdempotencyKeys(t *testing.T) {
+	d := startDaemon(t, nil)
+	for _, c := range []struct{ target, key string }{
+		{"/v1/publish?topic=/a", ""},
+		{"/v1/publish?topic=/a", strings.Repeat("k", 65)},
+		{"/v1/publish?topic=/a", "k\u00e9y"},
+		{"/v1/publish?topic=/a&qos=0", "k"},
+	} {
+		resp, body := d.ask("POST", c.target, "x", "Idempotency-Key", c.key)
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "bad-option") || !strings.Contains(body, "Idempotency-Key") {
+			t.Errorf("%q on %s: %s %s", c.key, c.target, resp.Status, body)
+		}
+	}
+	if n := len(d.queue.messages); n != 0 {
+		t.Errorf("%d were kept", n)
 	}
 }
 

@@ -90,6 +90,7 @@ var refusals = []refusal{
 	{"payload over this module's limit", "POST", "/v1/publish?topic=/a", "x", carrying(&bus.CarryError{Reason: "the payload has 1400 bytes on the wire; this module carries 1360", TooLarge: true, Size: 1400, Limit: 1360}), 413, "payload-too-large"},
 	{"byte that is not carried", "POST", "/v1/publish?topic=/a", "x\x00", carrying(&bus.CarryError{Reason: "byte 0x00 at offset 1 cannot be carried by this module", Offset: 1}), 422, "payload-not-carried"},
 	{"outbox full", "POST", "/v1/publish?topic=/a", "x", failing(&outbox.Error{Op: "append", Err: fmt.Errorf("%w: 10 of 10 messages wait", outbox.ErrFull), Hint: "publish less"}), 503, "outbox-full"},
+	{"key of another message", "POST", "/v1/publish?topic=/a", "x", failing(&outbox.Error{Op: "append", Err: outbox.ErrKey, Hint: "give each message a key of its own"}), 409, "key-reused"},
 	{"disk full", "POST", "/v1/publish?topic=/a", "x", failing(&os.PathError{Op: "write", Path: "/var/lib/airbridged/outbox/1.seg", Err: syscall.ENOSPC}), 507, "disk-failing"},
 	{"disk failing", "POST", "/v1/publish?topic=/a", "x", failing(&os.PathError{Op: "fdatasync", Path: "/var/lib/airbridged/outbox/1.seg", Err: syscall.EIO}), 507, "disk-failing"},
 	{"outbox failing otherwise", "POST", "/v1/publish?topic=/a", "x", failing(errors.New("index is inconsistent")), 500, "internal"},

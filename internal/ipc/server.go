@@ -45,6 +45,7 @@ const (
 // it means that nothing was.
 type Outbox interface {
 	Append(ctx context.Context, m outbox.Message) (outbox.Message, error)
+	Repeat(m outbox.Message) (first outbox.Message, known bool, err error)
 	Get(id string) (outbox.Message, error)
 	Wait(ctx context.Context, id string) (outbox.Message, error)
 	List(after string, limit int) (page []outbox.Message, total int)

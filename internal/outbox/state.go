@@ -18,6 +18,15 @@ const (
 	Sent     State = "sent"
 )
 
+// Final says whether nothing can happen to a message any more.
+func (s State) Final() bool {
+	switch s {
+	case Acked, Rejected, Expired, Dropped, Sent:
+		return true
+	}
+	return false
+}
+
 // event is what can happen to a message.
 type event uint8
 

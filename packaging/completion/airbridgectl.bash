@@ -4,7 +4,7 @@
 _airbridgectl_flags() {
     local own=''
     case $1 in
-    pub) own='--qos --wait --ttl --priority --latest' ;;
+    pub) own='--qos --wait --ttl --priority --latest --key' ;;
     sub) own='-n' ;;
     status) own='--check --watch' ;;
     events) own='-f -n' ;;
