@@ -141,6 +141,9 @@ func (s *serving) route(a *answer, r *http.Request) {
 		s.refuse(a, r, p)
 		return
 	}
+	if !r.Close {
+		a.Header().Set("Keep-Alive", keepAlive)
+	}
 	// ServeMux would answer unclean paths with a redirect to a page.
 	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
 		s.refuse(a, r, noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing()))

@@ -33,11 +33,13 @@ const (
 	headerTime = 5 * time.Second  // for a request's headers to arrive
 	bodyTime   = 30 * time.Second // for a request to arrive whole
 	answerTime = 30 * time.Second // for an answer to be taken
-	idleTime   = 60 * time.Second // for a kept-alive connection's next request
+	idleTime   = 60 * time.Second // for a kept-alive connection's next request; keepAlive says it
 	lineTime   = 10 * time.Second // for one line of a stream to be taken
 	beatTime   = 15 * time.Second // between two heartbeats of a stream
 	graceTime  = 5 * time.Second  // for requests under way when the daemon stops
 	leaveTime  = 2 * time.Second  // for a connection that has to make room
+
+	keepAlive = "timeout=60" // idleTime, for clients that ask when to be first (Node.js does)
 )
 
 // Outbox is what the socket needs of the queue. Its methods are those of

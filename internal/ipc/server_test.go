@@ -212,11 +212,17 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		if _, err := io.ReadAll(conn); err != nil {
+		said, err := io.ReadAll(conn)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took != idleTime {
 			t.Errorf("closed after %v", took)
+		}
+		// And the answer has said so: who sends just when the connection is closed
+		// does not know what became of it.
+		if want := fmt.Sprintf("\r\nKeep-Alive: timeout=%d\r\n", int(idleTime.Seconds())); !strings.Contains(string(said), want) {
+			t.Errorf("%q is not in\n%s", want, said)
 		}
 		d.stop()
 	})
