@@ -60,9 +60,10 @@ Examples:
   airbridged --config ./airbridged.toml
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run(args []string, stdout, stderr io.Writer) int {
+// command does what the command line says, and returns the exit status.
+func command(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("airbridged", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	path := flags.String("config", defaultConfig, "")
@@ -72,8 +73,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
-		return exitOK
+		return printed(stderr, stdout, usage)
 	case err != nil:
 		return misused(stderr, err)
 	case flags.NArg() > 0:
@@ -81,28 +81,51 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case *dump && !*check:
 		return misused(stderr, errors.New("--dump goes with --check-config"))
 	case *showVersion:
-		fmt.Fprintf(stdout, "airbridged %s (commit %s, %s)\n", version, commit, runtime.Version())
-		return exitOK
+		return printed(stderr, stdout, fmt.Sprintf("airbridged %s (commit %s, %s)\n", version, commit, runtime.Version()))
+	case *check:
+		return checkConfig(*path, *dump, stdout, stderr)
 	}
+	return run(*path, stderr)
+}
 
-	cfg, warnings, err := config.LoadFor(*path, service(*path, *check))
+// checkConfig prints the mistakes of a configuration, or what is in effect. The exit
+// status is about the configuration; only a dump is worth nothing when it cannot be
+// written.
+func checkConfig(path string, dump bool, stdout, stderr io.Writer) int {
+	cfg, warnings, err := config.LoadFor(path, service(path, true))
 	if err != nil {
 		host.Complain(stderr, err.Error())
-		if !*check {
-			host.AnswerKnocks(misconfigured(err))
-		}
 		return exitConfig
 	}
-	if *check {
-		for _, w := range warnings {
-			fmt.Fprintf(stderr, "warning: %s\n", w)
-		}
-		if *dump {
-			fmt.Fprint(stdout, cfg.Dump())
-		} else {
-			fmt.Fprintf(stdout, "%s: no mistakes\n", *path)
-		}
-		return exitOK
+	for _, w := range warnings {
+		fmt.Fprintf(stderr, "warning: %s\n", w)
+	}
+	if dump {
+		return printed(stderr, stdout, cfg.Dump())
+	}
+	fmt.Fprintf(stdout, "%s: no mistakes\n", path)
+	return exitOK
+}
+
+// printed prints what was asked for, and fails where that cannot be written.
+func printed(stderr, stdout io.Writer, text string) int {
+	if _, err := io.WriteString(stdout, text); err != nil {
+		fmt.Fprintf(stderr, "airbridged: the output cannot be written: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// run runs the daemon until it is asked to stop. Whatever becomes of its log, the
+// service goes on.
+func run(path string, stderr io.Writer) int {
+	sink := host.NewSink(stderr)
+	defer sink.Close()
+	cfg, warnings, err := config.LoadFor(path, service(path, false))
+	if err != nil {
+		host.Complain(sink, err.Error())
+		host.AnswerKnocks(misconfigured(err))
+		return exitConfig
 	}
 
 	// A second signal while leaving ends the process at once: stop puts the
@@ -110,8 +133,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
 	defer stop()
-	if err := serve(ctx, *path, cfg, warnings, stderr); err != nil {
-		host.Complain(stderr, "airbridged: "+err.Error()+cure(cfg, err))
+	if err := serve(ctx, path, cfg, warnings, sink); err != nil {
+		host.Complain(sink, "airbridged: "+err.Error()+cure(cfg, err))
 		return exitFailed
 	}
 	return exitOK

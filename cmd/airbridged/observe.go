@@ -6,6 +6,7 @@ import (
 	"airbridged/internal/config"
 	"airbridged/internal/datause"
 	"airbridged/internal/durable"
+	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/outbox"
@@ -42,7 +43,7 @@ func labels() metrics.Labels {
 
 // observe lets a scrape ask the parts that keep numbers of their own.
 func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
-	server *ipc.Server, state *durable.Held, data budget, healthy func() error,
+	server *ipc.Server, state *durable.Held, data budget, sink *host.Sink, healthy func() error,
 ) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
@@ -55,6 +56,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		Streams:  func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
 		Pace:     func() *float64 { return board.Status().Cloud.PaceSeconds },
 		Healthy:  healthy,
+		LogLost:  func() uint64 { return sink.Stats().Lost },
 		State:    state.Written,
 		Warnings: func() int { return len(board.Status().Warnings) },
 		Data: func() metrics.DataStats {

@@ -23,8 +23,8 @@ import (
 
 // serve wires the parts together and runs them until ctx ends or one of them
 // fails; the first one out ends all.
-func serve(ctx context.Context, path string, cfg config.Config, warnings []config.Warning, stderr io.Writer) error {
-	log, level := host.NewLogger(cfg.Log.Format, cfg.Log.Level, stderr, stateLine, reloadedLine, refusedLine)
+func serve(ctx context.Context, path string, cfg config.Config, warnings []config.Warning, sink *host.Sink) error {
+	log, level := host.NewLogger(cfg.Log.Format, cfg.Log.Level, sink, stateLine, reloadedLine, refusedLine)
 	defer func() { _ = log.Sync() }()
 	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("config", path))
 	for _, w := range warnings {
@@ -59,7 +59,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Metrics: meter.Handler(), Reload: reload.ask,
 		Healthy: supervisor.Healthy, Version: version, Conns: host.Connections(log, cfg.Socket.MaxConnections)[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, supervisor.Healthy)
+	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, sink, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {
 		for _, l := range list {
@@ -71,6 +71,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	each(open.Unserved(), host.TurnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })
 	group.Go(func() error { return tellNotes(ctx, queue, board, log) })
+	group.Go(func() error { return host.TellLoss(ctx, sink, board, log) })
 	group.Go(func() error { return tellState(ctx, state, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
 	group.Go(func() error { return host.TellStatus(ctx, board) })

@@ -161,6 +161,44 @@ func TestInitScript(t *testing.T) {
 	}
 }
 
+// The reader of the log went away, and the script that keeps the daemon running died
+// of what it said next, so that nothing was there to start the daemon again.
+func TestInitScriptOutlivesItsLogger(t *testing.T) {
+	for shell := range shells {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			g := prepareGateway(t, "/dev/nonexistent", "")
+			tools := filepath.Join(g.dir, "tools")
+			if err := os.Mkdir(tools, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(tools, "logger"), "#!/bin/sh\nread -r line\n", 0o755)
+			s := newInitScript(t, shell, g, "LOG=\nPATH="+tools+":$PATH\n")
+			s.wants("start", 0, "is started")
+			first := s.daemon()
+			eventually(t, "lost lines", func() error {
+				st, err := g.client.Status(t.Context())
+				if err != nil || len(st.Warnings) == 0 || st.Warnings[0].Code != "log-lost" {
+					return fmt.Errorf("%+v, %v", st.Warnings, err)
+				}
+				return nil
+			})
+			if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "another daemon", func() error {
+				if pid, err := os.ReadFile(s.file("pid.daemon")); err != nil || string(bytes.TrimSpace(pid)) == fmt.Sprint(first) {
+					return fmt.Errorf("%s, %v", pid, err)
+				}
+				return nil
+			})
+			eventually(t, "its socket", func() error { _, err := g.client.Status(t.Context()); return err })
+			s.wants("stop", 0, "is stopped")
+			s.wants("status", 3, "not running")
+		})
+	}
+}
+
 // A wrong configuration is told, and nothing is started: LSB status 6.
 func TestInitScriptWithMistakes(t *testing.T) {
 	g := prepareGateway(t, "/dev/nonexistent", "[modem]\nbuad = 1\n")

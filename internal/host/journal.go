@@ -15,7 +15,7 @@ import (
 // priority before them (systemd.exec(5), $JOURNAL_STREAM): then only the journal
 // reads it, and not a file or a terminal that somebody redirected it to.
 func isJournal(w io.Writer) bool {
-	if w != os.Stderr {
+	if under(w) != os.Stderr {
 		return false
 	}
 	ok, err := journal.StderrIsJournalStream()

@@ -41,7 +41,7 @@ func LogLevel(word string) zapcore.Level {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := under(w).(*os.File)
 	if !ok {
 		return false
 	}

@@ -80,6 +80,7 @@ func anHour(m *Metrics) {
 		Healthy:  func() error { return nil },
 		State:    func() uint64 { return 1234 },
 		Warnings: func() int { return 1 },
+		LogLost:  func() uint64 { return 7 },
 		Data:     func() DataStats { return DataStats{Bytes: 5584, Budget: 30 << 20, Forecast: 900_000} },
 	})
 	steps := []string{"probing", "attaching", "authenticating", "connecting", "online"}
@@ -323,6 +324,7 @@ func quiet() Sources {
 		Healthy:  func() error { return nil },
 		State:    func() uint64 { return 0 },
 		Warnings: func() int { return 0 },
+		LogLost:  func() uint64 { return 0 },
 		Data:     func() DataStats { return DataStats{} },
 	}
 }

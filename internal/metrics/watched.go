@@ -70,6 +70,7 @@ type Sources struct {
 	Data     func() DataStats
 	State    func() uint64 // bytes written to the state directory since the start
 	Warnings func() int    // that last now
+	LogLost  func() uint64 // lines of the log, since the start
 }
 
 // Observe shows the sources from now on; nothing of them is on the page before.
@@ -106,6 +107,7 @@ var (
 	descForecast     = describe("data_forecast_bytes", "Bytes by the end of the month at the present rate; absent while it is too early to say.")
 	descHolding      = describe("data_holding", "1 while messages are held back because the budget is used up.")
 	descStateWritten = describe("state_written_bytes_total", "Bytes written to the state directory: credentials, token, counters.")
+	descLogLost      = describe("log_lost_lines_total", "Lines of the log that could not be written.")
 	descWarnings     = describe("warnings", "Warnings in the status that last now.")
 	descTime         = describe("time_seconds", "The gateway's clock, in seconds since 1970.")
 )
@@ -114,7 +116,7 @@ var (
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descFailing,
-		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descConns, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descTime,
+		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descConns, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -143,6 +145,7 @@ func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- gauge(descHealthy, truth(from.Healthy() == nil))
 	ch <- counter(descStateWritten, float64(from.State()))
 	ch <- gauge(descWarnings, float64(from.Warnings()))
+	ch <- counter(descLogLost, float64(from.LogLost()))
 	ch <- gauge(descTime, float64(now.UnixMilli())/1000)
 	from.data(ch)
 }
