@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"airbridged/client"
@@ -103,12 +105,16 @@ func isPiped(stdin io.Reader) bool {
 func publish(e *env, topic string, payload []byte, o client.PublishOptions) error {
 	ctx, cancel := context.WithTimeout(e.ctx, keepTime+max(o.Wait, 0))
 	defer cancel()
+	// The exit status says what became of the message, whether somebody reads the
+	// answer or not. A write to a closed pipe would end the process before that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	m, err := e.client.Publish(ctx, topic, payload, o)
 	if err != nil {
 		return notKnown(e.ctx, err)
 	}
 	if err := printAccepted(e, m); err != nil {
-		return err
+		e.note("the answer cannot be written (%v): message %s is %s", err, m.ID, m.State)
+		e.stdout.err = nil
 	}
 	switch {
 	case m.State == client.Acked, m.State == client.Sent:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -405,12 +406,59 @@ func TestFullDiskIsAFailure(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
+	if code, _, errs := ctl(nil, "pub", "/a", "x"); code != 0 { // for outbox to show
+		t.Fatal(errs)
+	}
 	// Of these only sub says a word on stderr before there is data: that it waits.
 	begun := &onWrite{do: func() { d.Hub.Publish(bus.Message{Topic: "/a", Payload: []byte("x")}) }}
-	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"pub", "/a", "x"}, {"sub", "/a"}, {"events"}, {"outbox"}, {"outbox", "--json"}, {"outbox", "--watch"}, {"outbox", "export"}, {"outbox", "drop", "x"}, {"outbox", "drop", "--topic", "/x"}} {
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"sub", "/a"}, {"events"}, {"outbox"}, {"outbox", "--json"}, {"outbox", "--watch"}, {"outbox", "export"}, {"outbox", "drop", "x"}, {"outbox", "drop", "--topic", "/x"}} {
 		var errs bytes.Buffer
 		if code := run(args, nil, full, io.MultiWriter(&errs, begun)); code != exitRefused || !strings.Contains(errs.String(), "no space left") {
 			t.Errorf("%v: %d, %q", args, code, errs.String())
+		}
+	}
+}
+
+// The process of TestUnreadAnswerDoesNotChangeTheMessage.
+func init() {
+	if args := os.Getenv("AIRBRIDGECTL_TEST_MAIN"); args != "" {
+		os.Exit(run(strings.Fields(args), nil, os.Stdout, os.Stderr))
+	}
+}
+
+// The message was kept, or acknowledged, and the exit status said "refused" because
+// the answer could not be written, or 141 because nobody read it: a script would have
+// sent it again.
+func TestUnreadAnswerDoesNotChangeTheMessage(t *testing.T) {
+	d := start(t, nil)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	r, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer closed.Close()
+	for _, c := range []struct {
+		args   string
+		stdout *os.File
+		code   int
+	}{
+		{"pub --wait 10s " + ipctest.RejectTopic + " x", closed, exitRefused},
+		{"pub /a x", full, 0},
+		{"--json pub /a x", closed, 0},
+		{"pub /a x", closed, 0},
+	} {
+		var errs bytes.Buffer
+		ctl := exec.Command(os.Args[0])
+		ctl.Env = append(os.Environ(), "AIRBRIDGECTL_TEST_MAIN="+c.args, client.SocketVariable+"="+d.Socket)
+		ctl.Stdout, ctl.Stderr = c.stdout, &errs
+		_ = ctl.Run()
+		if code := ctl.ProcessState.ExitCode(); code != c.code || !strings.Contains(errs.String(), "cannot be written") || !strings.Contains(errs.String(), "message ") {
+			t.Errorf("%s: exit status %d, want %d; %q", c.args, code, c.code, errs.String())
 		}
 	}
 }
