@@ -29,11 +29,10 @@ type Past struct {
 	heard     time.Time     // when the module was last heard or reset, or Begin
 }
 
-// NewPast returns a past without failures, but with the hard resets that earlier
-// processes made. Waits are drawn from random.
-func NewPast(p Policy, resets []time.Time, now time.Time, random *rand.Rand) *Past {
+// NewPast returns a past without failures. Waits are drawn from random.
+func NewPast(p Policy, now time.Time, random *rand.Rand) *Past {
 	return &Past{
-		policy: p, random: random, resets: newResetBudget(p.HardResetsPerHour, resets, now),
+		policy: p, random: random, resets: resetBudget{perHour: p.HardResetsPerHour},
 		climbs: make(map[Cause]int), darkSince: now, heard: now,
 	}
 }
@@ -115,8 +114,8 @@ func (p *Past) Reset(now time.Time) []time.Time {
 	return slices.Clone(p.resets.done)
 }
 
-// Recall takes in the hard resets of earlier processes, where they could not be
-// read at the start.
+// Recall takes in the hard resets that earlier processes made. A time that the clock of
+// now has not reached yet counts as now.
 func (p *Past) Recall(resets []time.Time, now time.Time) { p.resets.recall(resets, now) }
 
 // CutShort says that a wait ended early, because what was missing has come.

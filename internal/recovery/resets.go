@@ -18,14 +18,6 @@ type resetBudget struct {
 	vain    int         // resets since the session last was stable
 }
 
-// newResetBudget returns the budget that the last process left, which made these
-// resets. A time that the clock of now has not reached yet counts as now.
-func newResetBudget(perHour int, made []time.Time, now time.Time) resetBudget {
-	b := resetBudget{perHour: perHour}
-	b.recall(made, now)
-	return b
-}
-
 // recall takes in the resets of the last process.
 func (b *resetBudget) recall(made []time.Time, now time.Time) {
 	for _, t := range made {

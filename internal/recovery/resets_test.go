@@ -9,7 +9,7 @@ import (
 func TestResetBudgetCountsAnyHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newResetBudget(2, nil, time.Now())
+		b := resetBudget{perHour: 2}
 		b.spend(time.Now())
 		time.Sleep(30 * time.Minute)
 		b.settled()
@@ -36,7 +36,7 @@ func TestResetsInVainAreSpaced(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newResetBudget(4, nil, time.Now())
+				b := resetBudget{perHour: 4}
 				made := 0
 				for n := range 24 * 12 {
 					if b.left(time.Now(), c.mute) > 0 {
@@ -65,13 +65,14 @@ func TestResetsInVainAreSpaced(t *testing.T) {
 func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newResetBudget(4, nil, time.Now())
+		b := resetBudget{perHour: 4}
 		b.spend(time.Now())
 		time.Sleep(10 * time.Minute)
 		for range 3 {
 			b.spend(time.Now())
 		}
-		again := newResetBudget(4, b.done, time.Now())
+		again := resetBudget{perHour: 4}
+		again.recall(b.done, time.Now())
 		if n := again.left(time.Now(), true); n != 0 {
 			t.Fatalf("a new process has %d resets left, want none", n)
 		}
@@ -83,7 +84,8 @@ func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 		// The clock was ten years ahead then, or is ten years behind now: the resets
 		// count as made just now, for an hour and no longer.
 		before := time.Now().AddDate(-10, 0, 0)
-		behind := newResetBudget(4, b.done, before)
+		behind := resetBudget{perHour: 4}
+		behind.recall(b.done, before)
 		if n := behind.left(before, true); n != 0 {
 			t.Fatalf("%d resets left after the clock was set back", n)
 		}

@@ -47,13 +47,13 @@ func (s *Session) raw(ctx context.Context, raw air.Raw) (reply bus.ATReply, asid
 	if err := s.unready(); err != nil {
 		return reply, false, err
 	}
-	if raw.Alters() && s.asked() {
+	if raw.Alters() && s.device.requested() {
 		return reply, false, &bus.AskError{
 			Err: bus.ErrHarmful, Detail: "the module may hold the answer to a registration, which the cloud gives only once",
 			Hint: "wait until the device is registered; questions are answered meanwhile",
 		}
 	}
-	s.progress.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.o.Cloud.Timeouts.Bearer)
 	begun := time.Now()
 	got, err := s.port.modem.Raw(ctx, raw)
 	if err != nil {

@@ -54,8 +54,8 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 	}
 	s.show.registered(true)
 	s.readOperator(ctx)
-	s.progress.expect(3 * s.Cloud.Timeouts.Bearer) // to open it, and to see it up
-	if err := modem.OpenBearer(ctx, s.Modem.APN); err != nil {
+	s.progress.expect(3 * s.o.Cloud.Timeouts.Bearer) // to open it, and to see it up
+	if err := modem.OpenBearer(ctx, s.o.Modem.APN); err != nil {
 		return recovery.Attaching, s.port.unanswered(recovery.BearerFailed, err)
 	}
 	s.network.attached = true
@@ -96,18 +96,18 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.F
 
 // afterAttach chooses how to get the credentials for the MQTT session.
 func (s *Session) afterAttach() (recovery.State, error) {
-	_, known, err := s.deviceSecret()
-	_, cached := s.token()
+	_, known, err := s.device.secret()
+	_, cached := s.device.cachedToken(time.Now())
 	switch {
 	case s.errands.wanted() && (err == nil || errors.Is(err, provision.ErrDamaged)):
 		return recovery.Registering, nil
-	case err != nil && s.Cloud.HTTPSAuth && cached && !errors.Is(err, provision.ErrDamaged):
+	case err != nil && s.o.Cloud.HTTPSAuth && cached && !errors.Is(err, provision.ErrDamaged):
 		return recovery.Authenticating, nil // the secret cannot be read now, and is not needed now
 	case err != nil:
 		return recovery.Attaching, storeFailure(err)
-	case !known, s.marked():
+	case !known, s.device.unread():
 		return recovery.Registering, nil
-	case s.Cloud.HTTPSAuth:
+	case s.o.Cloud.HTTPSAuth:
 		return recovery.Authenticating, nil
 	}
 	return recovery.Connecting, nil
@@ -119,7 +119,7 @@ func (s *Session) afterAttach() (recovery.State, error) {
 func (s *Session) until(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
 	deadline := time.Now().Add(patience)
 	for {
-		s.progress.expect(s.Cloud.Timeouts.Bearer)
+		s.progress.expect(s.o.Cloud.Timeouts.Bearer)
 		done, err := ask()
 		var notYet *recovery.Failure
 		switch {
@@ -149,7 +149,7 @@ func (s *Session) readICCID(ctx context.Context) {
 }
 
 func (s *Session) readOperator(ctx context.Context) {
-	s.progress.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.o.Cloud.Timeouts.Bearer)
 	if name, err := s.port.modem.Operator(ctx); err == nil {
 		s.show.operator(name)
 	}

@@ -16,7 +16,7 @@ import (
 // tearing down whatever session the module may still hold: this is the barrier
 // that keeps a late PUBACK from being taken for another message's.
 func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
-	login, ok, err := s.credentials()
+	login, ok, err := s.device.login(time.Now())
 	switch {
 	case err != nil:
 		return recovery.Connecting, storeFailure(err)
@@ -42,7 +42,7 @@ func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 		return recovery.Connecting, err
 	}
 	s.filters.newSession()
-	s.fresh = false // it has served: a refusal from now on means that it is worn
+	s.device.served()
 	s.link.opened(time.Now())
 	if err := s.subscribe(ctx); err != nil {
 		return recovery.Connecting, err
@@ -61,13 +61,13 @@ func (s *Session) passGate(ctx context.Context) error {
 		spare = spared
 	}
 	if d := s.gate.wait(time.Now(), spare); d > 0 {
-		s.Log.Info("waiting for the limit on connects", zap.Duration("wait", d.Round(time.Second)), zap.Int("per_minute", s.Recovery.ConnectsPerMinute))
+		s.show.log.Info("waiting for the limit on connects", zap.Duration("wait", d.Round(time.Second)), zap.Int("per_minute", s.o.Recovery.ConnectsPerMinute))
 		if err := s.pause(ctx, d); err != nil {
 			return err
 		}
 	}
 	if err := s.gate.pass(time.Now()); err != nil {
-		s.Log.Warn("connect times could not be stored; a restart may exceed the limit", zap.Error(err))
+		s.show.log.Warn("connect times could not be stored; a restart may exceed the limit", zap.Error(err))
 	}
 	return nil
 }
@@ -86,14 +86,14 @@ func (s *Session) teardown(ctx context.Context) {
 // a vendor library for Air202 does not).
 func (s *Session) dial(ctx context.Context) error {
 	modem := s.port.modem
-	s.progress.expect(s.Cloud.Timeouts.Connect)
-	err := modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
-	s.books.dialed(s.Cloud.Host, err)
+	s.progress.expect(s.o.Cloud.Timeouts.Connect)
+	err := modem.Dial(ctx, s.o.Cloud.Host, s.o.Cloud.Port, s.o.Cloud.TLS)
+	s.books.dialed(s.o.Cloud.Host, err)
 	if errors.Is(err, air.ErrConnectFailed) && s.past.Failed(recovery.ConnectFailed) {
-		s.Log.Debug("connect failed again: opening the socket bearer first")
-		if bearerErr := modem.OpenSocketBearer(ctx, s.Modem.APN); bearerErr == nil {
-			err = modem.Dial(ctx, s.Cloud.Host, s.Cloud.Port, s.Cloud.TLS)
-			s.books.dialed(s.Cloud.Host, err)
+		s.show.log.Debug("connect failed again: opening the socket bearer first")
+		if bearerErr := modem.OpenSocketBearer(ctx, s.o.Modem.APN); bearerErr == nil {
+			err = modem.Dial(ctx, s.o.Cloud.Host, s.o.Cloud.Port, s.o.Cloud.TLS)
+			s.books.dialed(s.o.Cloud.Host, err)
 		}
 	}
 	if errors.Is(err, air.ErrConnectFailed) {
@@ -111,16 +111,16 @@ func (s *Session) dial(ctx context.Context) error {
 // login sends MCONNECT at once after CONNECT OK: the server closes a connection
 // that stays silent (vendor guide, field reports of 5 s).
 func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) error {
-	s.progress.expect(s.Cloud.Timeouts.ConnAck)
-	err := s.port.modem.Login(ctx, s.Cloud.Clean, s.Cloud.Keepalive)
+	s.progress.expect(s.o.Cloud.Timeouts.ConnAck)
+	err := s.port.modem.Login(ctx, s.o.Cloud.Clean, s.o.Cloud.Keepalive)
 	s.books.login(who)
 	s.show.loggedIn()
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, air.ErrConnectRefused):
-		if s.Cloud.HTTPSAuth {
-			s.dropToken()
+		if s.o.Cloud.HTTPSAuth {
+			s.device.dropToken()
 		}
 		return &recovery.Failure{Cause: recovery.ConnAckRefused, Err: err}
 	}

@@ -61,14 +61,11 @@ func newGateway(seed uint64) *gateway {
 	defaults.StartSpread = 150 * time.Second
 	random := rand.New(rand.NewPCG(seed, 0x666c656574))
 	return &gateway{begun: time.Now(), Session: &Session{
-		Options: Options{
-			Cloud:    Cloud{HTTPSAuth: seed%2 == 0},
-			Recovery: defaults,
-		},
 		random:  random,
-		gate:    &connectGate{limit: defaults.ConnectsPerMinute},
-		past:    recovery.NewPast(defaults.policy(), nil, time.Now(), random),
+		gate:    &gate{limit: defaults.ConnectsPerMinute, spread: defaults.StartSpread},
+		past:    newPast(Options{Recovery: defaults}, random),
 		network: network{attached: true},
+		device:  device{cloud: Cloud{HTTPSAuth: seed%2 == 0}},
 	}}
 }
 
@@ -107,7 +104,7 @@ func (g *gateway) climb(d recovery.Decision) {
 	}
 	if d.Resume == recovery.Authenticating {
 		g.takes(1600*time.Millisecond, 2200*time.Millisecond)
-		g.fresh = true
+		g.device.fresh = true
 	}
 }
 
@@ -116,7 +113,7 @@ func (g *gateway) climb(d recovery.Decision) {
 func (g *gateway) back(shape FleetShape) time.Duration {
 	if shape.Switch {
 		g.takes(3*time.Second, 6*time.Second) // probing and attaching
-		time.Sleep(g.drawTurn())
+		time.Sleep(g.gate.draw(g.random))
 	} else {
 		g.past.Online()
 		g.fail(recovery.Online, recovery.Closed)

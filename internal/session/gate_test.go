@@ -20,7 +20,7 @@ func TestConnectGateHoldsOverRestartsAndClockSteps(t *testing.T) {
 		var passed []time.Time
 		for range 40 {
 			// A new gate each time is a daemon that restarts after every connect.
-			g := newConnectGate(5, store)
+			g := newGate(Recovery{ConnectsPerMinute: 5}, store)
 			time.Sleep(g.wait(time.Now(), 0))
 			if d := g.wait(time.Now(), 0); d != 0 {
 				t.Fatalf("after the wait another %v is asked for", d)
@@ -45,7 +45,7 @@ func TestConnectGateHoldsOverRestartsAndClockSteps(t *testing.T) {
 		if err := store.SaveConnects([]time.Time{future, future, future, future, future}); err != nil {
 			t.Fatal(err)
 		}
-		if d := newConnectGate(5, store).wait(time.Now(), 0); d <= 0 || d > gateWindow {
+		if d := newGate(Recovery{ConnectsPerMinute: 5}, store).wait(time.Now(), 0); d <= 0 || d > gateWindow {
 			t.Fatalf("with connect times in the future the wait is %v, want one window at most", d)
 		}
 	})

@@ -17,12 +17,12 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	s.past.Online()
 	s.up.newSession()
 	defer func() { s.past.Offline(time.Now()) }()
-	poll := time.NewTicker(s.Recovery.StatusPoll)
+	poll := time.NewTicker(s.o.Recovery.StatusPoll)
 	defer poll.Stop()
-	stable := time.NewTimer(s.Recovery.StableAfter)
+	stable := time.NewTimer(s.o.Recovery.StableAfter)
 	defer stable.Stop()
 	for {
-		s.progress.expect(s.Recovery.StatusPoll)
+		s.progress.expect(s.o.Recovery.StatusPoll)
 		if err := s.lost(); err != nil {
 			return recovery.Online, err
 		}
@@ -103,7 +103,7 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 // for stable_after.
 func (s *Session) settled() {
 	if failures, folded := s.past.Settled(time.Now()); failures > 0 {
-		s.Log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
+		s.show.log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
 	}
 	s.link.settled()
 	s.port.speed.bad = 0
@@ -122,5 +122,5 @@ func (s *Session) downlink(topic string, payload []byte) {
 	}
 	s.books.received(topic, payload)
 	s.show.received()
-	s.Hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
+	s.filters.hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

@@ -14,10 +14,6 @@ import (
 // probeCommands is how many commands it takes at most to know a module.
 const probeCommands = 12
 
-// unwrittenIMEI is what a module answers whose IMEI was never written (vendor
-// FAQ): every such module has the same, so they would kick each other.
-const unwrittenIMEI = "3520990017614823"
-
 // probing opens the port, trains the baud rate, finds out what answers, and brings
 // it to the speed it is to work at.
 func (s *Session) probing(ctx context.Context) (recovery.State, error) {
@@ -30,7 +26,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 		return recovery.Probing, err
 	}
 	modem := s.port.modem
-	s.progress.expect(probeCommands * s.Cloud.Timeouts.Command)
+	s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
 		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
@@ -51,11 +47,12 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	}
 	s.port.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
-	s.Limits.Remember(caps)
+	s.o.Limits.Remember(caps)
 	s.network.iccid = id.ICCID
 	s.show.module(id)
-	s.identify(id.IMEI)
-	if s.identity.DeviceName == "" {
+	s.device.identified(id.IMEI)
+	s.filters.belongTo(s.device.names)
+	if s.device.names.DeviceName == "" {
 		return recovery.Probing, &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
 	return recovery.Attaching, nil
@@ -67,7 +64,7 @@ func (s *Session) waitOutDataPhase(ctx context.Context) error {
 	if left <= 0 {
 		return nil
 	}
-	s.Log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
+	s.show.log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
 	return s.pause(ctx, left)
 }
 
@@ -84,18 +81,4 @@ func (s *Session) capabilities(ctx context.Context, id air.Identity) (air.Capabi
 		return caps, err
 	}
 	return s.port.modem.Probe(ctx, id)
-}
-
-// identify settles the device name: the configured one, or the IMEI.
-func (s *Session) identify(imei string) {
-	s.identity.ProductKey = s.Device.ProductKey
-	s.identity.DeviceName = s.Device.DeviceName
-	if s.identity.DeviceName == "" {
-		s.identity.DeviceName = imei
-		if imei == unwrittenIMEI {
-			s.show.warn("imei-unwritten", "the module's IMEI was never written, so every such module has the same name: set device.device_name")
-		}
-	}
-	s.show.deviceName(s.identity.DeviceName)
-	s.filters.belongTo(s.identity)
 }

@@ -30,8 +30,8 @@ const spared = 2
 // publish sends one message and settles what became of it. The message in hand
 // is always given back to the queue: done, or released.
 func (s *Session) publish(ctx context.Context, m outbox.Message) error {
-	s.progress.expect(s.Cloud.Timeouts.Command + s.Cloud.Timeouts.PubAck)
-	s.tellForeign(m.Topic, "published to")
+	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck)
+	s.device.tellForeign(m.Topic, "published to")
 	s.up.pace.begin(time.Now())
 	s.show.meter.InFlight(1)
 	defer s.show.meter.InFlight(0)
@@ -151,16 +151,30 @@ func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) erro
 	return s.unacknowledged(ctx, err)
 }
 
+// foreignTries is how many sessions in a row may end over one message to such a
+// topic before it is set aside: one user report has the cloud close the connection
+// instead, and then everything behind that message would wait for ever.
+const foreignTries = 3
+
+// endsSessions says whether a message to a foreign topic has ended its last session.
+func (s *Session) endsSessions(m outbox.Message, why error) bool {
+	var f *recovery.Failure
+	if s.device.owns(m.Topic) || !errors.As(why, &f) || f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
+		return false
+	}
+	return s.up.fatal.again(m.ID) >= foreignTries
+}
+
 func (s *Session) release(m outbox.Message) {
 	if err := s.up.queue.Release(m.ID); err != nil {
-		s.Log.Error("a message could not be put back", zap.String("id", m.ID), zap.Error(err))
+		s.show.log.Error("a message could not be put back", zap.String("id", m.ID), zap.Error(err))
 	}
 }
 
 // reject sets a message aside that this module can never carry.
 func (s *Session) reject(m outbox.Message, reason string) {
 	if err := s.up.queue.Done(m.ID, outbox.Rejected, reason); err != nil {
-		s.Log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
+		s.show.log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
 	}
 	s.show.published(m, outbox.Rejected, time.Time{})
 	s.show.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
@@ -200,7 +214,7 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 // easePace tries a shorter gap when it is time to.
 func (s *Session) easePace() {
 	if s.up.pace.eased(time.Now()) {
-		s.Log.Info("sending faster again", zap.Duration("gap", s.up.pace.gap))
+		s.show.log.Info("sending faster again", zap.Duration("gap", s.up.pace.gap))
 		s.show.pace(s.up.pace.gap)
 	}
 }

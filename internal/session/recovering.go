@@ -20,7 +20,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.port.suspect(f.Cause)
 	s.link.failed(f.Cause)
 	s.books.failed(f.Cause)
-	s.recallResets()
+	s.past.recallResets()
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
 	s.enter(recovery.Recovering, f, pause)
 	s.link.over()
@@ -56,14 +56,14 @@ var byState = map[recovery.State]recovery.Cause{
 
 // facts are what the session knows of a failure besides its cause.
 func (s *Session) facts() recovery.Facts {
-	return recovery.Facts{FreshToken: s.fresh || !s.Cloud.HTTPSAuth, Attached: s.network.attached}
+	return recovery.Facts{FreshToken: s.device.freshLogin(), Attached: s.network.attached}
 }
 
 // climbRung tears down what the rung stands for. A module that does not answer
 // the tear-down is resynced, and failing that it is probed from the start.
 func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recovery.Failure) (recovery.State, error) {
 	s.flight.dump(d.Rung, f.Cause, s.past.Attempts())
-	s.progress.expect(s.Cloud.Timeouts.Bearer)
+	s.progress.expect(s.o.Cloud.Timeouts.Bearer)
 	err := s.do(ctx, d.Rung)
 	s.show.climbed(d.Rung, err)
 	switch {
@@ -123,7 +123,7 @@ const radioRest = 5 * time.Second
 // reset restarts the module: by AT+RESET if it still listens, and by the hard
 // way if it does not.
 func (s *Session) reset(ctx context.Context) error {
-	s.bookReset()
+	s.past.bookReset()
 	s.network.attached = false
 	s.show.warn("module-reset", "resetting the module")
 	var err error
@@ -132,8 +132,8 @@ func (s *Session) reset(ctx context.Context) error {
 	} else if err = s.port.resync(ctx); err == nil {
 		err = s.port.modem.Reset(ctx)
 	}
-	if err != nil && s.HardReset != nil {
-		if err = s.HardReset(ctx); err != nil {
+	if err != nil && s.o.HardReset != nil {
+		if err = s.o.HardReset(ctx); err != nil {
 			s.show.warn("hard-reset-failed", err.Error())
 		}
 	}

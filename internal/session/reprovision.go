@@ -69,15 +69,15 @@ func (s *Session) mayReprovision() error {
 	no := func(detail, hint string) error {
 		return &bus.AskError{Err: bus.ErrNotNow, Detail: detail, Hint: hint}
 	}
-	_, known, err := s.deviceSecret()
+	_, known, err := s.device.secret()
 	switch {
-	case !s.Device.DeviceSecret.Empty():
+	case !s.o.Device.DeviceSecret.Empty():
 		return no("the device secret is provisioned by hand, and never registered for", "put the new secret in its place, or take device.device_secret_file out of the configuration")
-	case s.Device.ProductSecret.Empty():
+	case s.o.Device.ProductSecret.Empty():
 		return no("there is no product secret to register with", "give device.product_secret_file")
 	case s.errands.wish != nil:
 		return alreadyRegistering()
-	case s.identity.DeviceName == "":
+	case s.device.names.DeviceName == "":
 		return &bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not identified yet", Hint: "try again in some seconds"}
 	case err != nil && !errors.Is(err, provision.ErrDamaged):
 		return no(err.Error(), "put the state directory right first")
@@ -127,14 +127,14 @@ func (s *Session) unfulfilled(err error) (recovery.State, error) {
 	if s.errands.wish == nil || !errors.As(err, &f) || f.Cause.Errand() == recovery.ErrandWaits {
 		return recovery.Registering, err
 	}
-	s.Log.Debug("registration on request", zap.Error(err))
+	s.show.log.Debug("registration on request", zap.Error(err))
 	kind := bus.ErrCloud
 	if f.Cause.Errand() == recovery.ErrandNotNow {
 		kind = bus.ErrNotNow
 	}
 	before := s.errands.wish.failed
 	s.errands.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.Advice()}
-	if before == nil && s.marked() {
+	if before == nil && s.device.unread() {
 		return recovery.Registering, nil // the answer may be in the module all the same: once more, to look
 	}
 	s.errands.fulfil(s.errands.wish.failed)

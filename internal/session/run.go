@@ -17,10 +17,10 @@ var ErrExit = errors.New("recovery is at its end: the process must be started an
 // error that wraps ErrExit when only a new process can help. All goroutines it
 // started are gone when it returns.
 func (s *Session) Run(ctx context.Context) error {
-	s.show.begins(s.Options)
+	s.show.begins(s.o)
 	s.past.Begin(time.Now())
-	if s.JustBooted && s.gate.loggedInBefore() {
-		s.turn = s.drawTurn()
+	if s.o.JustBooted {
+		s.gate.booted(s.random)
 	}
 	for {
 		following, err := s.step(ctx)

@@ -13,30 +13,21 @@ import (
 
 // Session is the supervisor. Make one with New and call Run once.
 type Session struct {
-	Options
+	o        Options
 	random   *rand.Rand
 	show     display
 	progress progress
-	past     *recovery.Past
+	past     past
 	port     port
 	network  network
-	gate     *connectGate
+	device   device
+	gate     *gate
 	link     link
 	filters  filters
 	up       up
 	books    *books
 	flight   flight
 	errands  errands
-
-	// Owned by the goroutine in Run.
-	identity   provision.Identity
-	unsaved    unsaved         // empty: none
-	resetsRead bool            // those of earlier processes are known
-	told       map[string]bool // notes of the credential store that were passed on
-	foreign    map[string]bool // topics that are not the device's and were told; at most foreignMost
-	fresh      bool            // the token was fetched for this attempt
-	turn       time.Duration   // how long the first request to the cloud still has to wait: see turn.go
-	searched   bool            // the answer to the last registration was looked for
 }
 
 // New returns a session that has done nothing yet.
@@ -53,24 +44,22 @@ func New(o Options) *Session {
 	}
 	random := rand.New(rand.NewPCG(seed, seed>>1|1))
 	s := &Session{
-		Options:  o,
+		o:        o,
 		random:   random,
-		gate:     newConnectGate(o.Recovery.ConnectsPerMinute, o.Store),
+		gate:     newGate(o.Recovery, o.Store),
 		books:    newBooks(o.Cloud, o.Recorder),
-		past:     recovery.NewPast(o.Recovery.policy(), nil, time.Now(), random),
+		past:     newPast(o, random),
 		show:     display{log: o.Log, board: o.Board, meter: o.Recorder},
 		progress: progress{state: recovery.Probing},
 		filters:  newFilters(o),
 		up:       up{queue: o.Queue},
-		told:     make(map[string]bool),
-		foreign:  make(map[string]bool),
 		flight:   flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log},
 	}
-	s.recallResets()
 	s.port = newPort(o, air.Options{
 		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
 		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
 	}, &s.show, &s.progress)
+	s.device = newDevice(o, &s.show)
 	s.errands = newErrands(&s.progress, &s.show)
 	return s
 }

@@ -16,10 +16,10 @@ import (
 // filter out for this session, and everything else flows.
 func (s *Session) subscribe(ctx context.Context) error {
 	for _, f := range s.filters.missing() {
-		if !strings.HasPrefix(f.Topic, "/broadcast/"+s.identity.ProductKey+"/") {
-			s.tellForeign(f.Topic, "subscribed to")
+		if !strings.HasPrefix(f.Topic, "/broadcast/"+s.device.names.ProductKey+"/") {
+			s.device.tellForeign(f.Topic, "subscribed to")
 		}
-		s.progress.expect(s.Cloud.Timeouts.SubAck)
+		s.progress.expect(s.o.Cloud.Timeouts.SubAck)
 		if err := s.port.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
 			if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
 				return err
@@ -30,7 +30,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 		s.filters.hub.Grant(f.Topic)
 	}
 	for _, topic := range s.filters.hub.Unwanted() {
-		s.progress.expect(s.Cloud.Timeouts.SubAck)
+		s.progress.expect(s.o.Cloud.Timeouts.SubAck)
 		if err := s.port.modem.Unsubscribe(ctx, topic); err != nil {
 			if err := s.subscriptionFailed(ctx, topic, err); err != nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"airbridged/internal/air"
 	"airbridged/internal/recovery"
 )
@@ -57,7 +59,7 @@ func (s *Session) rest(ctx context.Context, d time.Duration, c recovery.Cause) e
 		if err := s.pause(ctx, lookEvery); err != nil {
 			return err
 		}
-		s.progress.expect(s.Cloud.Timeouts.Bearer)
+		s.progress.expect(s.o.Cloud.Timeouts.Bearer)
 		there, err := arrived(ctx)
 		if err != nil {
 			return context.Cause(ctx) // the next attempt finds out what is wrong
@@ -90,4 +92,16 @@ func (s *Session) arrival(c recovery.Cause) func(context.Context) (bool, error) 
 		return modem.Attached
 	}
 	return nil
+}
+
+// awaitTurn waits for what the gate has drawn after the machine's start, before
+// whatever goes to the cloud first.
+func (s *Session) awaitTurn(ctx context.Context) error {
+	left := s.gate.firstWait()
+	if left <= 0 {
+		return nil
+	}
+	s.show.log.Info("waiting for its turn after the machine's start", zap.Duration("wait", left.Round(time.Second)))
+	s.show.waitsUntil(time.Now().Add(left))
+	return s.pause(ctx, left)
 }

@@ -38,7 +38,7 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 	s.readClock(ctx)
 	s.easePace()
 	s.books.silent()
-	if token, ok := s.Store.Token(s.identity); ok && s.Cloud.HTTPSAuth {
+	if token, ok := s.device.store.Token(s.device.names); ok && s.o.Cloud.HTTPSAuth {
 		s.show.token(&token)
 	}
 	return nil

@@ -25,7 +25,7 @@ var mutants = []mutant{
 	// After an unknown outcome the session goes on publishing.
 	{"barrier", "internal/session/publishing.go", "\treturn s.unacknowledged(ctx, err)\n", "return s.port.resync(ctx)"},
 	// A DeviceSecret is used before it is on disk.
-	{"credentials", "internal/session/registering.go", "\t\t// Durable before it is used:", "return s.unsaved.secret, true, nil"},
+	{"credentials", "internal/session/device.go", "\t\t// Durable before it is used:", "return d.unsaved.secret, true, nil"},
 	// A command without an answer does not leave the engine out of step.
 	{"resync", "internal/atengine/engine.go", "\te.poison = err\n\te.poisonings++\n", "return"},
 }

@@ -16,29 +16,22 @@ import (
 // as none.
 func TestResetBudgetOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
-	state := durable.OnDisk(t.TempDir())
-	next := func() *Session {
-		s := &Session{
-			Options: Options{State: state, Log: zap.NewNop()},
-			past:    recovery.NewPast(recovery.Policy{HardResetsPerHour: 4}, nil, time.Now(), nil),
-		}
-		s.recallResets()
-		return s
-	}
+	o := Options{State: durable.OnDisk(t.TempDir()), Log: zap.NewNop(), Recovery: Recovery{HardResetsPerHour: 4}}
 	left := func() int {
-		s := next()
-		return s.past.History(recovery.NoAnswer, recovery.Facts{}, time.Now()).ResetsLeft
+		p := newPast(o, nil)
+		return p.History(recovery.NoAnswer, recovery.Facts{}, time.Now()).ResetsLeft
 	}
 	for n := range 4 {
 		if got := left(); got != 4-n {
 			t.Fatalf("a new process has %d resets left after %d, want %d", got, n, 4-n)
 		}
-		next().bookReset()
+		p := newPast(o, nil)
+		p.bookReset()
 	}
 	if n := left(); n != 0 {
 		t.Errorf("%d resets are left of an hour's four", n)
 	}
-	if err := os.WriteFile(state.Path(resetsFile), []byte("not json"), 0o600); err != nil {
+	if err := os.WriteFile(o.State.Path("resets.json"), []byte("not json"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if n := left(); n != 4 {
