@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"airbridged/client"
 	"airbridged/internal/outbox"
+	plaintext "airbridged/internal/plain"
 	"airbridged/internal/typo"
 )
 
@@ -63,14 +65,22 @@ type env struct {
 
 // note tells a person something that is no data.
 func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.stderr, "airbridgectl: "+format+"\n", args...)
+	fmt.Fprintln(e.stderr, "airbridgectl: "+plaintext.Lines(fmt.Sprintf(format, args...)))
 }
 
 // printJSON writes one object on one line.
-func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.stdout)
+func (e *env) printJSON(v any) error { return writeJSON(e.stdout, v) }
+
+// writeJSON writes one object on one line, in which nothing steers a terminal.
+func writeJSON(w io.Writer, v any) error {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(plaintext.JSON(line.Bytes()))
+	return err
 }
 
 // output remembers the first error of stdout, so that a full disk is a failure.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -127,10 +126,8 @@ func writeRow(out io.Writer, m client.OutboxMessage, now time.Time) {
 
 // writeNDJSON writes one object a line, with the names of the socket API.
 func writeNDJSON(out *bufio.Writer, messages []client.OutboxMessage) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
 	for _, m := range messages {
-		if err := enc.Encode(m); err != nil {
+		if err := writeJSON(out, m); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"airbridged/internal/config"
 	"airbridged/internal/host"
+	"airbridged/internal/plain"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -98,12 +99,12 @@ func checkConfig(path string, dump bool, stdout, stderr io.Writer) int {
 		return exitConfig
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(stderr, "warning: %s\n", w)
+		fmt.Fprintf(stderr, "warning: %s\n", plain.Text(w.String()))
 	}
 	if dump {
 		return printed(stderr, stdout, cfg.Dump())
 	}
-	fmt.Fprintf(stdout, "%s: no mistakes\n", path)
+	fmt.Fprintf(stdout, "%s: no mistakes\n", plain.Text(path))
 	return exitOK
 }
 

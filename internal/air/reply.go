@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strings"
+	"unicode"
 )
 
 // Every parser in this file takes one whole line, refuses what the manual does
@@ -108,10 +109,11 @@ func parseOperator(line []byte) (string, error) {
 	return printable(name[1:last]), nil
 }
 
-// printable replaces what does not belong on a status page or in a log.
+// printable replaces what does not belong on a status page or in a log: what is not
+// printed could steer a terminal, turn a text around or begin a line of its own.
 func printable(b []byte) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+		if r == '\uFFFD' || !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r

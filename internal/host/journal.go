@@ -9,6 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"airbridged/internal/plain"
 )
 
 // isJournal says whether w is the stream on which journald takes lines with a
@@ -72,7 +74,7 @@ func Complain(stderr io.Writer, text string) {
 	if isJournal(stderr) {
 		prefix = journalError
 	}
-	for line := range strings.SplitSeq(text, "\n") {
+	for line := range strings.SplitSeq(plain.Lines(text), "\n") {
 		fmt.Fprintln(stderr, prefix+line)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"airbridged/client/api"
+	"airbridged/internal/fair"
 )
 
 // How long a daemon that cannot run answers those who knock. The first is enough for
@@ -39,15 +40,15 @@ func answerKnocks(given map[string][]net.Listener, p api.Problem, stay time.Dura
 	ctx, cancel := context.WithTimeout(context.Background(), knockTime)
 	defer func() { cancel() }()
 	knocked := make(chan struct{}, 1)
-	server := &http.Server{Handler: refusal(p), ReadTimeout: answerTime, WriteTimeout: answerTime}
-	server.SetKeepAlivesEnabled(false)
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
 	var running sync.WaitGroup
 	for name, list := range given {
 		for _, l := range list {
 			d := &door{Listener: l, knocked: knocked}
 			running.Go(func() {
 				if name == "api" {
-					_ = server.Serve(d)
+					_ = fair.Door{Handler: refusal(p)}.Serve(serving, d)
 					return
 				}
 				_ = TurnAway(context.Background(), d)
@@ -65,9 +66,7 @@ func answerKnocks(given map[string][]net.Listener, p api.Problem, stay time.Dura
 			_ = l.Close()
 		}
 	}
-	leave, stop := context.WithTimeout(context.Background(), knockTime)
-	defer stop()
-	_ = server.Shutdown(leave)
+	stop()
 	running.Wait()
 }
 
@@ -95,6 +94,7 @@ func refusal(p api.Problem) http.Handler {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Retry-After", "30")
+		w.Header().Set("Connection", "close")
 		w.WriteHeader(p.Status)
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)

@@ -5,8 +5,11 @@ import (
 	"os"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
+
+	"airbridged/internal/plain"
 )
 
 // NewLogger logs to w: in the format "console" for people or "json", with "auto" the
@@ -19,16 +22,43 @@ func NewLogger(format, level string, w io.Writer, whole ...string) (*zap.Logger,
 	encoding.TimeKey = "time"
 	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	encoding.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(encoding)
+	encoder := zapcore.Encoder(plainly{zapcore.NewJSONEncoder(encoding), false})
 	if format == "console" || format == "auto" && isTerminal(w) {
 		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(encoding)
+		encoder = plainly{zapcore.NewConsoleEncoder(encoding), true}
 	}
 	if isJournal(w) {
 		encoder = prioritized{encoder}
 	}
 	return zap.New(newFoldingCore(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), atomic), whole)), atomic
+}
+
+// plainly escapes what an encoder lets through and could steer a terminal or deceive
+// its reader: in the console's messages every control character, in JSON those of C1,
+// other directions, and line ends of Unicode. A line of the log stays one line.
+type plainly struct {
+	zapcore.Encoder
+	console bool
+}
+
+// Clone is for zap.
+func (p plainly) Clone() zapcore.Encoder { return plainly{p.Encoder.Clone(), p.console} }
+
+// EncodeEntry is for zap.
+func (p plainly) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	if p.console {
+		entry.Message = plain.Text(entry.Message)
+	}
+	line, err := p.Encoder.EncodeEntry(entry, fields)
+	if err != nil {
+		return nil, err
+	}
+	if text := line.String(); plain.Lines(text) != text {
+		line.Reset()
+		line.AppendString(string(plain.JSON([]byte(text))))
+	}
+	return line, nil
 }
 
 // LogLevel knows the words that the configuration has checked.

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/intake"
+	"airbridged/internal/plain"
 )
 
 // kind is what all problems of one type have in common.
@@ -141,12 +143,26 @@ func (s *serving) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // writeJSON answers with one JSON document and a line end. An error of the
 // connection is left to the next read of it.
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
+	body, err := encode(v)
+	if err != nil { // cannot be: all that is answered has a form in JSON
+		status, body = http.StatusInternalServerError, nil
+	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
+	_, _ = w.Write(body)
+}
+
+// encode is a JSON document with its line end. What could steer a terminal stands in
+// it as an escape: people look at it there, too.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return plain.JSON(b.Bytes()), nil
 }
 
 // shown is a client's string, fit for an error: quoted and not too long.

@@ -3,7 +3,6 @@ package ipc
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -118,7 +117,6 @@ type lineWriter struct {
 	rc  *http.ResponseController
 	sse bool
 	buf bytes.Buffer
-	enc *json.Encoder
 }
 
 // newLineWriter chooses the form that the client asked for.
@@ -131,8 +129,6 @@ func newLineWriter(w http.ResponseWriter, r *http.Request) *lineWriter {
 			contentType = "text/event-stream"
 		}
 	}
-	out.enc = json.NewEncoder(&out.buf)
-	out.enc.SetEscapeHTML(false)
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
@@ -145,9 +141,11 @@ func (o *lineWriter) write(l line) error {
 	if o.sse {
 		fmt.Fprintf(&o.buf, "event: %s\ndata: ", l.kind)
 	}
-	if err := o.enc.Encode(l.body); err != nil { // ends with a line feed
+	text, err := encode(l.body) // ends with a line feed
+	if err != nil {
 		return err
 	}
+	o.buf.Write(text)
 	if o.sse {
 		o.buf.WriteByte('\n')
 	}

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"net/http"
 
@@ -39,11 +38,16 @@ func writeTape(w http.ResponseWriter, t *tape) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	for last := t.flight.Last(); t.seq < last; {
 		l, ok := t.pop()
-		if !ok || enc.Encode(l.body) != nil {
+		if !ok {
+			break
+		}
+		text, err := encode(l.body)
+		if err == nil {
+			_, err = w.Write(text)
+		}
+		if err != nil {
 			break // the client is gone
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // other stands for every label value outside its set.
@@ -93,11 +94,11 @@ func qosOf(qos int) string {
 }
 
 // printable bounds a text that is not ours (a module says what firmware it has)
-// so that it can stand in a label: valid UTF-8, no control characters, at most
+// so that it can stand in a label: valid UTF-8, only what is printed, at most
 // 64 bytes.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -84,7 +85,9 @@ func checkName(what, s string) error {
 // name does not say it; the name of a good one is empty. This is the one list of
 // them. Control characters, quotes and backslashes could leave their argument of
 // an AT command; blanks because the cloud's level names have none and a pasted
-// one would send messages where nobody listens.
+// one would send messages where nobody listens; what is not printed because a topic
+// is read by people, in logs and on terminals, which it could steer or deceive: C1
+// controls, other directions (bidi), line ends of Unicode, and what shows nothing.
 func refused(r rune) (name, why string) {
 	switch {
 	case r < 0x20 || r == 0x7f || r == '\ufffe' || r == '\uffff':
@@ -93,6 +96,8 @@ func refused(r rune) (name, why string) {
 		return fmt.Sprintf("%q", r), ", which no AT command can carry in a topic"
 	case r == ' ':
 		return "a blank", "; topics of the cloud have none (a stray one from copying?)"
+	case !unicode.IsPrint(r):
+		return fmt.Sprintf("the character %U", r), ", which is not printed (a stray one from copying?)"
 	}
 	return "", ""
 }
