@@ -71,6 +71,9 @@ type Outbox struct {
 	Bytes    int64      `json:"bytes"`     // of them
 	OldestAt *time.Time `json:"oldest_at"` // when the oldest was accepted; null: there is none
 	InFlight int        `json:"inflight"`
+
+	DiskBytes int64  `json:"disk_bytes"` // of the files, with what is preallocated
+	DiskLimit *int64 `json:"disk_limit"` // as many they may be: half of the file system; null: not known
 }
 
 // Data is what the connection has used this month, in bytes on the air,

@@ -19,7 +19,7 @@ func TestStatusJSON(t *testing.T) {
 
 	signal, registered, age, gap := -71, false, int64(120), 0.6
 	next, oldest, acked := since.Add(90*time.Second), since.Add(-time.Hour), since.Add(-time.Minute)
-	budget, forecast := int64(5000), uint64(12000)
+	budget, forecast, share := int64(5000), uint64(12000), int64(1<<30)
 	wantGolden(t, "status-known.json", api.Status{
 		State: "recovering", Cause: "connack-refused", Hint: "check the device secret", Since: since, Attempt: 3, NextAttemptAt: &next,
 		Identity: api.Identity{ProductKey: "b1KCi45LcCP", DeviceName: known("862991419835241")},
@@ -29,7 +29,7 @@ func TestStatusJSON(t *testing.T) {
 			NetworkTime: &api.NetworkTime{Time: since, AgeSeconds: 90, OffsetSeconds: -3.5},
 		},
 		Cloud:    api.Cloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age, PaceSeconds: &gap},
-		Outbox:   api.Outbox{Messages: 2, Bytes: 256, OldestAt: &oldest, InFlight: 1},
+		Outbox:   api.Outbox{Messages: 2, Bytes: 256, OldestAt: &oldest, InFlight: 1, DiskBytes: 524288, DiskLimit: &share},
 		Counters: api.Counters{Acked: 1, Sent: 2, Unknown: 3, Connects: 4, Downlink: 5, LastAckedAt: &acked},
 		Data: api.Data{
 			Since: &oldest, Until: &next, Bytes: 6000, ByCause: map[string]uint64{"payload": 1000, "handshake": 5000},

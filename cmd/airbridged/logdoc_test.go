@@ -35,7 +35,7 @@ func TestEveryLogLineIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	for _, code := range []string{outbox.NoteDamage, outbox.NoteDiskFailing, outbox.NoteDiskRecovered, outbox.NoteDropped} {
+	for _, code := range []string{outbox.NoteDamage, outbox.NoteDiskFailing, outbox.NoteDiskRecovered, outbox.NoteUnreadable, outbox.NoteMoved, outbox.NoteDropped} {
 		if !strings.Contains(string(page), "`"+code+"`") {
 			t.Errorf("the code %q of the outbox is not in docs/logs.md", code)
 		}

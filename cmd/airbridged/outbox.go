@@ -22,6 +22,10 @@ func openOutbox(cfg config.Outbox, meter *metrics.Metrics, log *zap.Logger) (*ou
 	}
 	s := queue.Stats()
 	log.Info("outbox open", zap.String("dir", cfg.Dir), zap.Int("messages", s.Messages), zap.Int64("bytes", s.Bytes))
+	if share := queue.Disk().Share; share > 0 && share < cfg.MaxBytes {
+		log.Warn("the outbox is bounded by its file system, of which it takes half, before outbox.max_bytes",
+			zap.Int64("share", share), zap.Int64("max_bytes", cfg.MaxBytes), zap.String("when_full", cfg.WhenFull))
+	}
 	return queue, nil
 }
 
@@ -43,14 +47,34 @@ func runOutbox(queue *outbox.Queue, log *zap.Logger) (stop func()) {
 	}
 }
 
+// warningsEvery is how often it is looked whether a warning has ended.
+const warningsEvery = 15 * time.Second
+
 // notesEvery bounds how often the outbox is listened to: what happens again and
 // again in between is one line with a number.
 const notesEvery = 2 * time.Second
 
+// outboxDir is what warnings of the outbox's disk are about.
+const outboxDir = "outbox.dir"
+
+// showWarnings brings what is wrong with the outbox's disk into the status.
+func showWarnings(queue *outbox.Queue, board *bus.Board) {
+	ended := map[bus.WarningCode]bool{bus.StoreReadOnly: true, bus.StoreGone: true, bus.StoreFailing: true}
+	for _, w := range queue.Warnings() {
+		code := bus.WarningCode(w.Code)
+		board.SetWarning(bus.Warning{Code: code, About: outboxDir, Detail: outboxDir + ": " + w.Detail, Hint: w.Hint})
+		delete(ended, code)
+	}
+	for code := range ended {
+		board.ClearWarning(code, outboxDir)
+	}
+}
+
 // tellNotes logs what the outbox notes, and makes events of it: drops, damage, a
-// disk that fails or works again.
+// disk that fails or works again. What lasts stands in the status.
 func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.Board, log *zap.Logger) error {
 	for {
+		showWarnings(queue, board)
 		for _, n := range queue.Notes() {
 			level := zap.WarnLevel
 			if n.Kind == outbox.NoteDiskRecovered {
@@ -61,6 +85,7 @@ func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.Board, log *
 		}
 		select {
 		case <-queue.Noted():
+		case <-time.After(warningsEvery):
 		case <-ctx.Done():
 			return nil
 		}

@@ -128,6 +128,8 @@ func (q *testQueue) DropTopic(func(topic string) bool) (int, error) {
 	panic("use the real queue")
 }
 
+func (q *testQueue) Disk() outbox.DiskStats { return outbox.DiskStats{} }
+
 func (q *testQueue) Stats() outbox.Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()

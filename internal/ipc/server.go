@@ -54,6 +54,7 @@ type Outbox interface {
 	Drop(id string) error
 	DropTopic(filter func(topic string) bool) (int, error)
 	Stats() outbox.Stats
+	Disk() outbox.DiskStats
 }
 
 // Recorder counts requests. The route is a pattern out of a closed set, as in

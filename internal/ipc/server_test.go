@@ -75,13 +75,13 @@ func TestStatus(t *testing.T) {
 			`"identity":{"product_key":"a1b2c3","device_name":null},`+
 			`"modem":{"model":null,"firmware":null,"imei":null,"iccid":null,"operator":null,"signal_dbm":-71,"registered":null,"network_time":null},`+
 			`"cloud":{"host":"","auth":"https","token_age_seconds":null,"pace_seconds":null},`+
-			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0},`+
+			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0,"disk_bytes":0,"disk_limit":null},`+
 			`"counters":{"acked":0,"sent":0,"unknown":0,"connects":0,"downlink":0,"last_acked_at":null},`+
 			`"data":{"since":null,"until":null,"bytes":0,"by_cause":null,"by_program":null,"budget_bytes":null,"forecast_bytes":null,"holding":false},`+
 			`"warnings":[],"version":"1.2.3","uptime_seconds":90}`+"\n")
 		d.ask("POST", "/v1/publish?topic=/a", "12345")
 		_, body = d.ask("GET", "/v1/status", "")
-		if want := `"outbox":{"messages":1,"bytes":5,"oldest_at":"2026-11-22T08:00:00Z","inflight":0}`; !strings.Contains(body, want) {
+		if want := `"outbox":{"messages":1,"bytes":5,"oldest_at":"2026-11-22T08:00:00Z","inflight":0,"disk_bytes":0,"disk_limit":null}`; !strings.Contains(body, want) {
 			t.Errorf("%s has no %s", body, want)
 		}
 		d.stop()

@@ -10,8 +10,13 @@ import (
 // status answers with the board's status and what the socket adds to it.
 func (s *serving) status(w http.ResponseWriter, r *http.Request, _ query) error {
 	status := s.o.Board.Status().Told(time.Now())
-	queue := s.o.Outbox.Stats()
-	status.Outbox = api.Outbox{Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), InFlight: queue.InFlight}
+	queue, disk := s.o.Outbox.Stats(), s.o.Outbox.Disk()
+	status.Outbox = api.Outbox{
+		Messages: queue.Messages, Bytes: queue.Bytes, OldestAt: known(queue.OldestAt), InFlight: queue.InFlight, DiskBytes: disk.Bytes,
+	}
+	if disk.Share > 0 {
+		status.Outbox.DiskLimit = &disk.Share
+	}
 	if s.o.Data != nil {
 		status.Data = s.o.Data()
 	}
