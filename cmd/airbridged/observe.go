@@ -50,7 +50,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		Limits: metrics.OutboxLimits{Bytes: cfg.MaxBytes, Messages: cfg.MaxMessages},
 		Disk: func() metrics.DiskStats {
 			d := queue.Disk()
-			return metrics.DiskStats{Written: d.Written, Quarantined: d.Quarantined, Bytes: d.Bytes, Share: d.Share, Failing: d.Failing}
+			return metrics.DiskStats{Written: d.Written, Quarantined: d.Quarantined, Bytes: d.Bytes, Failing: d.Failing}
 		},
 		Hub:      func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
 		Streams:  func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },

@@ -336,7 +336,7 @@ func TestWatched(t *testing.T) {
 	from := quiet()
 	from.Outbox = func() OutboxStats { return OutboxStats{Messages: 1, Dropped: map[string]uint64{"full": 2, "gone": 3}} }
 	from.Limits = OutboxLimits{Bytes: 7, Messages: 8}
-	from.Disk = func() DiskStats { return DiskStats{Written: 5, Quarantined: 6, Bytes: 15, Share: 16, Failing: true} }
+	from.Disk = func() DiskStats { return DiskStats{Written: 5, Quarantined: 6, Bytes: 15, Failing: true} }
 	from.Hub = func() HubStats { return HubStats{Dropped: 4} }
 	from.Streams = func() StreamStats { return StreamStats{Streams: 9, StreamsDropped: 10} }
 	from.Pace = func() *float64 { pace := 0.25; return &pace }
@@ -348,7 +348,7 @@ func TestWatched(t *testing.T) {
 		"publish_pace_seconds 0.25", "data_month_bytes 12", "data_budget_bytes 13", "data_forecast_bytes 14", "data_holding 1",
 		"outbox_messages 1", "outbox_oldest_age_seconds 0", `outbox_dropped_total{reason="full"} 2`, `outbox_dropped_total{reason="expired"} 0`,
 		`outbox_dropped_total{reason="other"} 3`, `subscriber_dropped_total{reason="slow"} 4`,
-		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6", "outbox_disk_failing 1", "outbox_limit_bytes 7", "outbox_disk_bytes 15", "outbox_limit_disk_bytes 16",
+		"outbox_written_bytes_total 5", "outbox_quarantined_segments_total 6", "outbox_disk_failing 1", "outbox_limit_bytes 7", "outbox_disk_bytes 15",
 		"outbox_limit_messages 8", "streams 9", "streams_dropped_total 10", "healthy 0", "state_written_bytes_total 11")
 }
 

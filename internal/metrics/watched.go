@@ -30,7 +30,6 @@ type DiskStats struct {
 	Written     uint64 // bytes, since the start
 	Quarantined uint64 // segments set aside because of damage, since the start
 	Bytes       int64  // of its files now
-	Share       int64  // as many they may be; 0: not known
 	Failing     bool   // the last write or flush failed
 }
 
@@ -95,7 +94,6 @@ var (
 	descWritten      = describe("outbox_written_bytes_total", "Bytes that the outbox wrote to its files.")
 	descQuarantined  = describe("outbox_quarantined_segments_total", "Files of the outbox that were set aside because of damage.")
 	descDiskBytes    = describe("outbox_disk_bytes", "Bytes of the outbox's files, with what is preallocated.")
-	descDiskShare    = describe("outbox_limit_disk_bytes", "As many of these there may be: half of the file system; 0 while that is not known.")
 	descFailing      = describe("outbox_disk_failing", "1 while the outbox's disk is full or fails.")
 	descDownlink     = describe("downlink_messages_total", "Messages received from the cloud.")
 	descSubscribers  = describe("subscribers", "Local programs listening.")
@@ -119,7 +117,7 @@ var (
 // Describe is for the registry.
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDiskBytes, descDiskShare, descFailing,
+		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDiskBytes, descFailing,
 		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descConns, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
@@ -195,6 +193,5 @@ func (from *Sources) queue(ch chan<- prometheus.Metric, now time.Time, reasons [
 	ch <- counter(descWritten, float64(d.Written))
 	ch <- counter(descQuarantined, float64(d.Quarantined))
 	ch <- gauge(descDiskBytes, float64(d.Bytes))
-	ch <- gauge(descDiskShare, float64(d.Share))
 	ch <- gauge(descFailing, truth(d.Failing))
 }
