@@ -125,6 +125,9 @@ func run(path string, stderr io.Writer) int {
 	cfg, warnings, err := config.LoadFor(path, service(path, false))
 	if err != nil {
 		host.Complain(sink, err.Error())
+		if wrong, ok := errors.AsType[*config.Mistakes](err); ok && wrong.Passing {
+			return exitFailed // for the service manager to try again
+		}
 		host.AnswerKnocks(misconfigured(err))
 		return exitConfig
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"airbridged/internal/durable"
 )
@@ -34,6 +35,7 @@ func LoadFor(path string, service Service) (Config, []Warning, error) {
 	l.service = service
 	data, err := l.read(path)
 	if err != nil {
+		l.unread(err)
 		l.wrong(Position{path, 1, 1}, "file", fileTrouble(err)+"; write it, or name another one with --config")
 		return l.result()
 	}
@@ -58,6 +60,7 @@ type loader struct {
 	size     int                 // bytes that were read
 	mistakes []Mistake
 	warnings []Warning
+	passing  bool // something could not be read that may be readable in a moment
 	service  Service
 }
 
@@ -71,6 +74,7 @@ func newLoader(path string) *loader {
 func (l *loader) dropIns(dir string) {
 	names, err := list(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.unread(err)
 		l.wrong(Position{dir, 1, 1}, "file", fileTrouble(err)+"; make the directory readable, or delete it")
 	}
 	for _, name := range names {
@@ -81,6 +85,7 @@ func (l *loader) dropIns(dir string) {
 		l.files = append(l.files, name)
 		data, err := l.read(name)
 		if err != nil {
+			l.unread(err)
 			l.wrong(Position{name, 1, 1}, "file", fileTrouble(err)+"; correct that, or delete the file")
 			continue
 		}
@@ -92,7 +97,7 @@ func (l *loader) dropIns(dir string) {
 func (l *loader) result() (Config, []Warning, error) {
 	if len(l.mistakes) > 0 {
 		sortByPlace(l.mistakes, l.files)
-		return Config{}, l.warnings, &Mistakes{l.mistakes}
+		return Config{}, l.warnings, &Mistakes{l.mistakes, l.passing}
 	}
 	l.cfg.Cloud.productKey = l.cfg.Device.ProductKey
 	return l.cfg, l.warnings, nil
@@ -146,6 +151,13 @@ func (l *loader) read(path string) ([]byte, error) {
 	}
 	l.guardFile(path)
 	return data, nil
+}
+
+// unread notes an error of reading.
+func (l *loader) unread(err error) {
+	for _, passing := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.ESTALE} {
+		l.passing = l.passing || errors.Is(err, passing)
+	}
 }
 
 // fileTrouble says what is wrong with a file, without its name: that stands at

@@ -30,7 +30,13 @@ func (m Mistake) String() string { return m.Position.String() + ": " + m.Key + "
 
 // Mistakes is every mistake of a configuration, in the order in which the
 // files are read. It is the only error type that Load returns.
-type Mistakes struct{ List []Mistake }
+type Mistakes struct {
+	List []Mistake
+	// Passing says that a file could not be read because of something that may be
+	// over in a moment, such as a failing disk or too many open files: what is wrong
+	// may not be the configuration, and it is worth trying again.
+	Passing bool
+}
 
 // Error returns one line for each mistake: FILE:LINE:COLUMN: key: what, and
 // what to do.

@@ -73,6 +73,7 @@ func (l *loader) pick(key string, list []source) (picked secret.Text, from strin
 		text, err := s.read()
 		switch {
 		case err != nil:
+			l.unread(err)
 			l.wrong(l.at(key), key, s.name+" "+err.Error())
 		case picked.Empty():
 			picked, from = text, s.name
@@ -91,7 +92,7 @@ func readSecret(path string, credential bool) (secret.Text, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return secret.Text{}, errors.New("does not exist, write the secret into it and chmod it to 600")
 	case err != nil:
-		return secret.Text{}, errors.New(fileTrouble(err) + ", make it readable for the daemon's user")
+		return secret.Text{}, &fileError{fileTrouble(err) + ", make it readable for the daemon's user", err}
 	case !info.Mode().IsRegular():
 		return secret.Text{}, errors.New("is not a regular file, name the file that holds the secret")
 	case !credential && info.Mode().Perm()&0o077 != 0:
@@ -101,10 +102,19 @@ func readSecret(path string, credential bool) (secret.Text, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return secret.Text{}, errors.New(fileTrouble(err) + ", make it readable for the daemon's user")
+		return secret.Text{}, &fileError{fileTrouble(err) + ", make it readable for the daemon's user", err}
 	}
 	return checkSecret(string(data))
 }
+
+// fileError is a file that cannot be read, in words, and why.
+type fileError struct {
+	text string
+	err  error
+}
+
+func (e *fileError) Error() string { return e.text }
+func (e *fileError) Unwrap() error { return e.err }
 
 // checkSecret trims a secret and refuses what cannot be one. Its messages
 // count characters and never show them.
