@@ -69,6 +69,20 @@ func Warned(code, detail string) api.Event {
 	return api.Event{EventHead: api.EventHead{Type: api.WarningEvent}, Notice: api.Notice{Code: code, Detail: detail}}
 }
 
+// Line is an event as it is told: only what belongs to its type.
+func Line(e api.Event) any {
+	if e.Type == api.StateEvent {
+		return struct {
+			api.EventHead
+			api.Change
+		}{e.EventHead, e.Change}
+	}
+	return struct {
+		api.EventHead
+		api.Notice
+	}{e.EventHead, e.Notice}
+}
+
 // At is an event with the time at which it happened, where that is not now.
 func At(t time.Time, e api.Event) api.Event {
 	e.At = t

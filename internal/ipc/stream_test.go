@@ -130,7 +130,7 @@ func TestEventLines(t *testing.T) {
 			`{"type":"warning","at":"2024-05-06T07:08:09.123Z","code":"gap","detail":"10 events were missed"}`,
 		},
 	} {
-		got, err := json.Marshal(eventLine(c.event).body)
+		got, err := json.Marshal(bus.Line(c.event))
 		if err != nil || string(got) != c.want {
 			t.Errorf("got  %s, %v\nwant %s", got, err, c.want)
 		}

@@ -104,20 +104,6 @@ func (s *serving) events(w http.ResponseWriter, r *http.Request, _ query) error 
 	defer watch.Close()
 	return s.stream(w, r, nil, func(ctx context.Context) (line, error) {
 		e, err := watch.Next(ctx)
-		return eventLine(e), err
+		return line{e.Type, bus.Line(e)}, err
 	})
-}
-
-// eventLine is the stream's form of an event: only what belongs to its type.
-func eventLine(e api.Event) line {
-	if e.Type == api.StateEvent {
-		return line{e.Type, struct {
-			api.EventHead
-			api.Change
-		}{e.EventHead, e.Change}}
-	}
-	return line{e.Type, struct {
-		api.EventHead
-		api.Notice
-	}{e.EventHead, e.Notice}}
 }

@@ -69,6 +69,7 @@ var may = map[string][]string{
 	"internal/ipc":            {zap, sys, "client/api", "internal/bus", "internal/fair", "internal/intake", "internal/outbox", "internal/peer", "internal/plain", "internal/topic", "internal/typo"},
 	"internal/ipc/ipctest":    {zap, "internal/bus", "internal/ipc", "internal/outbox"},
 	"internal/metrics":        {zap, prom},
+	"internal/mqttd":          {zap, "client/api", "internal/bus", "internal/intake", "internal/mqttd/packet", "internal/outbox", "internal/peer", "internal/topic"},
 	"internal/mqttd/packet":   nil,
 	"internal/outbox":         {zap, sys, "internal/durable"},
 	"internal/outbox/simdisk": nil,

@@ -2,9 +2,6 @@ package packet
 
 import "encoding/binary"
 
-// maxBody is the longest body that a length of four bytes can tell.
-const maxBody = 1<<28 - 1
-
 // Append appends a packet in the form of a level, which must be able to carry
 // what is in it: texts and data of at most 65,535 bytes.
 func Append(dst []byte, p Packet, level byte) []byte {
