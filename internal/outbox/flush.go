@@ -197,7 +197,7 @@ func (q *Queue) retire(seg *segment) error {
 		}
 	}
 	if h.hasSpare || h != q.log.home || seg.damaged || seg.size != q.log.segmentSize || seg.cut || seg.upTo != 0 || h.files.Rename(seg.name, spareName) != nil {
-		if err := h.files.Remove(seg.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := h.files.Remove(seg.name); err != nil && (!errors.Is(err, fs.ErrNotExist) || h.files.Stat(seg.name) == nil) {
 			return err
 		}
 	} else {
