@@ -34,7 +34,7 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		}
 		return err == nil, err
 	}); err != nil {
-		return recovery.Attaching, s.port.unanswered(recovery.SIMMissing, err)
+		return "", s.port.unanswered(recovery.SIMMissing, err)
 	}
 	s.readICCID(ctx)
 	s.readSignal(ctx)
@@ -50,13 +50,13 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		return attached, err
 	}); err != nil {
 		s.show.registered(false)
-		return recovery.Attaching, s.port.unanswered(recovery.NotRegistered, err)
+		return "", s.port.unanswered(recovery.NotRegistered, err)
 	}
 	s.show.registered(true)
 	s.readOperator(ctx)
 	s.progress.expect(3 * s.o.Cloud.Timeouts.Bearer) // to open it, and to see it up
 	if err := modem.OpenBearer(ctx, s.o.Modem.APN); err != nil {
-		return recovery.Attaching, s.port.unanswered(recovery.BearerFailed, err)
+		return "", s.port.unanswered(recovery.BearerFailed, err)
 	}
 	s.network.attached = true
 	return s.afterAttach()
@@ -104,7 +104,7 @@ func (s *Session) afterAttach() (recovery.State, error) {
 	case err != nil && s.o.Cloud.HTTPSAuth && cached && !errors.Is(err, provision.ErrDamaged):
 		return recovery.Authenticating, nil // the secret cannot be read now, and is not needed now
 	case err != nil:
-		return recovery.Attaching, storeFailure(err)
+		return "", storeFailure(err)
 	case !known, s.device.unread():
 		return recovery.Registering, nil
 	case s.o.Cloud.HTTPSAuth:

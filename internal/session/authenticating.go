@@ -19,21 +19,21 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	deviceSecret, known, err := s.device.secret()
 	switch {
 	case err != nil:
-		return recovery.Authenticating, storeFailure(err)
+		return "", storeFailure(err)
 	case !known:
 		return recovery.Registering, nil
 	}
 	if err := s.awaitTurn(ctx); err != nil {
-		return recovery.Authenticating, err
+		return "", err
 	}
 	body := provision.AuthBody(s.device.names, s.device.clientID(), deviceSecret, s.o.Cloud.Sign)
 	reply, err := s.post(ctx, s.o.Cloud.AuthURL, body)
 	if err != nil {
-		return recovery.Authenticating, err
+		return "", err
 	}
 	token, err := provision.ParseAuth(reply)
 	if err != nil {
-		return recovery.Authenticating, postFailure(err)
+		return "", postFailure(err)
 	}
 	s.device.granted(token)
 	return recovery.Connecting, nil

@@ -19,33 +19,33 @@ func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 	login, ok, err := s.device.login(time.Now())
 	switch {
 	case err != nil:
-		return recovery.Connecting, storeFailure(err)
+		return "", storeFailure(err)
 	case !ok:
 		return recovery.Authenticating, nil
 	}
 	if err := s.passGate(ctx); err != nil {
-		return recovery.Connecting, err
+		return "", err
 	}
 	modem := s.port.modem
-	s.teardown(ctx)
+	s.tearDown(ctx)
 	if err := modem.Quiet(ctx); err != nil {
-		return recovery.Connecting, s.port.unanswered(recovery.ConnectFailed, err)
+		return "", s.port.unanswered(recovery.ConnectFailed, err)
 	}
 	if err := modem.Configure(ctx, login.ClientID, login.User, login.Password); err != nil {
-		return recovery.Connecting, s.port.unanswered(recovery.ConnectFailed, err)
+		return "", s.port.unanswered(recovery.ConnectFailed, err)
 	}
 	s.port.since = modem.Mark()
 	if err := s.dial(ctx); err != nil {
-		return recovery.Connecting, err
+		return "", err
 	}
 	if err := s.login(ctx, login); err != nil {
-		return recovery.Connecting, err
+		return "", err
 	}
 	s.filters.newSession()
 	s.device.served()
 	s.link.opened(time.Now())
 	if err := s.subscribe(ctx); err != nil {
-		return recovery.Connecting, err
+		return "", err
 	}
 	return recovery.Online, nil
 }
@@ -70,15 +70,6 @@ func (s *Session) passGate(ctx context.Context) error {
 		s.show.log.Warn("connect times could not be stored; a restart may exceed the limit", zap.Error(err))
 	}
 	return nil
-}
-
-// teardown ends the MQTT session in the module, results ignored (vendor note on
-// MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
-func (s *Session) teardown(ctx context.Context) {
-	s.port.modem.Hangup(ctx)
-	s.books.hungUp()
-	s.link.over()
-	s.filters.lost()
 }
 
 // dial opens TCP and TLS. Older modules need a bearer of their own for sockets,

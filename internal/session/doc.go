@@ -3,10 +3,15 @@
 // module and the hub.
 //
 // One goroutine, the one that calls [Session.Run], owns the serial port and is
-// the only caller of the module's commands. Each [recovery.State] is one blocking method
-// that reads like the vendor's guide: probing.go, attaching.go, registering.go,
-// authenticating.go, connecting.go, online.go. What happens after a failure is
-// decided by package recovery, and done by recovering.go.
+// the only caller of the module's commands. Each [recovery.State] is one blocking
+// method that reads like the vendor's guide: probing, attaching, registering,
+// authenticating, connecting, online. What happens after a failure is decided by
+// package recovery, and done by recovering.
+//
+// The files whose names end in -ing, online.go and run.go are procedures: methods of
+// Session that talk to the module and wait. The others are the parts of which a Session
+// consists: each owns its fields, decides, and keeps what has to outlive the process.
+// No part waits but port, which opens the serial device and finds its speed.
 //
 // It promises:
 //   - one QoS 1 message in flight at a time, and no PUBACK ever credited to

@@ -64,8 +64,7 @@ func (s *Session) aside() recovery.State {
 	if s.errands.wish != nil && s.network.attached && s.unready() == nil {
 		to = recovery.Registering
 	}
-	s.link.over()
-	s.filters.lost()
+	s.sessionLost()
 	return to
 }
 

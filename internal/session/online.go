@@ -24,22 +24,22 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	for {
 		s.progress.expect(s.o.Recovery.StatusPoll)
 		if err := s.lost(); err != nil {
-			return recovery.Online, err
+			return "", err
 		}
 		if s.network.noService {
 			if err := s.checkRegistration(ctx); err != nil {
-				return recovery.Online, err
+				return "", err
 			}
 		}
 		if err := s.sound(ctx); err != nil {
-			return recovery.Online, err
+			return "", err
 		}
 		select {
 		case <-ctx.Done():
-			return recovery.Online, context.Cause(ctx)
+			return "", context.Cause(ctx)
 		case <-poll.C:
 			if err := s.poll(ctx, stable.C); err != nil {
-				return recovery.Online, err
+				return "", err
 			}
 			continue
 		case <-stable.C:
@@ -47,12 +47,12 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			continue
 		case <-s.filters.hub.Changed():
 			if err := s.subscribe(ctx); err != nil {
-				return recovery.Online, err
+				return "", err
 			}
 			continue
 		case e := <-s.errands.handed:
 			if err := e(ctx); err != nil {
-				return recovery.Online, err
+				return "", err
 			}
 			continue
 		default:
@@ -61,14 +61,14 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		if rest <= 0 {
 			if m, ok := s.up.queue.Take(); ok {
 				if err := s.publish(ctx, m); err != nil {
-					return recovery.Online, err
+					return "", err
 				}
 				continue
 			}
 		}
 		s.up.acked = time.Time{} // nothing to send: no turnaround to measure
 		if err := s.idle(ctx, rest, poll.C, stable.C); err != nil {
-			return recovery.Online, err
+			return "", err
 		}
 	}
 }

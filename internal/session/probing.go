@@ -20,19 +20,19 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.network.newModule()
 	s.port.close()
 	if err := s.waitOutDataPhase(ctx); err != nil {
-		return recovery.Probing, err
+		return "", err
 	}
 	if err := s.port.train(ctx); err != nil {
-		return recovery.Probing, err
+		return "", err
 	}
 	modem := s.port.modem
 	s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
 	if err != nil {
-		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
+		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
 	if err := s.port.workSpeed(ctx, id); err != nil {
-		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
+		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
 	modem = s.port.modem
 	caps, err := s.capabilities(ctx, id)
@@ -41,9 +41,9 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	case errors.As(err, &unsupported):
 		s.network.iccid = id.ICCID
 		s.show.module(id)
-		return recovery.Probing, &recovery.Failure{Cause: recovery.FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
+		return "", &recovery.Failure{Cause: recovery.FirmwareUnsupported, Hint: unsupported.Hint, Err: err}
 	case err != nil:
-		return recovery.Probing, s.port.unanswered(recovery.NoAnswer, err)
+		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
 	s.port.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
@@ -53,7 +53,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.device.identified(id.IMEI)
 	s.filters.belongTo(s.device.names)
 	if s.device.names.DeviceName == "" {
-		return recovery.Probing, &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
+		return "", &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
 	return recovery.Attaching, nil
 }

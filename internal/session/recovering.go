@@ -23,14 +23,13 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.past.recallResets()
 	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
 	s.enter(recovery.Recovering, f, pause)
-	s.link.over()
-	s.filters.lost()
+	s.sessionLost()
 	resume, err := s.climbRung(ctx, d, f)
 	if err != nil {
-		return recovery.Recovering, err
+		return "", err
 	}
 	if err := s.rest(ctx, pause, f.Cause); err != nil {
-		return recovery.Recovering, err
+		return "", err
 	}
 	return resume, nil
 }
@@ -68,9 +67,9 @@ func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recover
 	s.show.climbed(d.Rung, err)
 	switch {
 	case d.Rung == recovery.ExitRung:
-		return recovery.Recovering, fmt.Errorf("%w: %w", ErrExit, f)
+		return "", fmt.Errorf("%w: %w", ErrExit, f)
 	case ctx.Err() != nil:
-		return recovery.Recovering, context.Cause(ctx)
+		return "", context.Cause(ctx)
 	case err != nil || !s.port.isOpen() || s.port.restarted():
 		return recovery.Probing, nil
 	}
@@ -97,13 +96,11 @@ func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 	modem := s.port.modem
 	switch r {
 	case recovery.BearerRung:
-		modem.Hangup(ctx)
-		s.books.hungUp()
+		s.tearDown(ctx)
 		s.network.attached = false
 		return modem.CloseBearer(ctx)
 	case recovery.RadioRung:
-		modem.Hangup(ctx)
-		s.books.hungUp()
+		s.tearDown(ctx)
 		s.network.attached = false
 		if err := modem.Radio(ctx, false); err != nil {
 			return err

@@ -28,7 +28,7 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 	case known && !wanted && !s.device.unread():
 		return s.afterAttach()
 	case !known && s.o.Device.ProductSecret.Empty():
-		return recovery.Registering, &recovery.Failure{
+		return "", &recovery.Failure{
 			Cause: recovery.SignatureRefused, Hint: "give device.product_secret_file to register with, or device.device_secret_file",
 			Err: errors.New("no stored DeviceSecret and no ProductSecret to register with"),
 		}

@@ -59,7 +59,7 @@ func (s *Session) step(ctx context.Context) (recovery.State, error) {
 	case recovery.Online:
 		return s.online(ctx)
 	default:
-		return state, fmt.Errorf("no way out of state %q", state)
+		return "", fmt.Errorf("no way out of state %q", state)
 	}
 }
 
@@ -68,11 +68,10 @@ func (s *Session) step(ctx context.Context) (recovery.State, error) {
 func (s *Session) leave() {
 	if s.port.isOpen() && s.link.loggedIn {
 		ctx, cancel := context.WithTimeout(context.Background(), hangupGrace)
-		s.port.modem.Hangup(ctx)
-		s.books.hungUp()
+		s.tearDown(ctx)
 		cancel()
 	}
-	s.filters.lost()
+	s.sessionLost()
 	s.port.close()
 }
 

@@ -80,6 +80,20 @@ func (s *Session) enter(to recovery.State, f *recovery.Failure, pause time.Durat
 	s.show.entered(c)
 }
 
+// tearDown ends the MQTT session in the module, results ignored (vendor note on
+// MQTT over TLS: MDISCONNECT, then MIPCLOSE), and with it all grants.
+func (s *Session) tearDown(ctx context.Context) {
+	s.port.modem.Hangup(ctx)
+	s.books.hungUp()
+	s.sessionLost()
+}
+
+// sessionLost takes in that there is no MQTT session any more, or none that is believed.
+func (s *Session) sessionLost() {
+	s.link.over()
+	s.filters.lost()
+}
+
 // withGrace returns a context that outlives ctx by d.
 func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

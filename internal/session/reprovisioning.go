@@ -125,7 +125,7 @@ func (r *errands) fulfil(err error) {
 func (s *Session) unfulfilled(err error) (recovery.State, error) {
 	var f *recovery.Failure
 	if s.errands.wish == nil || !errors.As(err, &f) || f.Cause.Errand() == recovery.ErrandWaits {
-		return recovery.Registering, err
+		return "", err
 	}
 	s.show.log.Debug("registration on request", zap.Error(err))
 	kind := bus.ErrCloud
