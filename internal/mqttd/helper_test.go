@@ -283,25 +283,22 @@ func publish(qos byte, id uint16, topic, payload string) *packet.Publish {
 	return &packet.Publish{QoS: qos, ID: id, Topic: topic, Payload: []byte(payload)}
 }
 
-// queued is what is in the queue, "topic=payload" each.
-func (r *rig) queued() (list []string) {
-	page, _ := r.queue.List("", 10_000)
-	for _, m := range page {
-		whole, err := r.queue.Get(m.ID)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		list = append(list, m.Topic+"="+string(whole.Payload))
-	}
-	return list
-}
-
-// want compares what is in the queue.
+// want takes everything out of the queue, as the session does, and compares it:
+// "topic=payload" each.
 func (r *rig) want(list ...string) {
 	r.t.Helper()
 	synctest.Wait()
-	if got := r.queued(); !slices.Equal(got, list) {
-		r.t.Fatalf("%q are in the queue, want %q", got, list)
+	var got []string
+	for {
+		m, ok := r.queue.Take()
+		if !ok {
+			break
+		}
+		r.done(m)
+		got = append(got, m.Topic+"="+string(m.Payload))
+	}
+	if !slices.Equal(got, list) {
+		r.t.Fatalf("%q were in the queue, want %q", got, list)
 	}
 }
 
@@ -346,12 +343,18 @@ func (r *rig) drain(n int) {
 		if !ok {
 			r.t.Fatal("the queue is empty")
 		}
-		state := outbox.Acked
-		if m.QoS == 0 {
-			state = outbox.Sent
-		}
-		if err := r.queue.Done(m.ID, state, ""); err != nil {
-			r.t.Fatal(err)
-		}
+		r.done(m)
+	}
+}
+
+// done settles the message in flight.
+func (r *rig) done(m outbox.Message) {
+	r.t.Helper()
+	state := outbox.Acked
+	if m.QoS == 0 {
+		state = outbox.Sent
+	}
+	if err := r.queue.Done(m.ID, state, ""); err != nil {
+		r.t.Fatal(err)
 	}
 }
