@@ -1,4 +1,4 @@
-// Package importrules proves two things about the repository's imports: that
+// Package importrules proves that ARCHITECTURE.md is true, and two things about imports: that
 // .depguard.yaml forbids exactly what the table here says, and that the module
 // depends on nobody whom this list does not name.
 //
