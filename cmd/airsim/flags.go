@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 )
 
 // errDone says that the command line asked only for a text, which was printed.
@@ -23,7 +24,7 @@ const controlVariable = "AIRSIM_CONTROL"
 // settings is the command line.
 type settings struct {
 	module  airsim.Options
-	cloud   airsim.CloudOptions
+	cloud   simcloud.Options
 	link    string
 	control string
 	broker  string
@@ -78,7 +79,7 @@ options:
 
 // parseFlags reads the command line. errDone: a text was asked for and printed.
 func parseFlags(args []string, stdout io.Writer) (settings, error) {
-	s := settings{cloud: airsim.GuideOptions()}
+	s := settings{cloud: simcloud.GuideOptions()}
 	d := devices{secrets: map[string]string{}}
 	f := flag.NewFlagSet("airsim", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -87,10 +88,10 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	f.IntVar(&s.module.Baud, "baud", 0, "pace the line at this many bits a second; 0 is as fast as possible")
 	f.DurationVar(&s.module.RTT, "rtt", 0, "radio round trip to the cloud, such as 80ms")
 	f.BoolVar(&s.module.Latency, "latency", false, "wait as long as in the vendor's logs, booting included")
-	key := f.String("product-key", airsim.GuideProductKey, "ProductKey of the simulated account")
-	secret := f.String("product-secret", airsim.GuideProductSecret, "its ProductSecret")
+	key := f.String("product-key", simcloud.GuideProductKey, "ProductKey of the simulated account")
+	secret := f.String("product-secret", simcloud.GuideProductSecret, "its ProductSecret")
 	f.Var(&d, "device", "pre-registered device `NAME` or NAME=SECRET; may be repeated; none: any name")
-	f.StringVar(&s.module.IMEI, "imei", airsim.GuideDeviceName, "what AT+CGSN answers")
+	f.StringVar(&s.module.IMEI, "imei", simcloud.GuideDeviceName, "what AT+CGSN answers")
 	f.StringVar(&s.module.ICCID, "iccid", "", "what AT+CCID answers")
 	f.StringVar(&s.module.Operator, "operator", "", "what AT+COPS? answers")
 	f.StringVar(&s.module.APN, "apn", "", "the only access point that works; none: any")
@@ -147,10 +148,10 @@ func printHelp(f *flag.FlagSet, stdout io.Writer) {
 // account makes the one product of the command line. The guide's device keeps
 // the guide's secret unless it is given another.
 func (s *settings) account(key, secret string, d devices) {
-	if _, given := d.secrets[airsim.GuideDeviceName]; !given && key == airsim.GuideProductKey {
-		d.secrets[airsim.GuideDeviceName] = airsim.GuideDeviceSecret
+	if _, given := d.secrets[simcloud.GuideDeviceName]; !given && key == simcloud.GuideProductKey {
+		d.secrets[simcloud.GuideDeviceName] = simcloud.GuideDeviceSecret
 	}
-	s.cloud.Products = map[string]airsim.Product{key: {Secret: secret, Devices: d.names, DeviceSecrets: d.secrets}}
+	s.cloud.Products = map[string]simcloud.Product{key: {Secret: secret, Devices: d.names, DeviceSecrets: d.secrets}}
 }
 
 // check finds the mistakes that the flag package does not.
@@ -165,7 +166,7 @@ func (s *settings) check(script string) error {
 		return errors.New("--rtt is at least 0 and at most 1h")
 	}
 	// What New would refuse is a mistake on the command line too.
-	if _, err := airsim.New(airsim.NewCloud(s.cloud), s.module); err != nil {
+	if _, err := airsim.New(simcloud.New(s.cloud), s.module); err != nil {
 		return err
 	}
 	if script == "" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 )
 
 // simulate runs the module, and what was asked for beside it, until ctx ends or
@@ -21,7 +22,7 @@ func simulate(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if s.log {
 		s.module.Log = logTo(stderr)
 	}
-	cloud := airsim.NewCloud(s.cloud)
+	cloud := simcloud.New(s.cloud)
 	module, err := airsim.New(cloud, s.module)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // maxRequest bounds the body of a control request; the cloud's own limit for a
@@ -118,7 +120,7 @@ type messageLine struct {
 	Encoding   string    `json:"encoding"`
 }
 
-func lineOf(r Received) messageLine {
+func lineOf(r simcloud.Received) messageLine {
 	text, encoding := string(r.Payload), "utf-8"
 	if !utf8.Valid(r.Payload) {
 		text, encoding = base64.StdEncoding.EncodeToString(r.Payload), "base64"
@@ -137,7 +139,7 @@ func (a *controlAPI) messages(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	past, coming := a.m.cloud.follow(r.Context())
+	past, coming := a.m.cloud.Follow(r.Context())
 	for _, m := range past {
 		if out.Encode(lineOf(m)) != nil {
 			return
@@ -177,9 +179,9 @@ func (a *controlAPI) transcript(w http.ResponseWriter, _ *http.Request) {
 
 func (a *controlAPI) counters(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, struct {
-		Module ModuleCounters   `json:"module"`
-		Cloud  CloudCounters    `json:"cloud"`
-		Air    map[string]OnAir `json:"air"`
+		Module ModuleCounters    `json:"module"`
+		Cloud  simcloud.Counters `json:"cloud"`
+		Air    map[string]OnAir  `json:"air"`
 	}{a.m.Counters(), a.m.cloud.Counters(), a.m.OnAir()})
 }
 

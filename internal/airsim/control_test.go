@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // controlled is a module with its control socket, and a client for it.
 func controlled(t *testing.T) (m *Module, client *http.Client, stop func()) {
 	t.Helper()
-	m, err := New(NewCloud(GuideOptions()), Options{Personality: "air780ep"})
+	m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "air780ep"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func TestControlSocket(t *testing.T) {
 	}
 	var counters struct {
 		Module ModuleCounters
-		Cloud  CloudCounters
+		Cloud  simcloud.Counters
 	}
 	_, text = request(t, c, "GET", "/v1/counters", "")
 	if err := json.Unmarshal([]byte(text), &counters); err != nil || counters.Cloud.PubAcks != 1 || counters.Module.Commands == 0 {

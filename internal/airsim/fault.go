@@ -1,40 +1,15 @@
 package airsim
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
+
+	"airbridged/internal/airsim/orders"
 )
 
 // maxNested bounds orders that set each other off at one instant.
 const maxNested = 4
-
-// trigger decides which of the occasions that fit a fault it takes: after the
-// first few, with some probability, a number of times.
-type trigger struct {
-	left int // occasions to take; -1: all
-	skip int // occasions to let pass first
-	prob float64
-}
-
-// fires takes one occasion.
-func (t *trigger) fires(rng *rand.Rand) bool {
-	if t.left == 0 {
-		return false
-	}
-	if t.skip > 0 {
-		t.skip--
-		return false
-	}
-	if t.prob < 1 && rng.Float64() >= t.prob {
-		return false
-	}
-	if t.left > 0 {
-		t.left--
-	}
-	return true
-}
 
 // rule is a standing order for lines (by prefix) or for commands (by verb).
 type rule struct {
@@ -42,7 +17,7 @@ type rule struct {
 	prefix string
 	delay  time.Duration
 	code   int
-	when   trigger
+	when   orders.Trigger
 }
 
 // arming is an order for the next occasion of one kind, such as a PUBACK.
@@ -51,15 +26,15 @@ type arming struct {
 	delay time.Duration
 	code  int
 	text  string
-	when  trigger
+	when  orders.Trigger
 }
 
 // hook is an order that waits for something on the wire.
 type hook struct {
 	dir    string // empty: either direction
 	prefix string
-	run    action
-	when   trigger
+	run    orders.Order[*Module]
+	when   orders.Trigger
 }
 
 // faultState is all that was ordered and has not happened yet.
@@ -88,8 +63,8 @@ func newFaultState() faultState { return faultState{armed: map[string]*arming{}}
 // wire finds the order for a line about to be sent.
 func (f *faultState) wire(m *Module, label string) (rule, bool) {
 	for _, r := range f.lines {
-		if strings.HasPrefix(label, r.prefix) && r.when.fires(m.rng) {
-			f.lines = slices.DeleteFunc(f.lines, func(r *rule) bool { return r.when.left == 0 })
+		if strings.HasPrefix(label, r.prefix) && r.when.Fires(m.rng) {
+			f.lines = slices.DeleteFunc(f.lines, func(r *rule) bool { return r.when.Left == 0 })
 			return *r, true
 		}
 	}
@@ -100,8 +75,8 @@ func (f *faultState) wire(m *Module, label string) (rule, bool) {
 // executed all the same.
 func (f *faultState) verb(m *Module, verb string) (rule, bool) {
 	for _, r := range f.verbs {
-		if strings.EqualFold("AT"+verb, r.prefix) && r.when.fires(m.rng) {
-			f.verbs = slices.DeleteFunc(f.verbs, func(r *rule) bool { return r.when.left == 0 })
+		if strings.EqualFold("AT"+verb, r.prefix) && r.when.Fires(m.rng) {
+			f.verbs = slices.DeleteFunc(f.verbs, func(r *rule) bool { return r.when.Left == 0 })
 			return *r, true
 		}
 	}
@@ -111,10 +86,10 @@ func (f *faultState) verb(m *Module, verb string) (rule, bool) {
 // take finds the order for an occasion of a kind; the zero value is none.
 func (f *faultState) take(m *Module, kind string) arming {
 	a := f.armed[kind]
-	if a == nil || !a.when.fires(m.rng) {
+	if a == nil || !a.when.Fires(m.rng) {
 		return arming{}
 	}
-	if a.when.left == 0 {
+	if a.when.Left == 0 {
 		delete(f.armed, kind)
 	}
 	m.happened("%s %s", kind, a.how)
@@ -126,21 +101,21 @@ func (m *Module) hooks(dir, text string) {
 	if len(m.faults.waiting) == 0 {
 		return
 	}
-	var run []action
+	var run []orders.Order[*Module]
 	for _, h := range m.faults.waiting {
-		if (h.dir == "" || h.dir == dir) && strings.HasPrefix(text, h.prefix) && h.when.fires(m.rng) {
+		if (h.dir == "" || h.dir == dir) && strings.HasPrefix(text, h.prefix) && h.when.Fires(m.rng) {
 			run = append(run, h.run)
 		}
 	}
-	m.faults.waiting = slices.DeleteFunc(m.faults.waiting, func(h *hook) bool { return h.when.left == 0 })
+	m.faults.waiting = slices.DeleteFunc(m.faults.waiting, func(h *hook) bool { return h.when.Left == 0 })
 	for _, a := range run {
 		if m.nested >= maxNested {
 			// An order that causes what it waits for: let time pass.
-			m.anyway(time.Millisecond, func() { m.act(a) })
+			m.anyway(time.Millisecond, func() { a.Do(m) })
 			continue
 		}
 		m.nested++
-		m.act(a)
+		a.Do(m)
 		m.nested--
 	}
 }
@@ -167,27 +142,4 @@ func (m *Module) noisy(generation uint64) {
 		}
 		m.noisy(generation)
 	})
-}
-
-// cloudOrders are the faults of the cloud.
-type cloudOrders struct {
-	register        *order
-	auth            *order
-	throttle        int // messages a second of one device; 0: no limit
-	outage          bool
-	registrationOff bool
-	forbiddenCloses bool
-}
-
-// order is a code to answer with.
-type order struct {
-	code int
-	when trigger
-}
-
-func (o *order) next(rng *rand.Rand) (code int, ordered bool) {
-	if o == nil || !o.when.fires(rng) {
-		return 0, false
-	}
-	return o.code, true
 }

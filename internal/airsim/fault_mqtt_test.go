@@ -2,9 +2,13 @@ package airsim
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // reconnect opens the connection anew and logs in.
@@ -130,7 +134,7 @@ func mqttCases() map[string]faultCase {
 				"nospace":   `+MSUB:"` + guideGet + `",2 byte,hi`,
 				"quotedhex": `+MSUB: "` + guideGet + `",2 byte,hi`,
 			}
-			for _, form := range msubFormNames() {
+			for _, form := range slices.Sorted(maps.Keys(msubForms)) {
 				r.do("msub-form " + form)
 				r.c.Push(guideGet, 0, []byte("hi"))
 				r.expect("", "\r\n"+forms[form]+"\r\n")
@@ -187,7 +191,7 @@ func cloudCases() map[string]faultCase {
 			r.reconnect()
 		}),
 		"forbidden": on(func(r *rig) {
-			other := `AT+MPUB="/` + GuideProductKey + `/another/update",1,0,"one"` + "\r"
+			other := `AT+MPUB="/` + simcloud.GuideProductKey + `/another/update",1,0,"one"` + "\r"
 			r.expect(other, acked)
 			r.do("forbidden close")
 			r.expect(other, okay+"\r\nCLOSED\r\n")
@@ -269,7 +273,7 @@ func cloudCases() map[string]faultCase {
 
 // Orders that contain others.
 func TestOrdersForLater(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.do("at 5s inject AT5")
 		r.do("every 10s inject EVERY10")
@@ -299,7 +303,7 @@ func TestOrdersForLater(t *testing.T) {
 
 // An order that causes what it waits for must not hang the simulator.
 func TestAnOrderThatSetsItselfOff(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		r.do("on <RING count=20 inject RING")
 		r.do("inject RING")
@@ -316,7 +320,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		r.m.Play(s)
 		for _, want := range []struct {
@@ -363,11 +367,11 @@ func TestMistakesInTheLanguage(t *testing.T) {
 		"push /a/b c qos=2":     "qos is 0 or 1",
 		"baud 12345":            "RATE is one of",
 	} {
-		if _, err := parseAction(command); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := language().Parse(command); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", command, err, want)
 		}
 	}
-	c := NewCloud(GuideOptions())
+	c := simcloud.New(simcloud.GuideOptions())
 	if _, err := c.Do("closed"); err == nil {
 		t.Error("the cloud alone took a command that concerns a module")
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 	pubOne  = `AT+MPUB="` + guideUpdate + `",1,0,"one"` + "\r"
 	subOne  = `AT+MSUB="` + guideGet + `",0` + "\r"
 	pubEx   = `AT+MPUBEX="` + guideUpdate + `",1,0,3` + "\r"
-	guideID = GuideDeviceName
+	guideID = simcloud.GuideDeviceName
 )
 
 // faultCase shows on the wire what one word of the language does. The module is
@@ -37,22 +39,22 @@ func TestEveryFaultShowsOnTheWire(t *testing.T) {
 			cases[name] = c
 		}
 	}
-	for _, w := range language() {
-		c, found := cases[w.name]
+	for _, w := range language().Words {
+		c, found := cases[w.Name]
 		if !found {
-			t.Errorf("no case shows what %q does", w.name)
+			t.Errorf("no case shows what %q does", w.Name)
 			continue
 		}
-		delete(cases, w.name)
-		t.Run(w.name, func(t *testing.T) {
-			if _, err := parseAction(w.example); err != nil {
-				t.Errorf("its own example %q: %v", w.example, err)
+		delete(cases, w.Name)
+		t.Run(w.Name, func(t *testing.T) {
+			if _, err := language().Parse(w.Example); err != nil {
+				t.Errorf("its own example %q: %v", w.Example, err)
 			}
 			p := c.personality
 			if p == "" {
 				p = "air780ep"
 			}
-			simulate(t, GuideOptions(), Options{Personality: p, Seed: 7}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p, Seed: 7}, func(r *rig) {
 				if c.offline {
 					r.quiet()
 				} else {
@@ -208,6 +210,27 @@ func commandCases() map[string]faultCase {
 			r.wait(5 * time.Second)
 			r.expect("", "")
 		}),
+		"at": on(func(r *rig) {
+			r.do("at 5s inject RING")
+			r.wait(4 * time.Second)
+			r.expect("", "")
+			r.wait(2 * time.Second)
+			r.expect("", "\r\nRING\r\n")
+		}),
+		"every": on(func(r *rig) {
+			r.do("every 2s inject RING")
+			r.wait(5 * time.Second)
+			r.expect("", "\r\nRING\r\n\r\nRING\r\n")
+		}),
+		"on": on(func(r *rig) {
+			r.do("on >AT+CSQ skip=1 inject RING")
+			if got := r.ask("AT+CSQ\r"); strings.Contains(got, "RING") {
+				r.t.Errorf("the first one was to pass: %q", got)
+			}
+			if got := r.ask("AT+CSQ\r"); !strings.Contains(got, "\r\nRING\r\n") {
+				r.t.Errorf("the second one was to ring: %q", got)
+			}
+		}),
 		"counters": on(func(r *rig) {
 			if got := r.do("counters"); !strings.Contains(got, `"connects":1`) || !strings.Contains(got, `"commands":`) {
 				r.t.Errorf("got %s", got)
@@ -215,9 +238,9 @@ func commandCases() map[string]faultCase {
 		}),
 		"help": on(func(r *rig) {
 			got := r.do("help")
-			for _, w := range language() {
-				if !strings.Contains(got, "\n"+w.name) && !strings.HasPrefix(got, w.name) {
-					r.t.Errorf("help does not tell of %s", w.name)
+			for _, w := range language().Words {
+				if !strings.Contains(got, "\n"+w.Name) && !strings.HasPrefix(got, w.Name) {
+					r.t.Errorf("help does not tell of %s", w.Name)
 				}
 			}
 		}),

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // Whatever stands on a line is taken or refused, never a panic, and what is
@@ -50,7 +52,7 @@ func FuzzHost(f *testing.F) {
 		if p&0x40 != 0 {
 			o.Baud = 115200
 		}
-		m, err := New(NewCloud(GuideOptions()), o)
+		m, err := New(simcloud.New(simcloud.GuideOptions()), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,22 +90,22 @@ func FuzzHost(f *testing.F) {
 
 // No text makes the fault language panic, and what parses can be carried out.
 func FuzzLanguage(f *testing.F) {
-	for _, w := range language() {
-		f.Add(w.example)
+	for _, w := range language().Words {
+		f.Add(w.Example)
 	}
 	f.Add(`at 5s on "<OK" count=2 every 1s inject "\x41\r"`)
 	f.Fuzz(func(t *testing.T, command string) {
-		a, err := parseAction(command)
+		a, err := language().Parse(command)
 		if err != nil {
 			return
 		}
-		if (a.module == nil) == (a.cloud == nil) || a.text == "" {
+		if a.Text == "" {
 			t.Fatalf("%q gave %+v", command, a)
 		}
 		if strings.Contains(command, "garbage") || strings.Contains(command, "brown-out") {
 			return // may be large
 		}
-		m, err := New(NewCloud(GuideOptions()), Options{Personality: "air780ep"})
+		m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "air780ep"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +114,7 @@ func FuzzLanguage(f *testing.F) {
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.act(a)
+		a.Do(m)
 		m.advance(time.Now().Add(time.Millisecond))
 	})
 }

@@ -2,12 +2,14 @@ package airsim
 
 import (
 	"testing"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // The vendor quick guide's session, typed byte by byte as it is printed there,
 // with the echo that a 2G module has by default. Every answer is compared whole.
 func TestTheGuideSessionWithHTTPSAuthentication(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		say := func(command, answer string) {
 			t.Helper()
 			r.expect(command+"\r", command+"\r"+answer)
@@ -72,7 +74,7 @@ func TestTheGuideSessionWithDirectAuthentication(t *testing.T) {
 			continue
 		}
 		t.Run(p, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: p}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.mqttOn()
 				r.expect(`AT+MPUB="`+guideUpdate+`",1,0,"{\22a\22:\0D\0A\5C22}"`+"\r", "\r\nOK\r\n\r\nPUBACK\r\n")
 				got := r.c.Messages()

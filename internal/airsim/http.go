@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // httpSession is the one HTTP session of the module.
@@ -156,9 +158,9 @@ func (m *Module) request(number uint64, method int) {
 	if m.http.content != "" {
 		headers = append(headers, "Content-Type: "+m.http.content)
 	}
-	r := httpRequest{method: method, url: target, headers: headers, body: m.http.data}
+	r := simcloud.Request{Method: method, URL: target, Headers: headers, Body: m.http.data}
 	m.after(wait-m.o.RTT/2, func() {
-		status, body := m.cloud.serve(r)
+		status, body := m.cloud.Serve(r)
 		m.air.httpOnAir(r, status, body, m.now)
 		m.after(m.o.RTT/2, func() { m.httpDone(number, status, body) })
 	})

@@ -7,12 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // Upper-case AT trains the rate, lower case does not (Air AT manual section 4.7);
 // once trained, lower case is a command like any other.
 func TestOnlyUpperCaseTrains(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		r.expect("", "") // no boot banner is visible before training
 		r.expect("at\r", "")
 		r.expect("aT\r", "")
@@ -20,7 +22,7 @@ func TestOnlyUpperCaseTrains(t *testing.T) {
 		r.expect("at\r", "at\r"+okay)
 		r.expect("aT\r", "aT\r\r\nERROR\r\n")
 	})
-	simulate(t, GuideOptions(), Options{Personality: "air780e"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e"}, func(r *rig) {
 		if got := r.input.take(); !strings.HasPrefix(got, `^boot.rom'v'!\n`+"\r\nRDY\r\n\r\n^MODE: 17,17\r\n") {
 			t.Errorf("the boot banner is %q", got)
 		}
@@ -31,7 +33,7 @@ func TestOnlyUpperCaseTrains(t *testing.T) {
 // Commands end with CR. A LF behind it is ignored between commands, but becomes
 // the first byte of a data phase.
 func TestLineEnds(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.expect("AT\n", "")
 		r.expect("\r", okay)
@@ -48,7 +50,7 @@ func TestLineEnds(t *testing.T) {
 }
 
 func TestEcho(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.expect("ATE1\r", okay)
 		// As it comes, not when the line is complete.
@@ -63,7 +65,7 @@ func TestEcho(t *testing.T) {
 // What is written while a command is pending waits like in a UART's FIFO and is
 // executed afterwards; beyond the FIFO it is lost.
 func TestCommandsWaitForTheOneThatIsPending(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		r.do("late AT+CSQ 5s")
 		r.expect("AT+CSQ\rAT+CREG?\r", "")
@@ -83,7 +85,7 @@ func TestCommandsWaitForTheOneThatIsPending(t *testing.T) {
 }
 
 func TestOverlongLine(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		r.quiet()
 		r.expect("AT+WISN=\""+strings.Repeat("x", 2100)+"\"\r", "\r\nERROR\r\n")
 		r.expect("AT\r", okay)
@@ -93,7 +95,7 @@ func TestOverlongLine(t *testing.T) {
 // Several commands on one line give one final result, and the first error ends
 // the line.
 func TestCommandsOnOneLine(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		r.expect("AT+CSQ;+CREG?\r", "\r\n+CSQ: 24,0\r\n\r\n+CREG: 0,1\r\n"+okay)
 		r.expect("AT+CSQ;+NONE;+CREG?\r", "\r\n+CSQ: 24,0\r\n\r\nERROR\r\n")
@@ -104,7 +106,7 @@ func TestCommandsOnOneLine(t *testing.T) {
 // HTTPDATA and MPUBEX take exactly what was announced: too little waits out the
 // time, too much is read as a command.
 func TestDataPhaseLengths(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.expect("AT+HTTPINIT\r", okay)
 		r.expect("AT+HTTPDATA=10,20000\r", "\r\nDOWNLOAD\r\n")
@@ -149,7 +151,7 @@ func TestDataPhaseLengths(t *testing.T) {
 // A module that listens at one rate understands no other and is not understood
 // at one; one with autobaud takes any usual rate.
 func TestBaudRates(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
 		set := r.port.(*line).SetBaud
 		r.wait(time.Second)
 		r.input.take()
@@ -168,14 +170,14 @@ func TestBaudRates(t *testing.T) {
 		r.expect("", "AT\r"+okay)
 	})
 	for _, baud := range []int{9600, 115200, 921600} {
-		simulate(t, GuideOptions(), Options{Personality: "2g", Baud: 115200}, func(r *rig) {
+		simulate(t, simcloud.GuideOptions(), Options{Personality: "2g", Baud: 115200}, func(r *rig) {
 			_ = r.port.(*line).SetBaud(baud)
 			r.ask("AT\r")
 			r.wait(time.Second)
 			r.expect("", okay)
 		})
 	}
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		_ = r.port.(*line).SetBaud(12345)
 		r.expect("AT\r", "")
 	})
@@ -184,7 +186,7 @@ func TestBaudRates(t *testing.T) {
 // AT+IPR answers at the old rate and then changes; AT&W keeps the new one over a
 // restart.
 func TestIPR(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
 		set := r.port.(*line).SetBaud
 		settle := func() string { r.wait(time.Second); return r.input.take() }
 		_ = set(115200)
@@ -242,7 +244,7 @@ func TestIPRGoesWrong(t *testing.T) {
 		"late 500ms": {answer: okay, atNew: okay},
 	} {
 		t.Run(how, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
 				set := r.port.(*line).SetBaud
 				at := func(baud int, command string) string {
 					_ = set(baud)
@@ -287,7 +289,7 @@ func TestIPRGoesWrong(t *testing.T) {
 
 // A cable that is too long for the rate damages bytes above it and none below.
 func TestGarbleAbove(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep", Baud: 115200}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep", Baud: 115200}, func(r *rig) {
 		set := r.port.(*line).SetBaud
 		r.do("garble-above 460800 prob=0.2")
 		good := func(baud int) (n int) {
@@ -313,7 +315,7 @@ func TestGarbleAbove(t *testing.T) {
 
 // The in-memory port behaves like a tty.
 func TestThePortInMemory(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		old, was := r.port, r.input
 		r.open()
@@ -345,7 +347,7 @@ func TestThePortInMemory(t *testing.T) {
 // A host that does not read loses what is beyond the buffer, and nothing blocks.
 func TestUnreadOutputIsLostBeyondTheBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, GuideOptions(), Options{Personality: "air780e"})
+		r := start(t, simcloud.GuideOptions(), Options{Personality: "air780e"})
 		defer r.stop()
 		line := r.m.Open().(*line)
 		for range 100 {
@@ -362,7 +364,7 @@ func TestUnreadOutputIsLostBeyondTheBuffer(t *testing.T) {
 }
 
 func TestSecondRunIsRefused(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		if err := r.m.Run(t.Context()); !errors.Is(err, ErrRunning) {
 			t.Errorf("the second Run: %v", err)
 		}
@@ -372,7 +374,7 @@ func TestSecondRunIsRefused(t *testing.T) {
 // Run may end and go on: the module is not switched off in between.
 func TestRunGoesOnWhereItStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, GuideOptions(), Options{Personality: "air780ep"})
+		r := start(t, simcloud.GuideOptions(), Options{Personality: "air780ep"})
 		r.mqttOn()
 		r.stop()
 		r.resume()
@@ -388,7 +390,7 @@ func TestNewRefuses(t *testing.T) {
 		"a short ICCID":   {Personality: "2g", ICCID: "123"},
 		"a strong signal": {Personality: "2g", CSQ: 32},
 	} {
-		if _, err := New(NewCloud(CloudOptions{}), o); err == nil {
+		if _, err := New(simcloud.New(simcloud.Options{}), o); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}

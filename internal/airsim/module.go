@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // ErrRunning is returned by a second Run or Serve while the first goes on.
@@ -34,8 +36,8 @@ type ModuleCounters struct {
 type Module struct {
 	o      Options
 	p      personality
-	cloud  *Cloud
-	inbox  *inbox
+	cloud  *simcloud.Cloud
+	inbox  *simcloud.Inbox
 	wakeup chan struct{}
 	verbs  map[string]verb
 
@@ -67,7 +69,7 @@ type Module struct {
 
 // New builds a module that will reach the given cloud. It is switched on by Run
 // or Serve.
-func New(c *Cloud, o Options) (*Module, error) {
+func New(c *simcloud.Cloud, o Options) (*Module, error) {
 	p, err := personalityByName(o.Personality)
 	if err != nil {
 		return nil, err
@@ -92,13 +94,13 @@ func New(c *Cloud, o Options) (*Module, error) {
 		faults: newFaultState(),
 		air:    airMeter{},
 	}
-	m.inbox = newInbox(m.poke)
+	m.inbox = simcloud.NewInbox(m.poke)
 	return m, nil
 }
 
 func (o Options) withDefaults() Options {
 	if o.IMEI == "" {
-		o.IMEI = GuideDeviceName
+		o.IMEI = simcloud.GuideDeviceName
 	}
 	if o.ICCID == "" {
 		o.ICCID = "89860418161892021234"

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // What AT+MQTTSTATU tells.
@@ -29,7 +31,7 @@ type mqttSession struct {
 	login                    bool // CONNECT is under way
 	pending                  bool // and the final result of MCONNECT waits for it
 	lastUp, lastDown         time.Time
-	link                     *link
+	link                     *simcloud.Link
 	keepalive                time.Duration
 	flow                     *flow     // the connection's packets; nil: there is none
 	said                     time.Time // when the module last sent an MQTT packet

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // The parser of MPUB: what is accepted arrives byte-exact, all else is ERROR and
 // nothing arrives.
 func TestMPUBArguments(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		for _, c := range []struct {
 			message string
@@ -63,7 +65,7 @@ func TestMPUBArguments(t *testing.T) {
 func TestPayloadLimits(t *testing.T) {
 	for p, limit := range map[string]int{"2g": 1360, "air724": 2348, "air780e": 4100, "air780ep": 4100} {
 		t.Run(p, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: p}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.mqttOn()
 				pub := func(n int) string {
 					return `AT+MPUB="` + guideUpdate + `",1,0,"` + strings.Repeat("x", n) + `"` + "\r"
@@ -90,7 +92,7 @@ func TestPayloadLimits(t *testing.T) {
 // Hex mode: two digits a byte going up, and upper-case digits with the count of
 // decoded bytes coming down (field log of an Air780EG).
 func TestHexMode(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.ask(subOne)
 		r.expect("AT+MQTTMODE=1\r", okay)
@@ -108,7 +110,7 @@ func TestHexMode(t *testing.T) {
 
 // The order of commands that the cloud and the module insist on.
 func TestConnecting(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.quiet()
 		status := func(n int) {
 			t.Helper()
@@ -160,7 +162,7 @@ func TestConnecting(t *testing.T) {
 
 // 2G has no default context: MQTT goes over the bearer opened for HTTP.
 func TestMQTTOn2GNeedsTheBearer(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
 		r.quiet()
 		r.expect(directConfig+"\r", okay)
 		r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
@@ -173,7 +175,7 @@ func TestMQTTOn2GNeedsTheBearer(t *testing.T) {
 
 // Another device's topics: SUBACK and PUBACK as ever, and nothing comes of it.
 func TestForbiddenTopicsLookGranted(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		for _, topic := range []string{"/b1KCi45LcCP/other/get", "/#", "/+/862991419835241/get"} {
 			r.expect(`AT+MSUB="`+topic+`",0`+"\r", okay+"\r\nSUBACK\r\n")
@@ -196,7 +198,7 @@ func TestForbiddenTopicsLookGranted(t *testing.T) {
 }
 
 func TestWildcards(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.ask(`AT+MSUB="/sys/b1KCi45LcCP/862991419835241/thing/#",0` + "\r")
 		r.ask(`AT+MSUB="/sys/b1KCi45LcCP/862991419835241/rrpc/request/+",1` + "\r")

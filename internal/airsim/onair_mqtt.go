@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // MQTT packets are measured by encoding them with a library that shares nothing
@@ -72,13 +74,13 @@ var exchangeKinds = map[string]struct {
 // onAir counts a packet up to the cloud on the connection of the module, and
 // notes that the module said something: a client sends PINGREQ when it has sent
 // nothing for the keep-alive period (MQTT 3.1.1, 3.1.2.10).
-func (m *Module) onAir(l *link, cause string, n int, arrives time.Time) {
+func (m *Module) onAir(l *simcloud.Link, cause string, n int, arrives time.Time) {
 	f := m.mqtt.flow
 	if f == nil || m.mqtt.link != l {
 		return
 	}
 	m.mqtt.said = m.now
-	if !m.cloud.reaches(l) {
+	if !m.cloud.Reaches(l) {
 		f.unanswered(cause, n, m.now)
 		return
 	}
@@ -92,15 +94,8 @@ func (f *flow) answered(cause string, n int, sent, arrives time.Time) {
 	}
 }
 
-// reaches says whether the path between a module and the cloud is whole.
-func (c *Cloud) reaches(l *link) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return l.lost.IsZero()
-}
-
 // beat pings when the module has been silent for the keep-alive period.
-func (m *Module) beat(l *link) {
+func (m *Module) beat(l *simcloud.Link) {
 	if m.mqtt.keepalive == 0 {
 		return
 	}
@@ -111,7 +106,7 @@ func (m *Module) beat(l *link) {
 		if m.now.Sub(m.mqtt.said) >= m.mqtt.keepalive {
 			n := encoded(packetOf(packets.Pingreq))
 			m.onAir(l, AirKeepalive, n, m.now.Add(m.o.RTT/2))
-			if m.cloud.reaches(l) {
+			if m.cloud.Reaches(l) {
 				m.mqtt.flow.answered(AirKeepalive, n, m.now.Add(m.o.RTT/2), m.now.Add(m.o.RTT))
 			}
 		}
@@ -121,7 +116,7 @@ func (m *Module) beat(l *link) {
 
 // hungUp counts the end of the connection that the module knows of.
 func (m *Module) hungUp() {
-	if m.mqtt.flow != nil && m.cloud.reaches(m.mqtt.link) {
+	if m.mqtt.flow != nil && m.cloud.Reaches(m.mqtt.link) {
 		m.mqtt.flow.close(AirHandshake, m.now)
 	}
 	m.mqtt.flow = nil
@@ -132,8 +127,8 @@ const answerHead = "HTTP/1.1 %d %s\r\nServer: Tengine\r\nDate: Mon, 02 Jan 2006 
 	"Content-Type: text/plain;charset=utf-8\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n"
 
 // httpOnAir counts a request with a connection of its own.
-func (a airMeter) httpOnAir(r httpRequest, status int, body []byte, now time.Time) {
-	host := r.url.Hostname()
+func (a airMeter) httpOnAir(r simcloud.Request, status int, body []byte, now time.Time) {
+	host := r.URL.Hostname()
 	a.lookUp(host)
 	switch status {
 	case 603: // no such name
@@ -142,12 +137,12 @@ func (a airMeter) httpOnAir(r httpRequest, status int, body []byte, now time.Tim
 		a.refused(AirHTTP)
 		return
 	}
-	f := a.open(AirHTTP, r.url.Scheme == "https", host, now)
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Mozilla/4.0\r\nConnection: keep-alive\r\nContent-Length: %d\r\n\r\n", r.url.RequestURI(), host, len(r.body))
-	for _, h := range r.headers {
+	f := a.open(AirHTTP, r.URL.Scheme == "https", host, now)
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Mozilla/4.0\r\nConnection: keep-alive\r\nContent-Length: %d\r\n\r\n", r.URL.RequestURI(), host, len(r.Body))
+	for _, h := range r.Headers {
 		head += h + "\r\n"
 	}
-	f.send(AirHTTP, up, len(head)+len(r.body), now, now)
+	f.send(AirHTTP, up, len(head)+len(r.Body), now, now)
 	f.send(AirHTTP, down, len(fmt.Sprintf(answerHead, status, http.StatusText(status), len(body)))+len(body), now, now)
 	f.close(AirHTTP, now)
 }

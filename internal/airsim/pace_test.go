@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // BenchmarkPacedPublish measures how near to the wire limit a host gets that
@@ -29,7 +31,7 @@ func BenchmarkUnpacedPublish(b *testing.B) {
 }
 
 func benchmarkPublish(b *testing.B, kind string, baud int) {
-	m, err := New(NewCloud(GuideOptions()), Options{Personality: "air780ep", Baud: baud})
+	m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "air780ep", Baud: baud})
 	if err != nil {
 		b.Fatal(err)
 	}

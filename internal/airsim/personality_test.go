@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // What each firmware family answers, side by side.
@@ -31,7 +33,7 @@ func TestPersonalities(t *testing.T) {
 			"air780e":  info("AirM2M_780E_V1161_LTE_AT"),
 			"air780ep": info("AirM2M_780EP_V1007_LTE_AT"),
 		}},
-		{"AT+CGSN", same(info(GuideDeviceName))},
+		{"AT+CGSN", same(info(simcloud.GuideDeviceName))},
 		{"AT+ICCID", same(info("+ICCID: " + iccid))},
 		{"AT+CCID", map[string]string{"2g": info(iccid), "air724": info(iccid), "air780e": info(`+CCID: "` + iccid + `F"`), "air780ep": info(iccid)}},
 		{"AT+CIMI", same(info("460040892021234"[:6] + iccid[len(iccid)-9:]))},
@@ -87,7 +89,7 @@ func TestPersonalities(t *testing.T) {
 	}
 	for _, p := range []string{"2g", "air724", "air780e", "air780ep"} {
 		t.Run(p, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: p}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.quiet()
 				for _, row := range table {
 					r.expect(row.command+"\r", row.want[p])
@@ -107,7 +109,7 @@ func TestRefusedLogins(t *testing.T) {
 		"air780ep": "\r\nERROR\r\n",
 	} {
 		t.Run(p, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: p}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.quiet()
 				r.bearer()
 				wrong := strings.Replace(directConfig, "70e7", "71e7", 1)
@@ -129,7 +131,7 @@ func TestMessagesDown(t *testing.T) {
 		"air780ep": `+MSUB: "` + guideGet + `",5 byte,a` + "\r\n" + `"b`,
 	} {
 		t.Run(p, func(t *testing.T) {
-			simulate(t, GuideOptions(), Options{Personality: p}, func(r *rig) {
+			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.mqttOn()
 				r.ask("AT+MQTTMSGSET=" + map[bool]string{true: "1", false: "0"}[p == "air724"] + "\r")
 				r.expect(subOne, okay+"\r\nSUBACK\r\n")
@@ -145,7 +147,7 @@ func TestMessagesDown(t *testing.T) {
 
 // The four slots of cached mode: the oldest is overwritten.
 func TestCachedMode(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.ask(subOne)
 		r.expect("AT+MQTTMSGSET=1\r", okay)
@@ -168,7 +170,7 @@ func TestCachedMode(t *testing.T) {
 
 // The image without TLS and MQTT.
 func TestUnsupported(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "unsupported"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "unsupported"}, func(r *rig) {
 		r.quiet()
 		r.expect("AT+CGMR\r", "\r\nAirM2M_V5664_AT_S\r\n"+okay)
 		r.bearer()
@@ -183,7 +185,7 @@ func TestUnsupported(t *testing.T) {
 
 // Without a card.
 func TestNoSIM(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep", NoSIM: true}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep", NoSIM: true}, func(r *rig) {
 		if got := r.input.take(); strings.Contains(got, "+CGEV") || !strings.Contains(got, "RDY") {
 			t.Errorf("the boot banner is %q", got)
 		}
@@ -200,7 +202,7 @@ func TestNoSIM(t *testing.T) {
 // Only one access point works.
 func TestWrongAPN(t *testing.T) {
 	for _, p := range []string{"2g", "air780ep"} {
-		simulate(t, GuideOptions(), Options{Personality: p, APN: "CMIOT"}, func(r *rig) {
+		simulate(t, simcloud.GuideOptions(), Options{Personality: p, APN: "CMIOT"}, func(r *rig) {
 			r.quiet()
 			r.ask(`AT+SAPBR=3,1,"APN","WRONG"` + "\r")
 			if got := r.ask("AT+SAPBR=1,1\r"); !strings.Contains(got, "ERROR") {
@@ -218,7 +220,7 @@ func TestWrongAPN(t *testing.T) {
 
 // None of the settings survives a restart.
 func TestSettingsDoNotSurviveARestart(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		for _, c := range []string{"AT+MQTTMSGSET=1", "AT+MQTTMODE=1", "AT+CMEE=2", "AT+CREG=1", "AT+HTTPINIT"} {
 			r.expect(c+"\r", okay)

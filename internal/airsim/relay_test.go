@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // miniBroker is as much of an MQTT 3.1.1 broker as the relay needs.
@@ -140,7 +142,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 func TestRelay(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	b := newMiniBroker(t)
-	m, err := New(NewCloud(GuideOptions()), Options{Personality: "air780ep"})
+	m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "air780ep"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +185,7 @@ func TestRelayNeedsABroker(t *testing.T) {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	err = NewCloud(CloudOptions{}).Relay(t.Context(), "tcp://"+address)
+	err = simcloud.New(simcloud.Options{}).Relay(t.Context(), "tcp://"+address)
 	if err == nil || !strings.Contains(err.Error(), address) {
 		t.Errorf("Relay: %v", err)
 	}

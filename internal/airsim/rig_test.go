@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // rig is a module, its cloud and a host that types raw bytes, in a bubble.
 type rig struct {
 	t      *testing.T
 	m      *Module
-	c      *Cloud
+	c      *simcloud.Cloud
 	port   io.ReadWriteCloser
 	input  *input
 	cancel context.CancelFunc
@@ -58,7 +60,7 @@ func (in *input) failure() error {
 
 // simulate runs f in a bubble with a module that is switched on, connected and,
 // but for its autobaud, ready. All goroutines are gone afterwards.
-func simulate(t *testing.T, co CloudOptions, o Options, f func(r *rig)) {
+func simulate(t *testing.T, co simcloud.Options, o Options, f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, co, o)
@@ -68,9 +70,9 @@ func simulate(t *testing.T, co CloudOptions, o Options, f func(r *rig)) {
 }
 
 // start switches a module on.
-func start(t *testing.T, co CloudOptions, o Options) *rig {
+func start(t *testing.T, co simcloud.Options, o Options) *rig {
 	t.Helper()
-	c := NewCloud(co)
+	c := simcloud.New(co)
 	m, err := New(c, o)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // mipstart opens the connection; CONNECT OK comes later. It does not check
@@ -56,7 +58,7 @@ func (m *Module) connect(host string, port int, tls bool) {
 			return
 		}
 		m.air.lookUp(host)
-		l, reached := m.cloud.dial(host, port, m.inbox)
+		l, reached := m.cloud.Dial(host, port, m.inbox)
 		if !reached || !m.mqttReady() {
 			m.connectFailed()
 			return
@@ -81,10 +83,10 @@ func (m *Module) connectFailed() {
 }
 
 // closeUnlessLoggedIn is the cloud losing patience with a silent connection.
-func (m *Module) closeUnlessLoggedIn(l *link) {
+func (m *Module) closeUnlessLoggedIn(l *simcloud.Link) {
 	m.after(preConnect, func() {
 		if m.mqtt.link == l && m.mqtt.state == mqttTCP && !m.mqtt.login {
-			m.cloud.hangUp(l)
+			m.cloud.HangUp(l)
 			m.closed()
 		}
 	})
@@ -109,7 +111,7 @@ func (m *Module) forgetLink() {
 // believing in the session.
 func (m *Module) cutLink() {
 	if m.mqtt.link != nil {
-		m.cloud.lose(m.mqtt.link)
+		m.cloud.Lose(m.mqtt.link)
 	}
 	m.forgetLink()
 }
@@ -135,7 +137,7 @@ func (m *Module) deadLink() {
 	if l == nil {
 		return
 	}
-	m.cloud.lose(l)
+	m.cloud.Lose(l)
 	keepalive := m.mqtt.keepalive
 	if keepalive == 0 {
 		keepalive = time.Minute
@@ -158,13 +160,13 @@ func mconnect(m *Module, c command) reply {
 		return m.misuse()
 	}
 	l := m.mqtt.link
-	in := login{
-		clientID: m.mqtt.clientID, user: m.mqtt.user, password: m.mqtt.password,
-		clean: clean == 1, keepalive: keepalive,
+	in := simcloud.Login{
+		ClientID: m.mqtt.clientID, User: m.mqtt.user, Password: m.mqtt.password,
+		Clean: clean == 1, Keepalive: keepalive,
 	}
 	m.mqtt.login = true
 	m.mqtt.keepalive = time.Duration(keepalive) * time.Second
-	m.onAir(l, AirHandshake, connectSize(in.clientID, in.user, in.password), m.now.Add(m.o.RTT/2))
+	m.onAir(l, AirHandshake, connectSize(in.ClientID, in.User, in.Password), m.now.Add(m.o.RTT/2))
 	f := m.faults.take(m, "connack")
 	ordered := f.how == "refuse" || f.how == "close"
 	wait := m.draw(m.p.wait.connack)
@@ -172,9 +174,9 @@ func mconnect(m *Module, c command) reply {
 		accepted := false
 		switch {
 		case ordered:
-			m.cloud.refuse(l, "refused by order")
+			m.cloud.Refuse(l)
 		default:
-			accepted = m.cloud.login(l, in)
+			accepted = m.cloud.Login(l, in)
 		}
 		if accepted && m.mqtt.link == l {
 			m.mqtt.flow.answered(AirHandshake, ackSize(packets.Connack), m.now, m.now.Add(m.o.RTT/2))
@@ -186,7 +188,7 @@ func mconnect(m *Module, c command) reply {
 	// OK means only that the packet went out. Firmware that shows a refusal
 	// as the final result must have held the OK back; the simulator knows
 	// beforehand whether it will be one.
-	m.mqtt.pending = m.p.refused != refuseThenClosed && f.how != "close" && f.how != "never" && (ordered || !m.cloud.admits(in))
+	m.mqtt.pending = m.p.refused != refuseThenClosed && f.how != "close" && f.how != "never" && (ordered || !m.cloud.Admits(in))
 	if m.mqtt.pending {
 		return pending()
 	}
@@ -194,7 +196,7 @@ func mconnect(m *Module, c command) reply {
 }
 
 // connack is the cloud's answer to the login.
-func (m *Module) connack(l *link, accepted bool, how string) {
+func (m *Module) connack(l *simcloud.Link, accepted bool, how string) {
 	if m.mqtt.link != l || !m.mqtt.login {
 		return
 	}
@@ -241,7 +243,7 @@ func msub(m *Module, c command) reply {
 	l, filter := m.mqtt.link, c.args[0].text
 	return reply{final: "OK", then: func() {
 		m.exchange(l, "suback", subscribeSize(filter), m.p.wait.suback, "SUBACK", func() bool {
-			m.cloud.subscribe(l, filter, byte(qos))
+			m.cloud.Subscribe(l, filter, byte(qos))
 			return true
 		})
 	}}
@@ -257,7 +259,7 @@ func munsub(m *Module, c command) reply {
 	l, filter := m.mqtt.link, c.args[0].text
 	return reply{final: "OK", then: func() {
 		m.exchange(l, "unsuback", unsubscribeSize(filter), m.p.wait.suback, "UNSUBACK", func() bool {
-			m.cloud.unsubscribe(l, filter)
+			m.cloud.Unsubscribe(l, filter)
 			return true
 		})
 	}}
@@ -270,11 +272,11 @@ func (m *Module) publish(topic string, qos byte, payload []byte) reply {
 	return reply{final: "OK", then: func() {
 		if qos == 0 {
 			m.onAir(l, AirPublish, publishSize(topic, 0, payload), m.now.Add(m.o.RTT/2))
-			m.up(0, func() { m.cloud.publish(l, topic, 0, payload) })
+			m.up(0, func() { m.cloud.Publish(l, topic, 0, payload) })
 			return
 		}
 		m.exchange(l, "puback", publishSize(topic, qos, payload), m.p.wait.puback, "PUBACK", func() bool {
-			return m.cloud.publish(l, topic, qos, payload)
+			return m.cloud.Publish(l, topic, qos, payload)
 		})
 	}}
 }
@@ -282,7 +284,7 @@ func (m *Module) publish(topic string, qos byte, payload []byte) reply {
 // exchange carries one packet to the cloud, whatever happens to the module
 // meanwhile, and the acknowledgement back, if the connection is still there. size
 // is the packet's, in bytes.
-func (m *Module) exchange(l *link, kind string, size int, latency span, text string, reach func() bool) {
+func (m *Module) exchange(l *simcloud.Link, kind string, size int, latency span, text string, reach func() bool) {
 	wait := m.draw(latency)
 	f := m.faults.take(m, kind)
 	packet := exchangeKinds[kind]
@@ -343,7 +345,7 @@ func mdisconnect(m *Module, _ command) reply {
 	}
 	l := m.mqtt.link
 	m.onAir(l, AirHandshake, encoded(packetOf(packets.Disconnect)), m.now.Add(m.o.RTT/2))
-	m.cloud.disconnect(l)
+	m.cloud.Disconnect(l)
 	m.mqtt.state = mqttTCP
 	m.closeUnlessLoggedIn(l)
 	return ok()
@@ -355,7 +357,7 @@ func mipclose(m *Module, _ command) reply {
 		return m.misuse()
 	}
 	if m.mqtt.link != nil {
-		m.cloud.hangUp(m.mqtt.link)
+		m.cloud.HangUp(m.mqtt.link)
 	}
 	m.forgetLink()
 	return ok()
@@ -363,8 +365,8 @@ func mipclose(m *Module, _ command) reply {
 
 // takeInbox puts what the cloud sent since on its way over the radio.
 func (m *Module) takeInbox() {
-	for _, p := range m.inbox.take() {
-		at := p.at
+	for _, p := range m.inbox.Take() {
+		at := p.At
 		if at.Before(m.now) {
 			at = m.now
 		}
@@ -374,17 +376,17 @@ func (m *Module) takeInbox() {
 
 // fromCloud is a packet from the cloud reaching the module, if it is still the
 // same connection.
-func (m *Module) fromCloud(p packet) {
-	if m.mqtt.link != p.link || p.link == nil {
+func (m *Module) fromCloud(p simcloud.Packet) {
+	if m.mqtt.link != p.Link || p.Link == nil {
 		return
 	}
-	if p.closed {
+	if p.Closed {
 		m.closed()
 		return
 	}
-	m.mqtt.flow.answered(AirDownlink, publishSize(p.topic, p.qos, p.payload), p.at, m.now)
-	if p.qos > 0 {
-		m.onAir(p.link, AirDownlink, ackSize(packets.Puback), m.now.Add(m.o.RTT/2))
+	m.mqtt.flow.answered(AirDownlink, publishSize(p.Topic, p.QoS, p.Payload), p.At, m.now)
+	if p.QoS > 0 {
+		m.onAir(p.Link, AirDownlink, ackSize(packets.Puback), m.now.Add(m.o.RTT/2))
 	}
-	m.received(p.topic, p.payload)
+	m.received(p.Topic, p.Payload)
 }

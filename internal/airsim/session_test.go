@@ -8,11 +8,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // Five logins in any minute, the sixth is refused, and refused ones count too.
 func TestFiveConnectsAMinute(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		for range 4 {
 			r.wait(time.Second)
@@ -33,7 +35,7 @@ func TestFiveConnectsAMinute(t *testing.T) {
 // and closed.
 func TestTheSecondConnectionKicksTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := start(t, GuideOptions(), Options{Personality: "air780ep"})
+		first := start(t, simcloud.GuideOptions(), Options{Personality: "air780ep"})
 		defer first.stop()
 		first.mqttOn()
 		m, err := New(first.c, Options{Personality: "2g"})
@@ -56,7 +58,7 @@ func TestTheSecondConnectionKicksTheFirst(t *testing.T) {
 // A session with clean_session 0 keeps filters and QoS 1 messages; a clean one
 // keeps nothing.
 func TestCleanSession(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		login := func(clean int) string {
 			t.Helper()
@@ -88,7 +90,7 @@ func TestCleanSession(t *testing.T) {
 // A module that lost its power leaves a session behind, which ends after one and
 // a half keep-alive periods or with the next login.
 func TestTheGhostOfARestartedModule(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		r.mqttOn()
 		r.ask(subOne)
 		r.do("reboot")
@@ -105,18 +107,18 @@ func TestTheGhostOfARestartedModule(t *testing.T) {
 }
 
 func TestWatch(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep"}, func(r *rig) {
 		ctx, cancel := context.WithCancel(context.Background())
 		seen := r.c.Watch(ctx)
 		slow := r.c.Watch(ctx)
 		r.mqttOn()
 		r.ask(pubOne)
 		got := <-seen
-		want := Received{At: time.Now(), ProductKey: GuideProductKey, DeviceName: GuideDeviceName, Topic: guideUpdate, QoS: 1, Payload: []byte("one")}
+		want := simcloud.Received{At: time.Now(), ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName, Topic: guideUpdate, QoS: 1, Payload: []byte("one")}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		for range watchQueue {
+		for range simcloud.WatchQueue {
 			r.ask(pubOne)
 			<-seen
 		}
@@ -133,7 +135,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// What the simulator keeps is bounded.
+// What the module keeps is bounded.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	var log transcript
 	for i := range maxTranscript + 10 {
@@ -141,29 +143,5 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 	if n := len(log.entries); n > maxTranscript || log.dropped != maxTranscript/4 || log.entries[n-1].Text != fmt.Sprint(maxTranscript+9) {
 		t.Errorf("%d entries, %d dropped", n, log.dropped)
-	}
-	c := NewCloud(CloudOptions{})
-	for range maxMessages + 10 {
-		c.keep(Received{})
-	}
-	if n := len(c.messages); n > maxMessages || n < maxMessages/2 {
-		t.Errorf("%d messages", n)
-	}
-	d := &device{}
-	for range maxRetained + 10 {
-		d.retain(packet{})
-	}
-	if n := len(d.retained); n != maxRetained {
-		t.Errorf("%d retained", n)
-	}
-	in := newInbox(func() {})
-	for range inboxSize + 10 {
-		in.put(packet{})
-	}
-	if !in.put(packet{closed: true}) {
-		t.Error("the end of a connection was lost")
-	}
-	if n := len(in.take()); n != inboxSize+1 || in.lost != 10 {
-		t.Errorf("%d packets, %d lost", n, in.lost)
 	}
 }

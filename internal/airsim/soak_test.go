@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // Hours of everything at once, for many seeds: whatever was ordered and typed,
@@ -19,9 +21,9 @@ func TestAnythingMayHappen(t *testing.T) {
 		"AT+MQTTMSGSET=1\r", "AT+MQTTMSGGET\r", "AT+MQTTMODE=1\r", "AT+CFUN=0\r", "AT+CFUN=1\r", "AT+RESET\r", "AT+IPR=921600\r",
 	}
 	orders := []string{"service back", "sim inserted", "outage off", "push " + guideGet + " x qos=1", "on <OK closed", "on >AT+M prob=0.5 reboot", "at 3s kick"}
-	for _, w := range language() {
-		if w.name != "unplug" { // shown elsewhere: the host would have to open again
-			orders = append(orders, w.example)
+	for _, w := range language().Words {
+		if w.Name != "unplug" { // shown elsewhere: the host would have to open again
+			orders = append(orders, w.Example)
 		}
 	}
 	names := Personalities()
@@ -32,7 +34,7 @@ func TestAnythingMayHappen(t *testing.T) {
 			if seed%4 == 0 {
 				o.Baud = 115200
 			}
-			r := start(t, GuideOptions(), o)
+			r := start(t, simcloud.GuideOptions(), o)
 			defer r.stop()
 			for range 300 {
 				switch n := rng.IntN(10); {

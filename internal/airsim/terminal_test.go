@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // ptyRig is a module on a pseudo-terminal, in real time.
@@ -25,7 +27,7 @@ type ptyRig struct {
 
 func serve(t *testing.T, o Options) *ptyRig {
 	t.Helper()
-	m, err := New(NewCloud(GuideOptions()), o)
+	m, err := New(simcloud.New(simcloud.GuideOptions()), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,13 +262,13 @@ func TestStallBlocksTheHost(t *testing.T) {
 	}
 	_ = r.host.SetWriteDeadline(time.Time{})
 	// The last write may have been cut: end its line first.
-	r.ask("\rAT+CGSN\r", GuideDeviceName+"\r\n"+okay)
+	r.ask("\rAT+CGSN\r", simcloud.GuideDeviceName+"\r\n"+okay)
 }
 
 // unplug: the host sees a hang-up, and Attach says for how long.
 func TestUnplugHangsUp(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	m, err := New(NewCloud(GuideOptions()), Options{Personality: "air780e"})
+	m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "air780e"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +318,7 @@ type brokenPort struct{ io.Writer }
 func (brokenPort) Read([]byte) (int, error) { return 0, errors.New("out of paper") }
 
 func TestAPortThatFailsEndsServe(t *testing.T) {
-	m, err := New(NewCloud(GuideOptions()), Options{Personality: "2g"})
+	m, err := New(simcloud.New(simcloud.GuideOptions()), Options{Personality: "2g"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,13 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/airsim/simcloud"
 )
 
 // The time that an exchange takes on a paced line is that of its bytes: the
 // command up to its CR, then the answer.
 func TestPacing(t *testing.T) {
 	for _, baud := range []int{9600, 115200, 921600} {
-		simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: baud}, func(r *rig) {
+		simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: baud}, func(r *rig) {
 			r.wait(time.Second)
 			r.ask("ATE0\r")
 			r.wait(time.Second)
@@ -50,7 +52,7 @@ func TestPacing(t *testing.T) {
 // Writes that follow each other fill the wire without gaps, and the host's
 // buffer is bounded.
 func TestPacedInputFillsTheWire(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 9600}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 9600}, func(r *rig) {
 		r.wait(time.Minute)
 		r.ask("ATE0\r")
 		r.wait(time.Second)
@@ -74,7 +76,7 @@ func TestPacedInputFillsTheWire(t *testing.T) {
 // for an HTTPS request. A message is at the cloud after half a one.
 func TestRoundTrips(t *testing.T) {
 	const rtt = 100 * time.Millisecond
-	simulate(t, GuideOptions(), Options{Personality: "air780ep", RTT: rtt}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep", RTT: rtt}, func(r *rig) {
 		r.quiet()
 		took := func(command, until string) time.Duration {
 			t.Helper()
@@ -132,7 +134,7 @@ func TestRoundTrips(t *testing.T) {
 
 // With latencies the waits are those of the vendor's log for the Air780EP.
 func TestLatenciesOfTheVendorLog(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780ep", Latency: true, Seed: 3}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep", Latency: true, Seed: 3}, func(r *rig) {
 		r.expect("AT\r", "") // it boots
 		r.wait(10 * time.Second)
 		r.input.take()
@@ -170,7 +172,7 @@ func TestLatenciesOfTheVendorLog(t *testing.T) {
 // what to subtract.
 func TestBootTimes(t *testing.T) {
 	for _, p := range []string{"2g", "air724", "air780e", "air780ep"} {
-		simulate(t, GuideOptions(), Options{Personality: p, Latency: true, Seed: 1}, func(r *rig) {
+		simulate(t, simcloud.GuideOptions(), Options{Personality: p, Latency: true, Seed: 1}, func(r *rig) {
 			begin := time.Now()
 			for got := ""; !strings.Contains(got, "+CGATT: 1"); got = r.input.take() {
 				if time.Since(begin) > 15*time.Second {
@@ -190,7 +192,7 @@ func TestBootTimes(t *testing.T) {
 // seed another one.
 func TestASeedDecidesEverything(t *testing.T) {
 	day := func(seed uint64) (out []string) {
-		co := GuideOptions()
+		co := simcloud.GuideOptions()
 		co.Seed = seed
 		o := Options{Personality: "air724", Baud: 115200, RTT: 80 * time.Millisecond, Latency: true, Seed: seed}
 		simulate(t, co, o, func(r *rig) {
@@ -242,7 +244,7 @@ func TestASeedDecidesEverything(t *testing.T) {
 // is taken to have started that much earlier. A host that reads late is not
 // given anything.
 func TestTheWireClockMakesGoodWhatTheSimulatorWasLate(t *testing.T) {
-	simulate(t, GuideOptions(), Options{Personality: "air780e", Baud: 9600}, func(r *rig) {
+	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 9600}, func(r *rig) {
 		r.wait(time.Second)
 		r.ask("ATE0\r")
 		r.wait(time.Second)

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
@@ -37,7 +37,7 @@ func TestATAsksWhileMessagesMove(t *testing.T) {
 			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
 		}
 		for range 20 {
-			for command, want := range map[string]string{"AT+CSQ": "+CSQ: ", "AT+CGSN": airsim.GuideDeviceName, "at+mqttstatu": "+MQTTSTATU :1"} {
+			for command, want := range map[string]string{"AT+CSQ": "+CSQ: ", "AT+CGSN": simcloud.GuideDeviceName, "at+mqttstatu": "+MQTTSTATU :1"} {
 				reply, err := w.asks(command, false)
 				if err != nil || !reply.OK || reply.Final != "OK" || reply.Anew || len(reply.Lines) != 1 || !strings.HasPrefix(reply.Lines[0], want) {
 					t.Fatalf("%s: %+v, %v", command, reply, err)

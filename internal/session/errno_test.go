@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
@@ -206,7 +206,7 @@ func errnoName(e syscall.Errno) string { return strings.ReplaceAll(e.Error(), " 
 const diskTrouble = 5 * time.Minute
 
 func (stage diskStage) run(t *testing.T, call string, errno syscall.Errno) int {
-	w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+	w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
 	defer w.end()
 	if stage.prior {
 		w.begin()
@@ -261,7 +261,7 @@ func (stage diskStage) run(t *testing.T, call string, errno syscall.Errno) int {
 	}
 	// What a process finds that begins now.
 	again := provision.OpenIn(durable.OnDisk(w.state))
-	if _, ok, err := again.DeviceSecret(provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName}); !ok || err != nil {
+	if _, ok, err := again.DeviceSecret(provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName}); !ok || err != nil {
 		t.Errorf("the secret is not on disk afterwards: %v", err)
 	}
 	return struck

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 )
@@ -37,7 +38,7 @@ func (w *world) truly(ids map[string]string) {
 	w.Helper()
 	for id, payload := range ids {
 		m := w.settled(id)
-		arrived := slices.ContainsFunc(w.cloud.Messages(), func(r airsim.Received) bool { return string(r.Payload) == payload })
+		arrived := slices.ContainsFunc(w.cloud.Messages(), func(r simcloud.Received) bool { return string(r.Payload) == payload })
 		switch {
 		case m.State != outbox.Acked:
 			w.Errorf("%q ended as %s", payload, m.State)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
@@ -122,7 +123,7 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{
 				module: func(o *airsim.Options) { o.Latency = false },
-				cloud:  func(o *airsim.CloudOptions) { o.StrictRegistration = true },
+				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
 			})
 			defer w.end()
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
@@ -165,7 +166,7 @@ func TestFlippedBitInARegistrationIsNotStored(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{
 				module: func(o *airsim.Options) { o.Seed = seed },
-				cloud:  func(o *airsim.CloudOptions) { o.StrictRegistration = true },
+				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
 			})
 			defer w.end()
 			w.order("corrupt +HTTPREAD")

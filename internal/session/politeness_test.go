@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
@@ -208,7 +209,7 @@ func TestForeignTopicIsTold(t *testing.T) {
 			}
 		}
 		w.publish(update, 1, "fine")
-		w.publish("/sys/b1KCi45LcCP/"+airsim.GuideDeviceName+"/thing/event/property/post", 1, "fine")
+		w.publish("/sys/b1KCi45LcCP/"+simcloud.GuideDeviceName+"/thing/event/property/post", 1, "fine")
 		if n := w.cloud.Counters().Forbidden; n != 3 {
 			t.Fatalf("the cloud dropped %d messages, want 3", n)
 		}
@@ -297,7 +298,7 @@ func TestForeignTopicThatEndsSessionsIsSetAside(t *testing.T) {
 		w.begin()
 		w.reaches(time.Minute, recovery.Online, "")
 		w.order("forbidden close")
-		foreign := w.append("/"+airsim.GuideProductKey+"/another/update", 1, "not ours")
+		foreign := w.append("/"+simcloud.GuideProductKey+"/another/update", 1, "not ours")
 		own := w.append(update, 1, "ours")
 		if m := w.settled(foreign); m.State != outbox.Rejected || m.Attempts != 3 || !strings.Contains(m.Reason, "topic") {
 			t.Errorf("the foreign one ended as %s after %d attempts (%q)", m.State, m.Attempts, m.Reason)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
@@ -27,8 +28,8 @@ func (w *world) recorded() (list []bus.Traffic) {
 // and the status too.
 func (w *world) noSecrets() {
 	w.Helper()
-	id := provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName}
-	secrets := []string{airsim.GuideProductSecret}
+	id := provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName}
+	secrets := []string{simcloud.GuideProductSecret}
 	if text, ok, _ := w.store.DeviceSecret(id); ok {
 		secrets = append(secrets, text.Reveal())
 	}
@@ -136,7 +137,7 @@ func TestNoiseCarriesNothingIntoTheFlightRecorder(t *testing.T) {
 				t.Errorf("the message ended as %s", m.State)
 			}
 			for _, e := range w.recorded() {
-				for _, part := range []string{"degree", "reading", "deviceS", "success", airsim.GuideProductKey[:6], "862991"} {
+				for _, part := range []string{"degree", "reading", "deviceS", "success", simcloud.GuideProductKey[:6], "862991"} {
 					if strings.Contains(e.Text, part) {
 						t.Errorf("%q holds %q", e.Text, part)
 					}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
@@ -23,7 +24,7 @@ import (
 // stored is the device's secret on disk.
 func (w *world) stored() string {
 	w.Helper()
-	text, ok, err := w.store.DeviceSecret(provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName})
+	text, ok, err := w.store.DeviceSecret(provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName})
 	if err != nil || !ok {
 		w.Fatalf("no secret is stored: %v", err)
 	}
@@ -219,7 +220,7 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{
 				module: func(o *airsim.Options) { o.Latency = false },
-				cloud:  func(o *airsim.CloudOptions) { o.StrictRegistration = true },
+				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
 			})
 			defer w.end()
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}

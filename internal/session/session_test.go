@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
@@ -27,7 +28,7 @@ func TestGuideSequenceIsGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{
 			module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false },
-			cloud:  func(o *airsim.CloudOptions) { *o = airsim.GuideOptions() },
+			cloud:  func(o *simcloud.Options) { *o = simcloud.GuideOptions() },
 			session: func(o *session.Options) {
 				o.Random = func() string { return "123456" }
 				o.Subscribe = []bus.Filter{{Topic: "/${productKey}/${deviceName}/get", QoS: 0}}
@@ -346,7 +347,7 @@ func TestExpiredTokenIsRenewedOnce(t *testing.T) {
 func TestRestartsUseWhatIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+		w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
 		defer w.end()
 		for range 10 {
 			w.begin()
@@ -531,7 +532,7 @@ func TestRadioThatWasLeftOffIsSwitchedOn(t *testing.T) {
 func TestStopDuringRegistrationKeepsTheSecret(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+		w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
 		defer w.end()
 		w.begin()
 		w.reaches(time.Minute, recovery.Registering, "")
@@ -589,7 +590,7 @@ func TestLostRegistrationAnswerIsFoundInTheModule(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{cloud: func(o *airsim.CloudOptions) { o.StrictRegistration = true }})
+				w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
 				defer w.end()
 				w.begin()
 				w.reaches(time.Minute, recovery.Registering, "")

@@ -13,6 +13,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
@@ -138,7 +139,7 @@ func newWedged(t *testing.T, k wedge, seed int) *wedged {
 				k.setup.module(o)
 			}
 		},
-		cloud: func(o *airsim.CloudOptions) {
+		cloud: func(o *simcloud.Options) {
 			o.Seed, o.StrictRegistration = uint64(seed), true
 			if k.setup.cloud != nil {
 				k.setup.cloud(o)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
 )
@@ -183,7 +184,7 @@ func cloudWedges() []wedge {
 
 // publishForeign is a program with a wrong topic.
 func publishForeign(w *wedged) {
-	w.append("/"+airsim.GuideProductKey+"/another/update", 1, "not ours")
+	w.append("/"+simcloud.GuideProductKey+"/another/update", 1, "not ours")
 }
 
 // burst is a program that sends more than its device may.

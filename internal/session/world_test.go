@@ -19,6 +19,7 @@ import (
 	"airbridged/client/api"
 	"airbridged/internal/air"
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/durable"
@@ -30,8 +31,8 @@ import (
 )
 
 const (
-	update = "/" + airsim.GuideProductKey + "/" + airsim.GuideDeviceName + "/update"
-	get    = "/" + airsim.GuideProductKey + "/" + airsim.GuideDeviceName + "/get"
+	update = "/" + simcloud.GuideProductKey + "/" + simcloud.GuideDeviceName + "/update"
+	get    = "/" + simcloud.GuideProductKey + "/" + simcloud.GuideDeviceName + "/get"
 )
 
 // world is a session on a simulated module and cloud, all in one synctest
@@ -39,7 +40,7 @@ const (
 type world struct {
 	testing.TB
 	options session.Options
-	cloud   *airsim.Cloud
+	cloud   *simcloud.Cloud
 	module  *airsim.Module
 	queue   *outbox.Queue
 	hub     *bus.Hub
@@ -62,15 +63,15 @@ type world struct {
 // setup says how a world differs from the usual one.
 type setup struct {
 	module  func(*airsim.Options)
-	cloud   func(*airsim.CloudOptions)
+	cloud   func(*simcloud.Options)
 	session func(*session.Options)
 }
 
 // newWorld builds everything and starts the module, but not the session.
 func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
-	cloudOptions := airsim.CloudOptions{
-		Products: map[string]airsim.Product{airsim.GuideProductKey: {Secret: airsim.GuideProductSecret}},
+	cloudOptions := simcloud.Options{
+		Products: map[string]simcloud.Product{simcloud.GuideProductKey: {Secret: simcloud.GuideProductSecret}},
 		Seed:     1,
 	}
 	if s.cloud != nil {
@@ -80,7 +81,7 @@ func newWorld(t testing.TB, s setup) *world {
 	if s.module != nil {
 		s.module(&moduleOptions)
 	}
-	w := &world{TB: t, cloud: airsim.NewCloud(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
+	w := &world{TB: t, cloud: simcloud.New(cloudOptions), dir: t.TempDir(), log: &logBuffer{}, meter: &meter{}}
 	w.state = filepath.Join(w.dir, "state")
 	var err error
 	if w.module, err = airsim.New(w.cloud, moduleOptions); err != nil {
@@ -97,10 +98,10 @@ func newWorld(t testing.TB, s setup) *world {
 	log := zap.New(core)
 	defaults := config.Default()
 	w.options = session.Options{
-		Device: session.Device{ProductKey: airsim.GuideProductKey, ProductSecret: secret.New(airsim.GuideProductSecret)},
+		Device: session.Device{ProductKey: simcloud.GuideProductKey, ProductSecret: secret.New(simcloud.GuideProductSecret)},
 		Cloud: session.Cloud{
 			HTTPSAuth: true, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
-			Host: airsim.GuideProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
+			Host: simcloud.GuideProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
 			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
 		},
 		Modem:    session.Modem{Baud: 115200, APN: "CMIOT"},

@@ -16,6 +16,7 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/metrics"
@@ -33,7 +34,7 @@ type gateway struct {
 	t       testing.TB
 	p       plan
 	referee *referee
-	cloud   *airsim.Cloud
+	cloud   *simcloud.Cloud
 	module  *airsim.Module
 	random  *rand.Rand // of power cuts
 	booted  bool       // the machine was switched on a moment ago
@@ -45,7 +46,7 @@ type gateway struct {
 }
 
 var (
-	identity = provision.Identity{ProductKey: airsim.GuideProductKey, DeviceName: airsim.GuideDeviceName}
+	identity = provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName}
 	own      = "/" + identity.ProductKey + "/" + identity.DeviceName
 	downlink = own + "/user/get"
 )
@@ -76,15 +77,15 @@ func newGateway(t testing.TB, p plan, r *referee) *gateway {
 		queue: simdisk.New(), state: simdisk.New(),
 	}
 	g.queue.NoAllocate, g.queue.Lying = p.seed%5 == 0, p.lying
-	r.conceal(airsim.GuideProductSecret)
+	r.conceal(simcloud.GuideProductSecret)
 	if p.module.Latency {
 		r.bootTime = map[string]time.Duration{"2g": 14 * time.Second, "air724": 7500 * time.Millisecond}[p.module.Personality]
 		r.bootTime = max(r.bootTime, 4500*time.Millisecond)
 	}
 	// Before its first login a device is given its secret again, as field logs
 	// show: a module that loses power with the answer in it has lost it for good.
-	g.cloud = airsim.NewCloud(airsim.CloudOptions{
-		Products: map[string]airsim.Product{identity.ProductKey: {Secret: airsim.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
+	g.cloud = simcloud.New(simcloud.Options{
+		Products: map[string]simcloud.Product{identity.ProductKey: {Secret: simcloud.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
 	})
 	p.module.Log = r.spoken
 	var err error
@@ -112,9 +113,9 @@ func memoryDir(t testing.TB) string {
 // observe passes on what the cloud does, and checks the credentials at the two
 // moments that count: when a secret is handed out, none may be durable; and once
 // the device has logged in, one must be, for it will never get another.
-func (g *gateway) observe(h airsim.Happening) {
+func (g *gateway) observe(h simcloud.Happening) {
 	g.referee.cloud(h)
-	if h.Kind != airsim.CloudRegistered && h.Kind != airsim.CloudConnected {
+	if h.Kind != simcloud.SecretGiven && h.Kind != simcloud.Connected {
 		return
 	}
 	g.mu.Lock()
@@ -122,9 +123,9 @@ func (g *gateway) observe(h airsim.Happening) {
 	g.mu.Unlock()
 	_, durable, err := provision.OpenIn(stateDir{state.Certain()}).DeviceSecret(identity)
 	switch {
-	case h.Kind == airsim.CloudRegistered && durable:
+	case h.Kind == simcloud.SecretGiven && durable:
 		g.referee.fail("registered again while a secret is durable")
-	case h.Kind == airsim.CloudConnected && !durable:
+	case h.Kind == simcloud.Connected && !durable:
 		g.referee.fail("the device logged in with a secret that a power cut now would lose for good: %v", err)
 	}
 }
@@ -176,7 +177,7 @@ func (l *life) options(store *provision.Store, seed uint64, log *zap.Logger) ses
 	defaults, g := config.Default(), l.g
 	random := rand.New(rand.NewPCG(seed, 6))
 	return session.Options{
-		Device: session.Device{ProductKey: identity.ProductKey, ProductSecret: secret.New(airsim.GuideProductSecret)},
+		Device: session.Device{ProductKey: identity.ProductKey, ProductSecret: secret.New(simcloud.GuideProductSecret)},
 		Cloud: session.Cloud{
 			HTTPSAuth: g.p.https, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
 			Host: identity.ProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/outbox"
 )
 
@@ -215,18 +216,18 @@ func (r *referee) outcome(what string) {
 }
 
 // cloud hears what the cloud does, with the locks of the simulator held.
-func (r *referee) cloud(h airsim.Happening) {
+func (r *referee) cloud(h simcloud.Happening) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch h.Kind {
-	case airsim.CloudReceived:
+	case simcloud.MessageTaken:
 		r.received(h.Message)
 		return
-	case airsim.CloudConnected:
+	case simcloud.Connected:
 		r.Logins++
-	case airsim.CloudRegistered, airsim.CloudIssued:
+	case simcloud.SecretGiven, simcloud.TokenGiven:
 		r.conceal(h.Secret)
-		if h.Kind == airsim.CloudRegistered {
+		if h.Kind == simcloud.SecretGiven {
 			r.Registrations++
 		}
 	}
@@ -234,7 +235,7 @@ func (r *referee) cloud(h airsim.Happening) {
 }
 
 // received checks a message that the cloud got.
-func (r *referee) received(got airsim.Received) {
+func (r *referee) received(got simcloud.Received) {
 	m := r.find(got.Payload)
 	if m == nil {
 		r.violated("the cloud got %q on %s, which nobody published", got.Payload, got.Topic)

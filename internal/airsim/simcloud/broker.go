@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"slices"
@@ -11,32 +11,32 @@ import (
 // is lost, the end of a connection never.
 const inboxSize = 4096
 
-// packet is something from the cloud for a module: a message, or the end of the
+// Packet is something from the cloud for a module: a message, or the end of the
 // connection.
-type packet struct {
-	at      time.Time
-	link    *link
-	closed  bool
-	topic   string
-	qos     byte
-	payload []byte
+type Packet struct {
+	At      time.Time
+	Link    *Link
+	Closed  bool // the end of the connection
+	Topic   string
+	QoS     byte
+	Payload []byte
 }
 
-// inbox is where the cloud leaves packets for a module. Its lock is a leaf.
-type inbox struct {
+// Inbox is where the cloud leaves packets for a module. Its lock is a leaf.
+type Inbox struct {
 	wake func()
 
 	mu      sync.Mutex
-	packets []packet
+	packets []Packet
 	lost    int
 }
 
-func newInbox(wake func()) *inbox { return &inbox{wake: wake} }
+func NewInbox(wake func()) *Inbox { return &Inbox{wake: wake} }
 
-func (i *inbox) put(p packet) bool {
+func (i *Inbox) put(p Packet) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.packets) >= inboxSize && !p.closed {
+	if len(i.packets) >= inboxSize && !p.Closed {
 		i.lost++
 		return false
 	}
@@ -45,7 +45,7 @@ func (i *inbox) put(p packet) bool {
 	return true
 }
 
-func (i *inbox) take() []packet {
+func (i *Inbox) Take() []Packet {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := i.packets
@@ -53,9 +53,9 @@ func (i *inbox) take() []packet {
 	return p
 }
 
-// link is one connection to the MQTT endpoint. The cloud's lock guards it.
-type link struct {
-	inbox     *inbox
+// Link is one connection to the MQTT endpoint. The cloud's lock guards it.
+type Link struct {
+	inbox     *Inbox
 	device    *device // nil until logged in
 	clean     bool
 	keepalive time.Duration
@@ -64,15 +64,15 @@ type link struct {
 	lost      time.Time // the path is cut since then, unknown to the cloud; zero: it is not
 }
 
-// dial reaches the MQTT endpoint, if the name is one of the account's and the
+// Dial reaches the MQTT endpoint, if the name is one of the account's and the
 // port is served.
-func (c *Cloud) dial(host string, port int, in *inbox) (*link, bool) {
+func (c *Cloud) Dial(host string, port int, in *Inbox) (*Link, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.orders.outage || port != 1883 && port != 443 && port != 8883 || !c.resolves(host) {
+	if c.faults.outage || port != 1883 && port != 443 && port != 8883 || !c.resolves(host) {
 		return nil, false
 	}
-	return &link{inbox: in, filters: map[string]byte{}}, true
+	return &Link{inbox: in, filters: map[string]byte{}}, true
 }
 
 // resolves says whether a host name exists: <ProductKey>.iot-as-mqtt.<region>,
@@ -96,18 +96,18 @@ func (c *Cloud) resolves(host string) bool {
 
 // end closes a connection from the cloud's side and tells the module, unless
 // the path is cut.
-func (c *Cloud) end(l *link) {
+func (c *Cloud) end(l *Link) {
 	if l.ended {
 		return
 	}
 	c.release(l)
 	if l.lost.IsZero() {
-		l.inbox.put(packet{at: time.Now(), link: l, closed: true})
+		l.inbox.put(Packet{At: time.Now(), Link: l, Closed: true})
 	}
 }
 
 // release takes a connection off its device.
-func (c *Cloud) release(l *link) {
+func (c *Cloud) release(l *Link) {
 	l.ended = true
 	if d := l.device; d != nil && d.link == l {
 		d.link = nil
@@ -120,8 +120,8 @@ func (c *Cloud) release(l *link) {
 	c.filtersChanged()
 }
 
-// hangUp is the module closing the connection.
-func (c *Cloud) hangUp(l *link) {
+// HangUp is the module closing the connection.
+func (c *Cloud) HangUp(l *Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !l.ended {
@@ -129,8 +129,8 @@ func (c *Cloud) hangUp(l *link) {
 	}
 }
 
-// disconnect is an MQTT DISCONNECT: the session ends, the connection stays.
-func (c *Cloud) disconnect(l *link) {
+// Disconnect is an MQTT DISCONNECT: the session ends, the connection stays.
+func (c *Cloud) Disconnect(l *Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.ended {
@@ -141,10 +141,10 @@ func (c *Cloud) disconnect(l *link) {
 	l.filters = map[string]byte{}
 }
 
-// lose cuts the path: nothing arrives any more in either direction, and the
+// Lose cuts the path: nothing arrives any more in either direction, and the
 // cloud believes in the session until one and a half keep-alive periods are
 // over.
-func (c *Cloud) lose(l *link) {
+func (c *Cloud) Lose(l *Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.lost.IsZero() {
@@ -152,18 +152,25 @@ func (c *Cloud) lose(l *link) {
 	}
 }
 
+// Reaches says whether the path between a module and the cloud is whole.
+func (c *Cloud) Reaches(l *Link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return l.lost.IsZero()
+}
+
 // live returns the session of a device after dropping one whose keep-alive has
 // run out.
-func (c *Cloud) live(d *device) *link {
+func (c *Cloud) live(d *device) *Link {
 	if l := d.link; l != nil && !l.lost.IsZero() && time.Since(l.lost) > l.keepalive*3/2 {
 		c.release(l)
 	}
 	return d.link
 }
 
-// subscribe adds a filter. A forbidden one is acknowledged like any other, and
+// Subscribe adds a filter. A forbidden one is acknowledged like any other, and
 // nothing ever comes of it.
-func (c *Cloud) subscribe(l *link, filter string, qos byte) {
+func (c *Cloud) Subscribe(l *Link, filter string, qos byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.ended || l.device == nil || !l.lost.IsZero() {
@@ -178,7 +185,7 @@ func (c *Cloud) subscribe(l *link, filter string, qos byte) {
 	c.filtersChanged()
 }
 
-func (c *Cloud) unsubscribe(l *link, filter string) {
+func (c *Cloud) Unsubscribe(l *Link, filter string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.ended || l.device == nil || !l.lost.IsZero() {
@@ -189,11 +196,11 @@ func (c *Cloud) unsubscribe(l *link, filter string) {
 	c.filtersChanged()
 }
 
-// publish takes a message from a device and says whether it is acknowledged. One
+// Publish takes a message from a device and says whether it is acknowledged. One
 // to a forbidden topic is acknowledged and dropped, or ends the session: user
 // reports disagree. One over the rate is dropped without a word (Aliyun IoT,
 // limits).
-func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknowledged bool) {
+func (c *Cloud) Publish(l *Link, topic string, qos byte, payload []byte) (acknowledged bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l == nil || l.ended || l.device == nil || !l.lost.IsZero() {
@@ -207,7 +214,7 @@ func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknow
 	allowed := d.may(topic, false)
 	if !allowed {
 		c.counters.Forbidden++
-		if c.orders.forbiddenCloses {
+		if c.faults.forbiddenCloses {
 			c.end(l)
 			return false
 		}
@@ -225,12 +232,12 @@ func (c *Cloud) publish(l *link, topic string, qos byte, payload []byte) (acknow
 
 // throttled says whether a device is over the ordered rate, in any second.
 func (c *Cloud) throttled(d *device) bool {
-	if c.orders.throttle <= 0 {
+	if c.faults.throttle <= 0 {
 		return false
 	}
 	now := time.Now()
 	d.published = slices.DeleteFunc(d.published, func(t time.Time) bool { return now.Sub(t) >= time.Second })
-	if len(d.published) >= c.orders.throttle {
+	if len(d.published) >= c.faults.throttle {
 		return true
 	}
 	d.published = append(d.published, now)
@@ -269,7 +276,7 @@ func (c *Cloud) push(topic string, qos byte, payload []byte) int {
 	n := 0
 	for _, d := range c.sorted() {
 		l := c.live(d)
-		p := packet{at: time.Now(), link: l, topic: topic, qos: qos, payload: slices.Clone(payload)}
+		p := Packet{At: time.Now(), Link: l, Topic: topic, QoS: qos, Payload: slices.Clone(payload)}
 		switch {
 		case l != nil && l.lost.IsZero():
 			if wants(l.filters, topic) && l.inbox.put(p) {
@@ -284,7 +291,7 @@ func (c *Cloud) push(topic string, qos byte, payload []byte) int {
 	return n
 }
 
-func (d *device) retain(p packet) {
+func (d *device) retain(p Packet) {
 	if len(d.retained) >= maxRetained {
 		d.retained = d.retained[1:]
 	}

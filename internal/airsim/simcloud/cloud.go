@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"context"
@@ -16,9 +16,9 @@ const (
 	// maxRetained bounds the QoS 1 messages kept for one device with
 	// clean_session 0; the oldest go first.
 	maxRetained = 1000
-	// watchQueue bounds what a slow Watch may be behind; newer messages are
+	// WatchQueue bounds what a slow Watch may be behind; newer messages are
 	// then lost to it and counted.
-	watchQueue = 4096
+	WatchQueue = 4096
 	// defaultTokenLife is how long an iotToken is valid (Aliyun IoT, HTTPS
 	// authentication).
 	defaultTokenLife = 7 * 24 * time.Hour
@@ -43,9 +43,9 @@ type Product struct {
 // FixedToken is an authentication result for golden runs.
 type FixedToken struct{ IotID, IotToken string }
 
-// CloudOptions says which account to simulate. The zero value is the account of
+// Options says which account to simulate. The zero value is the account of
 // the vendor quick guide; see [GuideOptions].
-type CloudOptions struct {
+type Options struct {
 	// Products by ProductKey; nil is the guide's product.
 	Products map[string]Product
 	// TokenLife is how long an iotToken is valid; 0 is 7 days.
@@ -67,8 +67,8 @@ type CloudOptions struct {
 
 // GuideOptions is the account of the vendor quick guide, any device admitted,
 // with the guide's secret and token for the guide's device.
-func GuideOptions() CloudOptions {
-	return CloudOptions{
+func GuideOptions() Options {
+	return Options{
 		Products: map[string]Product{GuideProductKey: {
 			Secret:        GuideProductSecret,
 			DeviceSecrets: map[string]string{GuideDeviceName: GuideDeviceSecret},
@@ -87,8 +87,8 @@ type Received struct {
 	Payload    []byte    `json:"payload"`
 }
 
-// CloudCounters says what the cloud has seen.
-type CloudCounters struct {
+// Counters says what the cloud has seen.
+type Counters struct {
 	Registrations        uint64 `json:"registrations"` // secrets handed out
 	RegistrationsRefused uint64 `json:"registrations_refused"`
 	Auths                uint64 `json:"auths"` // tokens handed out
@@ -113,7 +113,7 @@ type CloudCounters struct {
 // broker of one account. It has no goroutine of its own; modules call it, and
 // it puts what is for them into their bounded inboxes.
 type Cloud struct {
-	o CloudOptions
+	o Options
 
 	// mu is taken after a module's lock, never before it.
 	mu       sync.Mutex
@@ -122,8 +122,8 @@ type Cloud struct {
 	tokens   map[string]*token  // by iotId
 	messages []Received
 	watchers map[*watcher]struct{}
-	counters CloudCounters
-	orders   cloudOrders
+	counters Counters
+	faults   faults
 	filters  chan struct{} // 1-buffered: the union of filters may have changed
 }
 
@@ -135,9 +135,9 @@ type device struct {
 	active    bool // it has connected once
 	disabled  bool
 	connects  []time.Time // of the last minute
-	link      *link       // the session
+	link      *Link       // the session
 	kept      map[string]byte
-	retained  []packet // QoS 1 messages for a session that will come back
+	retained  []Packet // QoS 1 messages for a session that will come back
 	published []time.Time
 }
 
@@ -152,8 +152,8 @@ type token struct {
 // watcher is one Watch.
 type watcher struct{ c chan Received }
 
-// NewCloud builds a cloud.
-func NewCloud(o CloudOptions) *Cloud {
+// New builds a cloud.
+func New(o Options) *Cloud {
 	if o.Products == nil {
 		g := GuideOptions()
 		o.Products = g.Products
@@ -221,13 +221,13 @@ func (c *Cloud) Messages() []Received {
 // Watch returns every message accepted from now on. The channel is closed when
 // ctx ends. It holds 4096 messages; what a slower reader misses is counted.
 func (c *Cloud) Watch(ctx context.Context) <-chan Received {
-	_, coming := c.follow(ctx)
+	_, coming := c.Follow(ctx)
 	return coming
 }
 
-// follow returns the messages so far and those that follow, with none between.
-func (c *Cloud) follow(ctx context.Context) (past []Received, coming <-chan Received) {
-	w := &watcher{c: make(chan Received, watchQueue)}
+// Follow returns the messages so far and those that follow, with none between.
+func (c *Cloud) Follow(ctx context.Context) (past []Received, coming <-chan Received) {
+	w := &watcher{c: make(chan Received, WatchQueue)}
 	c.mu.Lock()
 	past = slices.Clone(c.messages)
 	c.watchers[w] = struct{}{}
@@ -242,7 +242,7 @@ func (c *Cloud) follow(ctx context.Context) (past []Received, coming <-chan Rece
 }
 
 // Counters returns what was counted so far.
-func (c *Cloud) Counters() CloudCounters {
+func (c *Cloud) Counters() Counters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.counters
@@ -255,7 +255,7 @@ func (c *Cloud) keep(r Received) {
 		c.messages = slices.Clone(c.messages[n:])
 	}
 	c.messages = append(c.messages, r)
-	c.happened(Happening{Kind: CloudReceived, Message: r})
+	c.happened(Happening{Kind: MessageTaken, Message: r})
 	for w := range c.watchers {
 		select {
 		case w.c <- r:

@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"crypto/hmac"
@@ -15,31 +15,31 @@ import (
 	"time"
 )
 
-// httpRequest is what reaches the cloud of an AT+HTTPACTION.
-type httpRequest struct {
-	method  int // as in AT+HTTPACTION: 0 GET, 1 POST, 2 HEAD
-	url     *url.URL
-	headers []string
-	body    []byte
+// Request is what reaches the cloud of an AT+HTTPACTION.
+type Request struct {
+	Method  int // as in AT+HTTPACTION: 0 GET, 1 POST, 2 HEAD
+	URL     *url.URL
+	Headers []string
+	Body    []byte
 }
 
-// serve answers a request as the internet behind the module would: 603 for a
+// Serve answers a request as the internet behind the module would: 603 for a
 // name that does not resolve, 601 for a port nobody listens on, a status of the
 // server otherwise. Business errors come with status 200 (Aliyun IoT, device
 // authentication).
-func (c *Cloud) serve(r httpRequest) (status int, body []byte) {
+func (c *Cloud) Serve(r Request) (status int, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	host := r.url.Hostname()
+	host := r.URL.Hostname()
 	region, ours := strings.CutPrefix(host, "iot-auth.")
-	if !ours || !strings.HasSuffix(region, ".aliyuncs.com") || c.orders.outage {
+	if !ours || !strings.HasSuffix(region, ".aliyuncs.com") || c.faults.outage {
 		return 603, nil
 	}
-	if r.url.Scheme != "https" || r.url.Port() != "" && r.url.Port() != "443" {
+	if r.URL.Scheme != "https" || r.URL.Port() != "" && r.URL.Port() != "443" {
 		return 601, nil
 	}
 	var handle func(url.Values) answer
-	switch r.url.Path {
+	switch r.URL.Path {
 	case "/auth/register/device":
 		handle = c.register
 	case "/auth/devicename":
@@ -47,11 +47,11 @@ func (c *Cloud) serve(r httpRequest) (status int, body []byte) {
 	default:
 		return 404, []byte("<html><body>404 Not Found</body></html>")
 	}
-	if r.method != 1 {
+	if r.Method != 1 {
 		return 405, []byte("<html><body>405 Method Not Allowed</body></html>")
 	}
-	form, err := url.ParseQuery(string(r.body))
-	if err != nil || !isForm(r.headers) {
+	form, err := url.ParseQuery(string(r.Body))
+	if err != nil || !isForm(r.Headers) {
 		return 200, refusal460.encode()
 	}
 	return 200, handle(form).encode()
@@ -114,7 +114,7 @@ func (c *Cloud) register(form url.Values) answer {
 }
 
 func (c *Cloud) tryRegister(form url.Values) answer {
-	if code, ordered := c.orders.register.next(c.rng); ordered {
+	if code, ordered := c.faults.register.next(c.rng); ordered {
 		return refusedWith(code)
 	}
 	key, name := form.Get("productKey"), form.Get("deviceName")
@@ -125,7 +125,7 @@ func (c *Cloud) tryRegister(form url.Values) answer {
 	switch {
 	case !known:
 		return refusedWith(6250)
-	case p.RegistrationOff || c.orders.registrationOff:
+	case p.RegistrationOff || c.faults.registrationOff:
 		return refusedWith(6288)
 	}
 	digest, supported := methods(form.Get("signMethod"))
@@ -145,7 +145,7 @@ func (c *Cloud) tryRegister(form url.Values) answer {
 		return refusedWith(6289)
 	}
 	d.given = true
-	c.happened(Happening{Kind: CloudRegistered, Secret: d.secret})
+	c.happened(Happening{Kind: SecretGiven, Secret: d.secret})
 	return answer{Code: 200, Data: struct {
 		DeviceName   string `json:"deviceName"`
 		DeviceSecret string `json:"deviceSecret"`
@@ -165,7 +165,7 @@ func (c *Cloud) authenticate(form url.Values) answer {
 }
 
 func (c *Cloud) tryAuthenticate(form url.Values) answer {
-	if code, ordered := c.orders.auth.next(c.rng); ordered {
+	if code, ordered := c.faults.auth.next(c.rng); ordered {
 		return refusedWith(code)
 	}
 	key, name, client := form.Get("productKey"), form.Get("deviceName"), form.Get("clientId")
@@ -189,7 +189,7 @@ func (c *Cloud) tryAuthenticate(form url.Values) answer {
 		return refusedWith(401)
 	}
 	id, t := c.issue(d, client)
-	c.happened(Happening{Kind: CloudIssued, Secret: t.secret})
+	c.happened(Happening{Kind: TokenGiven, Secret: t.secret})
 	data := struct {
 		IotID     string `json:"iotId"`
 		IotToken  string `json:"iotToken"`

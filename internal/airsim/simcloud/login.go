@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"slices"
@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// login is an MQTT CONNECT.
-type login struct {
-	clientID, user, password string
-	clean                    bool
-	keepalive                int // seconds
+// Login is an MQTT CONNECT.
+type Login struct {
+	ClientID, User, Password string
+	Clean                    bool
+	Keepalive                int // seconds
 }
 
 // Return codes of a CONNACK (MQTT 3.1.1 section 3.2.2.3; Aliyun IoT's use of
@@ -24,9 +24,9 @@ const (
 	rcUnauthorised
 )
 
-// login admits a device and starts its session, or refuses it and closes the
+// Login admits a device and starts its session, or refuses it and closes the
 // connection.
-func (c *Cloud) login(l *link, in login) (accepted bool) {
+func (c *Cloud) Login(l *Link, in Login) (accepted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.ended || !l.lost.IsZero() {
@@ -42,25 +42,25 @@ func (c *Cloud) login(l *link, in login) (accepted bool) {
 	}
 	if rc != rcAccepted {
 		c.counters.Refused++
-		c.happened(Happening{Kind: CloudRefused})
+		c.happened(Happening{Kind: Refused})
 		c.release(l)
 		return false
 	}
 	c.counters.Connects++
-	c.happened(Happening{Kind: CloudConnected})
+	c.happened(Happening{Kind: Connected})
 	if old := c.live(d); old != nil {
 		c.kick(old)
 	}
 	d.active = true
 	d.link = l
-	l.device, l.clean, l.keepalive = d, in.clean, time.Duration(in.keepalive)*time.Second
+	l.device, l.clean, l.keepalive = d, in.Clean, time.Duration(in.Keepalive)*time.Second
 	c.resume(d, l)
 	c.filtersChanged()
 	return true
 }
 
 // resume gives a session with clean_session 0 its filters and messages back.
-func (c *Cloud) resume(d *device, l *link) {
+func (c *Cloud) resume(d *device, l *Link) {
 	if l.clean {
 		d.kept, d.retained = map[string]byte{}, nil
 		return
@@ -69,7 +69,7 @@ func (c *Cloud) resume(d *device, l *link) {
 		l.filters[f] = q
 	}
 	for _, p := range d.retained {
-		p.link, p.at = l, time.Now()
+		p.Link, p.At = l, time.Now()
 		if l.inbox.put(p) {
 			c.counters.Delivered++
 		}
@@ -77,16 +77,16 @@ func (c *Cloud) resume(d *device, l *link) {
 	d.retained = nil
 }
 
-// admits says whether a login would be accepted now.
-func (c *Cloud) admits(in login) bool {
+// Admits says whether a login would be accepted now.
+func (c *Cloud) Admits(in Login) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d, rc := c.admit(in)
 	return rc == rcAccepted && !d.hurried(time.Now(), c.o.ConnectsPerMinute)
 }
 
-// refuse closes a connection instead of answering its login.
-func (c *Cloud) refuse(l *link, _ string) {
+// Refuse closes a connection instead of answering its login.
+func (c *Cloud) Refuse(l *Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !l.ended {
@@ -97,11 +97,11 @@ func (c *Cloud) refuse(l *link, _ string) {
 
 // admit checks a CONNECT: keep-alive 30-1200 s, then either iotId and iotToken
 // or the signature of direct authentication.
-func (c *Cloud) admit(in login) (d *device, rc int) {
-	if c.orders.outage {
+func (c *Cloud) admit(in Login) (d *device, rc int) {
+	if c.faults.outage {
 		return nil, rcUnavailable
 	}
-	name, key, direct := strings.Cut(in.user, "&")
+	name, key, direct := strings.Cut(in.User, "&")
 	if direct {
 		d, rc = c.admitDirect(in, key, name)
 	} else {
@@ -110,7 +110,7 @@ func (c *Cloud) admit(in login) (d *device, rc int) {
 	switch {
 	case rc != rcAccepted:
 		return d, rc
-	case in.keepalive < 30 || in.keepalive > 1200:
+	case in.Keepalive < 30 || in.Keepalive > 1200:
 		return d, rcUnavailable
 	case d.disabled:
 		return d, rcUnauthorised
@@ -120,13 +120,13 @@ func (c *Cloud) admit(in login) (d *device, rc int) {
 
 // admitToken checks iotId and iotToken; the client id must be the one that the
 // token was asked for, with or without parameters behind it.
-func (c *Cloud) admitToken(in login) (*device, int) {
-	t := c.tokens[in.user]
-	client, _, _ := strings.Cut(in.clientID, "|")
+func (c *Cloud) admitToken(in Login) (*device, int) {
+	t := c.tokens[in.User]
+	client, _, _ := strings.Cut(in.ClientID, "|")
 	switch {
 	case t == nil:
 		return nil, rcUnavailable
-	case t.secret != in.password || time.Now().After(t.expires):
+	case t.secret != in.Password || time.Now().After(t.expires):
 		return t.device, rcUnavailable
 	case client != t.clientID:
 		return t.device, rcIdentifier
@@ -137,9 +137,9 @@ func (c *Cloud) admitToken(in login) (*device, int) {
 // admitDirect checks clientId = <id>|securemode=2,signmethod=...[,timestamp=...]|,
 // user = <name>&<key> and the signature over both. securemode is not enforced
 // against TLS (vendor logs).
-func (c *Cloud) admitDirect(in login, key, name string) (*device, int) {
+func (c *Cloud) admitDirect(in Login, key, name string) (*device, int) {
 	d := c.find(key, name)
-	id, rest, found := strings.Cut(in.clientID, "|")
+	id, rest, found := strings.Cut(in.ClientID, "|")
 	params, tail, closed := strings.Cut(rest, "|")
 	if !found || !closed || tail != "" || id == "" || len(id) > 64 {
 		return d, rcIdentifier
@@ -160,7 +160,7 @@ func (c *Cloud) admitDirect(in login, key, name string) (*device, int) {
 	if ts := values["timestamp"]; ts != "" {
 		plain += "timestamp" + ts
 	}
-	if !sameSignature(digest, d.secret, plain, in.password) {
+	if !sameSignature(digest, d.secret, plain, in.Password) {
 		return d, rcUnauthorised
 	}
 	return d, rcAccepted
@@ -174,16 +174,16 @@ func (d *device) hurried(now time.Time, limit int) bool {
 
 // kick ends a session because the same device has connected elsewhere: a notice
 // that nobody subscribed to, then the end of the connection.
-func (c *Cloud) kick(l *link) {
+func (c *Cloud) kick(l *Link) {
 	if !l.lost.IsZero() {
 		c.counters.Ghosts++
 		c.release(l)
 		return
 	}
 	c.counters.Kicks++
-	l.inbox.put(packet{
-		at: time.Now(), link: l, topic: "/ext/notify",
-		payload: []byte(`{"title":"kick","content":"Kicked by the same device"}`),
+	l.inbox.put(Packet{
+		At: time.Now(), Link: l, Topic: "/ext/notify",
+		Payload: []byte(`{"title":"kick","content":"Kicked by the same device"}`),
 	})
 	c.end(l)
 }

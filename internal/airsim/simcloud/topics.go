@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"strings"

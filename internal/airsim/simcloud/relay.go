@@ -1,4 +1,4 @@
-package airsim
+package simcloud
 
 import (
 	"context"
@@ -15,7 +15,7 @@ const relayPatience = 10 * time.Second
 
 // Relay connects the simulated cloud to a real MQTT broker until ctx ends:
 // what a device publishes appears there under the same topic, and what others
-// publish there to a topic that a device has subscribed to goes down to it. A
+// Publish there to a topic that a device has subscribed to goes down to it. A
 // device that subscribes to a topic of its own publications gets them back, as
 // from any broker. url is like tcp://127.0.0.1:1883. The broker must be
 // reachable at the start; later losses are repaired, and what is published

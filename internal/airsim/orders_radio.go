@@ -1,0 +1,178 @@
+package airsim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"airbridged/internal/airsim/orders"
+)
+
+// fastest bounds a line rate in an order, in bits a second.
+const fastest = 4_000_000
+
+// powerWords are faults of the module as a whole, and of its UART.
+func powerWords() []word {
+	reset := func(name, help string) word {
+		return word{Name: name, Help: help, Example: name, Do: does(func(m *Module, _ orders.Values) { m.reboot(name) })}
+	}
+	usual := orders.Custom("RATE", "RATE", func(w string) (int, error) {
+		n, err := strconv.Atoi(w)
+		if err != nil || n != 0 && !usualRate(n) {
+			return 0, fmt.Errorf("RATE is one of %s", strings.Trim(fmt.Sprint(rates), "[]"))
+		}
+		return n, nil
+	})
+	return []word{
+		reset("reboot", "the module restarts without a warning; all settings are lost"),
+		reset("reset", "the reset line is pulled: a restart that also ends hang and AT+CPOWD"),
+		{
+			Name: "brown-out", Args: []orders.Arg{orders.Int("N", 1, 10000), orders.Every(2 * time.Second)},
+			Help: "it restarts N times, each time this long after the last (default 2s)", Example: "brown-out 5 every=3s",
+			Do: does(func(m *Module, v orders.Values) {
+				m.faults.brownouts.left, m.faults.brownouts.every = v.Int("N")-1, v.Duration("every")
+				m.reboot("brown-out")
+			}),
+		},
+		{
+			Name: "silence", Args: []orders.Arg{orders.Duration("DURATION")}, Help: "it takes no command and prints nothing for so long",
+			Example: "silence 30s",
+			Do:      does(func(m *Module, v orders.Values) { m.hang(v.Duration("DURATION")) }),
+		},
+		{
+			Name: "hang", Help: "it takes no command and prints nothing until it is reset", Example: "hang",
+			Do: does(func(m *Module, _ orders.Values) { m.hang(0) }),
+		},
+		{
+			Name: "power-off", Help: "it loses its power until reset", Example: "power-off",
+			Do: does(func(m *Module, _ orders.Values) { m.powerOff("power-off") }),
+		},
+		{
+			Name: "stall", Args: []orders.Arg{orders.Duration("DURATION")},
+			Help: "nothing is read from the line for so long: the host's writes block", Example: "stall 10s",
+			Do: does(func(m *Module, v orders.Values) {
+				m.stall(true)
+				m.anyway(v.Duration("DURATION"), func() { m.stall(false) })
+			}),
+		},
+		{
+			Name: "unplug", Args: []orders.Arg{orders.Optional("DURATION", time.Second, orders.Duration("DURATION")), orders.Flag("hangup")},
+			Help: "the host's end of the line fails with EIO, and a new one comes after that long (default 1s); " +
+				"hangup: reads in memory end with EOF first, as after a hang-up",
+			Example: "unplug 3s",
+			Do: does(func(m *Module, v orders.Values) {
+				why := error(syscall.EIO)
+				if v.Has("hangup") {
+					why = io.EOF
+				}
+				m.unplug(v.Duration("DURATION"), why)
+			}),
+		},
+		{
+			Name: "baud", Args: []orders.Arg{usual, orders.Flag("saved")},
+			Help: "the module's line now runs at this rate (0: it finds it out); saved: after a restart too", Example: "baud 9600",
+			Do: does(func(m *Module, v orders.Values) {
+				m.setRate(v.Int("RATE"))
+				if v.Has("saved") {
+					m.saved.rate = v.Int("RATE")
+				}
+			}),
+		},
+		{
+			Name: "garble-above", Args: []orders.Arg{orders.Int("RATE", 0, fastest), orders.Prob()},
+			Help:    "on a line faster than this, bytes of both directions are damaged, each with this probability (default 1)",
+			Example: "garble-above 460800 prob=0.01",
+			Do: does(func(m *Module, v orders.Values) {
+				m.faults.garble.above, m.faults.garble.prob = v.Int("RATE"), v.Float("prob")
+			}),
+		},
+		{
+			Name: "train", Args: []orders.Arg{orders.Int("N", 0, 1000)},
+			Help: "autobaud begins again, and lets N upper-case ATs pass before it answers", Example: "train 3",
+			Do: does(func(m *Module, v orders.Values) {
+				if m.set.rate == 0 {
+					m.in.trained, m.in.trains = false, v.Int("N")
+				}
+			}),
+		},
+	}
+}
+
+// networkWords are faults of SIM, radio and bearer.
+func networkWords() []word {
+	offset := orders.Custom("OFFSET", "unset|OFFSET", func(w string) (string, error) {
+		if _, err := time.ParseDuration(w); w != "unset" && err != nil {
+			return "", errors.New("OFFSET is unset or a duration such as 0s or -90m")
+		}
+		return w, nil
+	})
+	return []word{
+		{
+			Name: "csq", Args: []orders.Arg{orders.Int("N", 0, 99)}, Help: "the signal is N (0-31, 99 unknown)", Example: "csq 5",
+			Do: does(func(m *Module, v orders.Values) { m.radio.csq = v.Int("N") }),
+		},
+		{
+			Name: "network-time", Args: []orders.Arg{offset}, Help: "the network tells no time, or one that is so far off", Example: "network-time -90m",
+			Do: does(func(m *Module, v orders.Values) {
+				off, _ := time.ParseDuration(v.Text("OFFSET")) // 0 where it is unset
+				m.radio.clockUnset, m.radio.clockOff = v.Text("OFFSET") == "unset", off
+			}),
+		},
+		{
+			Name: "sim", Args: []orders.Arg{orders.Choice("what", "removed", "inserted", "pin")},
+			Help: "the card is pulled, put in, or wants its PIN", Example: "sim removed",
+			Do: does(func(m *Module, v orders.Values) {
+				switch v.Text("what") {
+				case "removed":
+					m.simRemoved()
+				case "inserted":
+					m.simInserted()
+				default:
+					m.radio.simPIN, m.radio.simReady = true, false
+				}
+			}),
+		},
+		{
+			Name: "service", Args: []orders.Arg{orders.Either("lost", "back")}, Help: "the network goes, and comes back", Example: "service lost",
+			Do: does(func(m *Module, v orders.Values) {
+				if v.Has("lost") {
+					m.serviceLost()
+				} else {
+					m.serviceBack()
+				}
+			}),
+		},
+		{
+			Name: "dns", Args: []orders.Arg{orders.Either("lost", "back")},
+			Help: "the network's name servers answer nothing: CONNECT FAIL, and HTTP status 603", Example: "dns lost",
+			Do: does(func(m *Module, v orders.Values) { m.faults.nameless = v.Has("lost") }),
+		},
+		armedWord("attach", "attach", "the next attempt to attach fails", "attach never",
+			func(v orders.Values) arming { return arming{how: v.Text("never")} }, orders.Choice("never", "never")),
+		{
+			Name: "detach", Help: "the network detaches the module: CGATT becomes 0", Example: "detach",
+			Do: does(func(m *Module, _ orders.Values) {
+				m.radio.attached = false
+				m.bearer.open, m.bearer.ip = false, false
+				m.dropLink("detached by the network")
+			}),
+		},
+		{
+			Name: "pdp-deact", Args: []orders.Arg{orders.Choice("spelling", "colon", "plain", "cgev"), orders.Flag("stuck")},
+			Help: "the context is lost: +PDP: DEACT, +PDP DEACT or +CGEV: NW PDN DEACT 1; " +
+				"stuck: only CFUN, CGACT or a reset brings it back",
+			Example: "pdp-deact colon",
+			Do:      does(func(m *Module, v orders.Values) { m.pdpLost(v.Text("spelling"), v.Has("stuck")) }),
+		},
+		{
+			Name: "sapbr-deact", Help: "the HTTP bearer is lost: +SAPBR 1: DEACT", Example: "sapbr-deact",
+			Do: does(func(m *Module, _ orders.Values) { m.sapbrLost() }),
+		},
+		armedWord("bearer", "bearer", "AT+SAPBR=1,1 fails, or never answers", "bearer fail",
+			func(v orders.Values) arming { return arming{how: v.Text("how")} }, orders.Choice("how", "fail", "never")),
+	}
+}
