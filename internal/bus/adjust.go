@@ -17,7 +17,7 @@ func (h *Hub) Open() *Subscription {
 }
 
 // Add adds a filter, unless it is there. Errors: what [topic.CheckFilter] says, or
-// [ErrTooManyFilters].
+// [ErrTooManyFilters], of the cloud's and of one program's.
 func (s *Subscription) Add(filter string) error {
 	if err := topic.CheckFilter(filter); err != nil {
 		return err
@@ -25,17 +25,14 @@ func (s *Subscription) Add(filter string) error {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if slices.Contains(s.filters, filter) {
+	if _, open := h.subs[s]; !open || slices.Contains(s.filters, filter) {
 		return nil
 	}
-	if !topic.IsLocal(filter) {
-		if wanted := h.wanted(); len(wanted) >= MaxFilters {
-			if _, shared := wanted[filter]; !shared {
-				return ErrTooManyFilters
-			}
-		}
+	if len(s.filters) >= MaxFilters || !h.fits(filter) {
+		return ErrTooManyFilters
 	}
 	s.filters = append(s.filters, filter)
+	h.interestIn(filter).subs[s] = struct{}{}
 	h.wake()
 	return nil
 }
@@ -47,10 +44,13 @@ func (s *Subscription) Remove(filter string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	i := slices.Index(s.filters, filter)
-	if i < 0 {
+	if _, open := h.subs[s]; !open || i < 0 {
 		return false
 	}
 	s.filters = slices.Delete(s.filters, i, i+1)
+	f := h.filters[filter]
+	delete(f.subs, s)
+	h.leave(filter, f)
 	h.wake()
 	return true
 }
@@ -79,9 +79,5 @@ func (s *Subscription) Offer(m Message) {
 func (h *Hub) Tell(m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for s := range h.subs {
-		if s.wants(m.Topic) {
-			s.queue.push(Item{Message: &m}, len(m.Payload))
-		}
-	}
+	h.handOut(m)
 }

@@ -112,10 +112,26 @@ func wantWanted(t *testing.T, hub *bus.Hub, want ...bus.Filter) {
 	}
 }
 
-func wantUnwanted(t *testing.T, hub *bus.Hub, want ...string) {
+func wantMissing(t *testing.T, hub *bus.Hub, want ...string) {
 	t.Helper()
-	if got := hub.Unwanted(); !slices.Equal(got, want) {
-		t.Fatalf("unwanted %q, want %q", got, want)
+	var got []string
+	for _, f := range hub.Missing() {
+		got = append(got, f.Topic)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("missing %q, want %q", got, want)
+	}
+}
+
+// wantGivenBack takes all that is to be given back.
+func wantGivenBack(t *testing.T, hub *bus.Hub, want ...string) {
+	t.Helper()
+	var got []string
+	for name, ok := hub.GiveBack(); ok; name, ok = hub.GiveBack() {
+		got = append(got, name)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("given back %q, want %q", got, want)
 	}
 }
 

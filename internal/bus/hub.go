@@ -1,9 +1,10 @@
 package bus
 
 import (
+	"cmp"
 	"errors"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,11 @@ type Filter struct {
 // protocol page), so the higher one loses nothing.
 const localQoS = 1
 
+// Linger is how long a filter stays subscribed at the cloud after the last program
+// that listened to it left: most come back, and each coming and going costs the SIM
+// two exchanges.
+const Linger = 30 * time.Second
+
 // Hub fans downlink messages out to local programs, and knows which filters
 // somebody wants and which of them the cloud has acknowledged. It is safe for
 // concurrent use.
@@ -43,17 +49,34 @@ type Hub struct {
 	changed chan struct{}
 
 	mu      sync.Mutex
-	kept    []Filter
 	subs    map[*Subscription]struct{}
-	granted map[string]bool
+	filters map[string]*interest
+	round   uint64 // of handing out, so that nobody gets a message twice
+	asked   uint64 // filters that somebody began to want
+	linger  *time.Timer
 	stats   HubStats
 }
 
+// interest is what the hub knows of one filter that somebody wants, or that the
+// cloud has.
+type interest struct {
+	subs    map[*Subscription]struct{} // programs that listen
+	kept    bool                       // wanted even when none does
+	qos     byte                       // to ask for
+	granted bool                       // the cloud has acknowledged it, and is not being told otherwise
+	asked   uint64                     // when it was wanted first, as a count
+	left    time.Time                  // since when nobody wants it
+}
+
+func (f *interest) wanted() bool { return f.kept || len(f.subs) > 0 }
+
 // HubStats counts what went through the hub since it was made.
 type HubStats struct {
-	Subscribers int    // programs listening now
-	Messages    uint64 // downlink messages handed in
-	Dropped     uint64 // deliveries lost because a subscriber's queue was full
+	Subscribers  int    // programs listening now
+	Messages     uint64 // downlink messages handed in
+	Dropped      uint64 // deliveries lost because a subscriber's queue was full
+	Subscribed   uint64 // filters that the cloud acknowledged
+	Unsubscribed uint64 // filters that were given back
 }
 
 // NewHub returns a hub that nobody listens to yet.
@@ -61,15 +84,67 @@ func NewHub() *Hub {
 	return &Hub{
 		changed: make(chan struct{}, 1),
 		subs:    make(map[*Subscription]struct{}),
-		granted: make(map[string]bool),
+		filters: make(map[string]*interest),
 	}
 }
 
 // Keep replaces the filters that stay wanted even when no program listens.
 func (h *Hub) Keep(filters []Filter) {
 	h.mu.Lock()
-	h.kept = slices.Clone(filters)
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	for name, f := range h.filters {
+		if f.kept {
+			f.kept, f.qos = false, localQoS
+			h.leave(name, f)
+		}
+	}
+	for _, keep := range filters {
+		f := h.interestIn(keep.Topic)
+		f.kept, f.qos = true, keep.QoS
+	}
+	h.wake()
+}
+
+// interestIn returns what is known of a filter, from now on.
+func (h *Hub) interestIn(name string) *interest {
+	f := h.filters[name]
+	if f == nil {
+		h.asked++
+		f = &interest{subs: make(map[*Subscription]struct{}), qos: localQoS, asked: h.asked}
+		h.filters[name] = f
+	}
+	return f
+}
+
+// leave is for a filter that somebody lost interest in. One that nobody wants is
+// forgotten, or lingers while the cloud has it.
+func (h *Hub) leave(name string, f *interest) {
+	switch {
+	case f.wanted():
+	case !f.granted:
+		delete(h.filters, name)
+	default:
+		f.left = time.Now()
+		if h.linger == nil {
+			h.linger = time.AfterFunc(Linger, h.lingered)
+		}
+	}
+}
+
+// lingered wakes who gives filters back, and comes again while some linger.
+func (h *Hub) lingered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.linger = nil
+	next := time.Duration(-1)
+	for _, f := range h.filters {
+		if left := Linger - time.Since(f.left); !f.wanted() && left > 0 && (next < 0 || left < next) {
+			next = left
+		}
+	}
+	if next >= 0 {
+		h.linger = time.AfterFunc(next, h.lingered)
+	}
 	h.wake()
 }
 
@@ -79,11 +154,28 @@ func (h *Hub) Publish(m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stats.Messages++
-	for s := range h.subs {
-		if s.wants(m.Topic) && !s.queue.push(Item{Message: &m}, len(m.Payload)) {
-			h.stats.Dropped++
+	h.stats.Dropped += h.handOut(m)
+}
+
+// handOut puts a message into the queues and returns how many had no room for it.
+// Each filter is held against the topic once, however many programs have it.
+func (h *Hub) handOut(m Message) (missed uint64) {
+	h.round++
+	for name, f := range h.filters {
+		if len(f.subs) == 0 || !topic.Match(name, m.Topic) {
+			continue
+		}
+		for s := range f.subs {
+			if s.round == h.round {
+				continue
+			}
+			s.round = h.round
+			if !s.queue.push(Item{Message: &m}, len(m.Payload)) {
+				missed++
+			}
 		}
 	}
+	return missed
 }
 
 // Subscribe opens a subscription to one or more filters. The caller owns it and
@@ -97,21 +189,40 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 			return nil, err
 		}
 	}
+	filters = slices.Compact(slices.Sorted(slices.Values(filters)))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	wanted := h.wanted()
-	for _, f := range filters {
-		if !topic.IsLocal(f) {
-			wanted[f] = localQoS
-		}
-	}
-	if len(wanted) > MaxFilters {
+	if !h.fits(filters...) {
 		return nil, ErrTooManyFilters
 	}
-	s := &Subscription{hub: h, filters: slices.Compact(slices.Sorted(slices.Values(filters))), queue: newQueue()}
+	s := &Subscription{hub: h, filters: filters, queue: newQueue()}
+	for _, name := range filters {
+		h.interestIn(name).subs[s] = struct{}{}
+	}
 	h.subs[s] = struct{}{}
 	h.wake()
 	return s, nil
+}
+
+// fits says whether the cloud would take these filters, each given once, as well.
+func (h *Hub) fits(filters ...string) bool {
+	n := h.wanted()
+	for _, name := range filters {
+		if f := h.filters[name]; !topic.IsLocal(name) && (f == nil || !f.wanted()) {
+			n++
+		}
+	}
+	return n <= MaxFilters
+}
+
+// wanted counts the filters that are to be subscribed at the cloud.
+func (h *Hub) wanted() (n int) {
+	for name, f := range h.filters {
+		if f.wanted() && !topic.IsLocal(name) {
+			n++
+		}
+	}
+	return n
 }
 
 // Wanted returns every filter that is to be subscribed at the cloud, sorted by
@@ -119,84 +230,89 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 func (h *Hub) Wanted() []Filter {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	wanted := h.wanted()
-	list := make([]Filter, 0, len(wanted))
-	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		list = append(list, Filter{Topic: name, QoS: wanted[name]})
-	}
+	return h.list(func(f *interest) bool { return f.wanted() })
+}
+
+// Missing returns the filters that are wanted and that the cloud does not have,
+// those first that were wanted first.
+func (h *Hub) Missing() []Filter {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := h.list(func(f *interest) bool { return f.wanted() && !f.granted })
+	slices.SortStableFunc(list, func(a, b Filter) int { return cmp.Compare(h.filters[a.Topic].asked, h.filters[b.Topic].asked) })
 	return list
 }
 
-// wanted is the union of kept and local filters; a kept one keeps its QoS.
-func (h *Hub) wanted() map[string]byte {
-	wanted := make(map[string]byte)
-	for s := range h.subs {
-		for _, f := range s.filters {
-			if !topic.IsLocal(f) {
-				wanted[f] = localQoS
-			}
+// list is sorted by topic.
+func (h *Hub) list(pick func(*interest) bool) []Filter {
+	list := make([]Filter, 0, len(h.filters))
+	for name, f := range h.filters {
+		if !topic.IsLocal(name) && pick(f) {
+			list = append(list, Filter{Topic: name, QoS: f.qos})
 		}
 	}
-	for _, f := range h.kept {
-		if !topic.IsLocal(f.Topic) {
-			wanted[f.Topic] = f.QoS
-		}
-	}
-	return wanted
+	slices.SortFunc(list, func(a, b Filter) int { return strings.Compare(a.Topic, b.Topic) })
+	return list
 }
 
-// Changed is woken when Wanted may have changed; wake-ups coalesce.
+// Changed is woken when Missing or GiveBack may have something; wake-ups coalesce.
 func (h *Hub) Changed() <-chan struct{} { return h.changed }
 
 // Grant records that the cloud acknowledged a filter and tells its subscribers.
 func (h *Hub) Grant(filter string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.granted[filter] {
+	f := h.interestIn(filter)
+	if f.granted {
 		return
 	}
-	h.granted[filter] = true
-	for s := range h.subs {
-		if slices.Contains(s.filters, filter) {
-			s.queue.push(Item{Granted: filter}, 0)
+	f.granted = true
+	h.stats.Subscribed++
+	for s := range f.subs {
+		s.queue.push(Item{Granted: filter}, 0)
+	}
+	h.leave(filter, f) // if all left meanwhile
+}
+
+// GiveBack picks a filter that the cloud has and that nobody has wanted for
+// [Linger], or sooner where the cloud would have more than it takes; ok is false if
+// there is none. From then on it is not granted any more: who comes now is told so,
+// and it is Missing, although the cloud hears of its end only now.
+func (h *Hub) GiveBack() (filter string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	had := 0
+	for name, f := range h.filters {
+		if topic.IsLocal(name) {
+			continue
+		}
+		if f.wanted() || f.granted {
+			had++
+		}
+		if f.wanted() {
+			continue
+		}
+		if g := h.filters[filter]; g == nil || f.left.Before(g.left) || f.left.Equal(g.left) && name < filter {
+			filter = name
 		}
 	}
-}
-
-// IsGranted says whether the cloud has acknowledged a filter in this session.
-func (h *Hub) IsGranted(filter string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.granted[filter]
-}
-
-// Unwanted returns the granted filters that nobody wants any more, sorted.
-func (h *Hub) Unwanted() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	wanted := h.wanted()
-	var list []string
-	for filter := range h.granted {
-		if _, ok := wanted[filter]; !ok {
-			list = append(list, filter)
-		}
+	f := h.filters[filter]
+	if f == nil || time.Since(f.left) < Linger && had <= MaxFilters {
+		return "", false
 	}
-	slices.Sort(list)
-	return list
-}
-
-// Withdraw records that a filter is no longer subscribed at the cloud.
-func (h *Hub) Withdraw(filter string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.granted, filter)
+	delete(h.filters, filter)
+	h.stats.Unsubscribed++
+	return filter, true
 }
 
 // Revoke records that the session is gone, and every grant with it.
 func (h *Hub) Revoke() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clear(h.granted)
+	for name, f := range h.filters {
+		f.granted = false
+		h.leave(name, f)
+	}
 }
 
 // Stats returns the counters.

@@ -33,6 +33,7 @@ type Subscription struct {
 	hub     *Hub
 	filters []string
 	queue   *queue
+	round   uint64 // of the hub, in which it got a message last
 }
 
 // Next returns the next item in order, waiting for one until ctx ends or the
@@ -45,8 +46,9 @@ func (s *Subscription) Granted() map[string]bool {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	granted := make(map[string]bool, len(s.filters))
-	for _, f := range s.filters {
-		granted[f] = s.hub.granted[f]
+	for _, name := range s.filters {
+		f := s.hub.filters[name]
+		granted[name] = f != nil && f.granted // it is not there when the subscription is closed
 	}
 	return granted
 }
@@ -57,6 +59,12 @@ func (s *Subscription) Close() {
 	s.hub.mu.Lock()
 	_, open := s.hub.subs[s]
 	delete(s.hub.subs, s)
+	for _, name := range s.filters {
+		if f := s.hub.filters[name]; f != nil {
+			delete(f.subs, s)
+			s.hub.leave(name, f)
+		}
+	}
 	s.hub.mu.Unlock()
 	if open {
 		s.queue.close()

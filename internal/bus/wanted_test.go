@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"airbridged/internal/bus"
 )
@@ -46,35 +48,90 @@ func TestWantedIsTheUnionOfKeptAndLocal(t *testing.T) {
 	wantWanted(t, hub, bus.Filter{Topic: topicUpdate, QoS: 1})
 }
 
-// What the session asks after a change: which filters to subscribe, and which of
-// the granted ones nobody wants any more.
-func TestUnwantedIsWhatWasGrantedAndLetGo(t *testing.T) {
+// A filter stays subscribed for 30 s after the last program left it, so that one that
+// comes and goes costs nothing, and whoever comes meanwhile has it at once.
+func TestFiltersLinger(t *testing.T) {
 	t.Parallel()
-	hub := bus.NewHub()
-	hub.Keep([]bus.Filter{{Topic: topicGet}})
-	a := subscribe(t, hub, topicUpdate, topicGet, "z/later")
-	for _, f := range []string{topicGet, topicUpdate, "z/later"} {
-		hub.Grant(f)
-	}
-	wantUnwanted(t, hub)
-	if !hub.IsGranted(topicUpdate) || hub.IsGranted("never/asked") {
-		t.Error("IsGranted is wrong")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		hub := bus.NewHub()
+		hub.Keep([]bus.Filter{{Topic: topicGet}})
+		a := subscribe(t, hub, topicUpdate, topicGet, "z/later")
+		wantMissing(t, hub, topicGet, topicUpdate, "z/later")
+		for _, f := range []string{topicGet, topicUpdate, "z/later"} {
+			hub.Grant(f)
+		}
+		wantMissing(t, hub)
+		a.Close()
+		woken(hub)
+		time.Sleep(bus.Linger - time.Second)
+		wantGivenBack(t, hub)
+		b := subscribe(t, hub, topicUpdate)
+		wantGranted(t, b, map[string]bool{topicUpdate: true})
+		wantMissing(t, hub)
+		woken(hub)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantWoken(t, hub, "the end of the time")
+		wantGivenBack(t, hub, "z/later") // the kept one stays, and the one that came back
+		b.Close()
+		time.Sleep(bus.Linger)
+		synctest.Wait()
+		wantWoken(t, hub, "the end of the second time")
+		wantGivenBack(t, hub, topicUpdate)
 
-	a.Close()
-	wantUnwanted(t, hub, topicUpdate, "z/later") // sorted; the kept one stays
-	if !hub.IsGranted(topicUpdate) {
-		t.Error("closing a subscription does not unsubscribe at the cloud; the session does")
-	}
-	hub.Withdraw(topicUpdate)
-	wantUnwanted(t, hub, "z/later")
+		subscribe(t, hub, "a", "b").Close()
+		wantMissing(t, hub) // one that was never granted is forgotten at once
+		c := subscribe(t, hub, "a")
+		hub.Grant("a")
+		c.Close()
+		hub.Revoke() // the session is gone, there is nothing to give back
+		time.Sleep(2 * bus.Linger)
+		wantGivenBack(t, hub)
+		wantWanted(t, hub, bus.Filter{Topic: topicGet})
+		if s := hub.Stats(); s.Subscribed != 4 || s.Unsubscribed != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
 
-	subscribe(t, hub, "z/later") // wanted again before the session got to it
-	wantUnwanted(t, hub)
+// A program that subscribed while the unsubscription of the one before was under way
+// was told that it is subscribed, and its commands were lost, 4 of 4: a grant is
+// withdrawn before the cloud is told, so whoever comes then is asked for anew.
+func TestAGrantEndsBeforeItIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := bus.NewHub()
+		a := subscribe(t, hub, topicGet)
+		hub.Grant(topicGet)
+		a.Close()
+		time.Sleep(bus.Linger)
+		wantGivenBack(t, hub, topicGet) // and now MUNSUB is on its way
+		b := subscribe(t, hub, topicGet)
+		wantGranted(t, b, map[string]bool{topicGet: false})
+		wantMissing(t, hub, topicGet)
+		hub.Grant(topicGet)
+		wantGrant(t, b, topicGet)
+	})
+}
 
-	hub.Keep(nil)
-	hub.Revoke() // the session is gone, there is nothing to give back
-	wantUnwanted(t, hub)
+// The cloud takes 100 filters of a device. Those that linger make room for new ones,
+// the longest first.
+func TestLingeringFiltersMakeRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := bus.NewHub()
+		for i := range bus.MaxFilters {
+			name := fmt.Sprintf("f/%02d", i)
+			s := subscribe(t, hub, name)
+			hub.Grant(name)
+			s.Close()
+			time.Sleep(time.Millisecond)
+		}
+		wantGivenBack(t, hub)
+		subscribe(t, hub, "one/more", "and/another")
+		wantGivenBack(t, hub, "f/00", "f/01")
+		wantMissing(t, hub, "and/another", "one/more")
+	})
 }
 
 func TestKeepTakesACopy(t *testing.T) {

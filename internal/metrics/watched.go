@@ -39,6 +39,8 @@ type HubStats struct {
 	Subscribers int
 	Messages    uint64 // from the cloud
 	Dropped     uint64 // deliveries lost because a subscriber was too slow
+
+	Subscribed, Unsubscribed uint64 // filters, at the cloud
 }
 
 // StreamStats is the local socket's long answers at the moment of a scrape, with
@@ -46,7 +48,7 @@ type HubStats struct {
 type StreamStats struct {
 	Streams        int    // open now
 	StreamsDropped uint64 // cut off because their reader took nothing
-	Conns          int    // connections open now
+	Conns          int    // connections open now; not shown
 	ConnsEnded     uint64 // that had to make room for another user
 }
 
@@ -98,9 +100,9 @@ var (
 	descDownlink     = describe("downlink_messages_total", "Messages received from the cloud.")
 	descSubscribers  = describe("subscribers", "Local programs listening.")
 	descSlow         = describe("subscriber_dropped_total", "Deliveries to local programs that were given up, by reason.", "reason")
+	descFilters      = describe("filter_operations_total", "Times that a topic filter was subscribed at the cloud, or given back; each costs the SIM an exchange.")
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
-	descConns        = describe("ipc_connections", "Programs connected to the local socket (at most socket.max_connections).")
 	descConnsEnded   = describe("ipc_connections_ended_total", "Connections to the local socket that ended to make room for another user.")
 	descPace         = describe("publish_pace_seconds", "Least time between two publishes while the cloud is known to drop faster ones; absent otherwise.")
 	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
@@ -118,7 +120,7 @@ var (
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDiskBytes, descFailing,
-		descDownlink, descSubscribers, descSlow, descStreams, descCutOff, descConns, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
+		descDownlink, descSubscribers, descSlow, descFilters, descStreams, descCutOff, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -137,9 +139,9 @@ func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(descDownlink, float64(h.Messages))
 	ch <- gauge(descSubscribers, float64(h.Subscribers))
 	ch <- counter(descSlow, float64(h.Dropped), "slow")
+	ch <- counter(descFilters, float64(h.Subscribed+h.Unsubscribed))
 	ch <- gauge(descStreams, float64(s.Streams))
 	ch <- counter(descCutOff, float64(s.StreamsDropped))
-	ch <- gauge(descConns, float64(s.Conns))
 	ch <- counter(descConnsEnded, float64(s.ConnsEnded))
 	if pace := from.Pace(); pace != nil {
 		ch <- gauge(descPace, *pace)

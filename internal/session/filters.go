@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"airbridged/internal/bus"
 	"airbridged/internal/provision"
@@ -16,6 +17,9 @@ type filters struct {
 	expand func(topic, productKey, deviceName string) string
 
 	refused map[string]bool // that the module does not take in this session
+	due     bool            // something may have to be subscribed or given back
+	after   bool            // one operation was done since the last publish
+	churn   churn
 
 	mu       sync.Mutex // guards the fields that follow, which a reload may change
 	standing []bus.Filter
@@ -62,12 +66,48 @@ func (f *filters) newSession() { f.refused = make(map[string]bool) }
 // lost says that the session is over, and with it all that was granted.
 func (f *filters) lost() { f.hub.Revoke() }
 
-// missing are the filters that are wanted, and neither granted nor refused.
-func (f *filters) missing() (list []bus.Filter) {
-	for _, w := range f.hub.Wanted() {
-		if !f.hub.IsGranted(w.Topic) && !f.refused[w.Topic] {
-			list = append(list, w)
+// missing is the filter to be asked for next: one that is wanted, and neither granted
+// nor refused.
+func (f *filters) missing() (bus.Filter, bool) {
+	for _, w := range f.hub.Missing() {
+		if !f.refused[w.Topic] {
+			return w, true
 		}
 	}
-	return list
+	return bus.Filter{}, false
+}
+
+// churn bounds what programs that subscribe and leave may cost: a whole set of filters
+// twice at once, and then one operation a second. It never holds up what a session
+// begins with.
+type churn struct {
+	used float64 // operations, less those that time has forgiven
+	at   time.Time
+	made int       // since it was told last
+	told time.Time // that they come too fast
+}
+
+const (
+	churnBurst = 2 * bus.MaxFilters
+	churnEvery = time.Second
+	churnTell  = time.Hour
+)
+
+// wait is how long the next operation has to wait.
+func (c *churn) wait(now time.Time) time.Duration {
+	c.used = max(0, c.used-float64(now.Sub(c.at))/float64(churnEvery))
+	c.at = now
+	return time.Duration(max(0, c.used-churnBurst+1) * float64(churnEvery))
+}
+
+// count books one operation.
+func (c *churn) count() { c.used++; c.made++ }
+
+// tell says whether to tell of it now, and how many operations there were.
+func (c *churn) tell(now time.Time) (made int, ok bool) {
+	if !c.told.IsZero() && now.Sub(c.told) < churnTell {
+		return 0, false
+	}
+	made, c.made, c.told = c.made, 0, now
+	return made, true
 }

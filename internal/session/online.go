@@ -46,9 +46,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			s.settled()
 			continue
 		case <-s.filters.hub.Changed():
-			if err := s.subscribe(ctx); err != nil {
-				return "", err
-			}
+			s.filters.due = true
 			continue
 		case e := <-s.errands.handed:
 			if err := e(ctx); err != nil {
@@ -57,9 +55,13 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			continue
 		default:
 		}
+		if _, _, err := s.tendInTurn(ctx, true); err != nil {
+			return "", err
+		}
 		rest := s.up.pace.left(time.Now())
 		if rest <= 0 {
 			if m, ok := s.up.queue.Take(); ok {
+				s.filters.after = false
 				if err := s.publish(ctx, m); err != nil {
 					return "", err
 				}
@@ -67,16 +69,30 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			}
 		}
 		s.up.acked = time.Time{} // nothing to send: no turnaround to measure
-		if err := s.idle(ctx, rest, poll.C, stable.C); err != nil {
+		did, wait, err := s.tendInTurn(ctx, rest > 0 && rest < sparePace)
+		switch {
+		case err != nil:
+			return "", err
+		case did:
+			continue
+		}
+		if err := s.idle(ctx, rest, wait, poll.C, stable.C); err != nil {
 			return "", err
 		}
 	}
 }
 
+// sparePace is how far apart messages have to be for a filter to be dealt with between
+// any two of them: it costs about a round trip.
+const sparePace = 2 * time.Second
+
 // idle sleeps until there is something to do; rest is how long nothing may be
-// sent, 0 when something may.
-func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-chan time.Time) error {
-	var rested <-chan time.Time
+// sent, 0 when something may, and wait how long nothing may be done with a filter.
+func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, stable <-chan time.Time) error {
+	var rested, waited <-chan time.Time
+	if wait > 0 {
+		waited = time.After(wait)
+	}
 	ready := s.up.queue.Ready()
 	if rest > 0 {
 		rested, ready = time.After(rest), nil
@@ -84,10 +100,11 @@ func (s *Session) idle(ctx context.Context, rest time.Duration, poll, stable <-c
 	select {
 	case <-ready:
 	case <-rested:
+	case <-waited:
 	case <-s.port.modem.Events():
 	case <-s.port.dead:
 	case <-s.filters.hub.Changed():
-		return s.subscribe(ctx)
+		s.filters.due = true
 	case e := <-s.errands.handed:
 		return e(ctx)
 	case <-stable:

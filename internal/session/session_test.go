@@ -429,7 +429,11 @@ func TestSubscriptionsFollowTheListeners(t *testing.T) {
 		}
 		one.Close()
 		two.Close()
-		time.Sleep(10 * time.Second)
+		time.Sleep(bus.Linger - time.Second)
+		if n := w.count("AT+MUNSUB"); n != 0 {
+			t.Errorf("%d unsubscribe commands before the time is over", n)
+		}
+		time.Sleep(2 * time.Second)
 		if subs, unsubs := w.count("AT+MSUB"), w.count("AT+MUNSUB"); subs != 1 || unsubs != 1 {
 			t.Errorf("%d subscribe and %d unsubscribe commands, want one each", subs, unsubs)
 		}
