@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim/simcloud"
@@ -27,11 +26,7 @@ func (w *world) asks(command string, force bool) (bus.ATReply, error) {
 // messages move, and cost the session nothing.
 func TestATAsksWhileMessagesMove(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		var ids []string
 		for n := range 50 {
 			ids = append(ids, w.append(update, 1, fmt.Sprint(n)))
@@ -59,11 +54,7 @@ func TestATAsksWhileMessagesMove(t *testing.T) {
 // takes the line over even by force.
 func TestATRefusesWhatBreaksTheSession(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		before := len(w.commands())
 		for _, c := range []struct {
 			command string
@@ -100,11 +91,7 @@ func TestATForcedBeginsTheSessionAnew(t *testing.T) {
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				if strings.HasPrefix(command, "AT+MPUB") {
 					w.order("puback late 3s") // when the next message may be on its way already
 				}
@@ -148,9 +135,7 @@ func TestATAnswersBetweenAttempts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
+			inWorld(t, setup{}, func(t *testing.T, w *world) {
 				w.order(c.order)
 				w.begin()
 				w.reaches(10*time.Minute, recovery.Recovering, "")
@@ -168,11 +153,7 @@ func TestATAnswersBetweenAttempts(t *testing.T) {
 // session is busy, it comes when patience is at its end.
 func TestATSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("unplug 10m")
 		w.reaches(time.Minute, recovery.Recovering, recovery.PortMissing)
 		begun := time.Now()
@@ -210,11 +191,7 @@ func TestATSaysWhyThereIsNoAnswer(t *testing.T) {
 // the session.
 func TestATDoesNotHideALostSession(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("late AT+COPS 5s")
 		answered := make(chan error, 1)
 		go func() { _, err := w.asks("AT+COPS?", false); answered <- err }()
@@ -231,9 +208,7 @@ func TestATDoesNotHideALostSession(t *testing.T) {
 // forced that could end its HTTP session. Questions are answered.
 func TestATForcesNothingOverALostRegistration(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
+	inWorld(t, setup{}, func(t *testing.T, w *world) {
 		w.order("registration off")
 		w.begin()
 		w.reaches(time.Minute, recovery.Recovering, recovery.RegistrationDisabled)

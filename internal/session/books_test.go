@@ -3,7 +3,6 @@ package session_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim"
@@ -49,9 +48,7 @@ func (w *world) compare(t *testing.T, bound float64) {
 // A day of a gateway: a first start with registration, messages of all sizes and
 // both QoS, downlinks, silence, and every usual way to lose a session.
 func TestCostsAreWhatTheSimulatorCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{session: func(o *session.Options) { o.Recovery.StatusPoll = 30 * time.Second }})
-		defer w.end()
+	inWorld(t, setup{session: func(o *session.Options) { o.Recovery.StatusPoll = 30 * time.Second }}, func(t *testing.T, w *world) {
 		w.begin()
 		listener, err := w.hub.Subscribe([]string{get})
 		if err != nil {
@@ -84,11 +81,7 @@ func TestCostsAreWhatTheSimulatorCounted(t *testing.T) {
 
 // Plain TCP, and the signature instead of HTTPS.
 func TestCostsWithoutTLS(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{session: func(o *session.Options) { o.Cloud.TLS, o.Cloud.HTTPSAuth = false, false }})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{session: func(o *session.Options) { o.Cloud.TLS, o.Cloud.HTTPSAuth = false, false }}, func(t *testing.T, w *world) {
 		for i := range 50 {
 			w.publish(update, byte(i)&1, strings.Repeat("x", 1+i*i%900))
 			time.Sleep(30 * time.Second)
@@ -102,11 +95,7 @@ func TestCostsWithoutTLS(t *testing.T) {
 // A message whose acknowledgement is lost is sent twice: the first time counts
 // as payload, the second as retry.
 func TestCostsTellARepeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.publish(update, 1, "once")
 		if w.meter.cost()["retry"] != 0 {
 			t.Error("a message that was sent once counts as a repeat")

@@ -6,12 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
-	"airbridged/internal/recovery"
 )
 
 // Two programs that subscribed and left in a loop had 0 of 39 messages acknowledged in
@@ -24,11 +22,7 @@ func TestChurnDoesNotHoldUpMessages(t *testing.T) {
 	for _, fresh := range []bool{false, true} {
 		t.Run(fmt.Sprintf("fresh=%v", fresh), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
 				defer stop()
 				var programs sync.WaitGroup
@@ -72,11 +66,7 @@ func TestChurnDoesNotHoldUpMessages(t *testing.T) {
 // each. That is bounded, counted, and told.
 func TestChurnIsBoundedAndTold(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		watch := w.board.Watch()
 		defer watch.Close()
 		const minutes = 10
@@ -144,11 +134,7 @@ func TestGrantedMeansGranted(t *testing.T) {
 	for _, after := range []time.Duration{0, 300 * time.Millisecond, 2900 * time.Millisecond, 3100 * time.Millisecond} {
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				w.order("unsuback late 3s count=all")
 				first, err := w.hub.Subscribe([]string{get})
 				if err != nil {

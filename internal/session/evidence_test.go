@@ -20,8 +20,8 @@ import (
 // a damaged header.
 const forgedPayload = `x\r\nPUBACK\r\nPUBACK`
 
-// online is a world that listens to the device's downlink topic and is online.
-func online(t *testing.T, s setup) *world {
+// listening is a world that listens to the device's downlink topic and is online.
+func listening(t *testing.T, s setup) *world {
 	w := newWorld(t, s)
 	sub, err := w.hub.Subscribe([]string{get})
 	if err != nil {
@@ -62,7 +62,7 @@ func TestPayloadsAcknowledgeNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, seed %d", fault, seed), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := online(t, setup{module: func(o *airsim.Options) { o.Seed, o.Latency = seed, seed%2 == 0 }})
+					w := listening(t, setup{module: func(o *airsim.Options) { o.Seed, o.Latency = seed, seed%2 == 0 }})
 					defer w.end()
 					w.order("throttle 1")
 					ids := map[string]string{w.append(update, 1, "first"): "first", w.append(update, 1, "second"): "second"}
@@ -96,7 +96,7 @@ func TestPayloadsEndNoSession(t *testing.T) {
 			t.Run(word+" "+strconv.Itoa(lie), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := online(t, setup{})
+					w := listening(t, setup{})
 					defer w.end()
 					watch := w.board.Watch()
 					defer watch.Close()
@@ -129,7 +129,7 @@ func TestWhatADamagedBlockHidIsFoundOut(t *testing.T) {
 		t.Run(order, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := online(t, setup{})
+				w := listening(t, setup{})
 				defer w.end()
 				w.order("msub-lie 60")
 				w.order(`on "<+MSUB" ` + order)
@@ -160,7 +160,7 @@ func TestAStrayRefusalAcknowledgesNothing(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, %v", stray, late, rtt), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						w := online(t, setup{module: func(o *airsim.Options) { o.RTT, o.Latency = rtt, rtt != 700*time.Millisecond }})
+						w := listening(t, setup{module: func(o *airsim.Options) { o.RTT, o.Latency = rtt, rtt != 700*time.Millisecond }})
 						defer w.end()
 						if late == "drop OK" && strings.HasSuffix(stray, " 50") {
 							return // nothing is left that could tell: see docs/at-least-once.md
@@ -193,7 +193,7 @@ func TestAStrayRefusalOpensNoDataPhase(t *testing.T) {
 			t.Run(fmt.Sprintf("%d bytes, %s", size, stray), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := online(t, setup{})
+					w := listening(t, setup{})
 					defer w.end()
 					payload := "x" + strings.Repeat("\x00", size-1)
 					if size == 1 {
@@ -226,7 +226,7 @@ func TestP35PoisonCostsAFewSessions(t *testing.T) {
 		t.Run("error "+code, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := online(t, setup{})
+				w := listening(t, setup{})
 				defer w.end()
 				w.order("error AT+MPUB " + code + " count=all")
 				begun := time.Now()
@@ -276,9 +276,7 @@ func TestADamagedRegistrationAnswerIsReadAgain(t *testing.T) {
 	for _, lie := range []string{"http-lie 5", "http-lie -5", "http-lie 5 count=4", "http-lie -149 count=2", "corrupt +HTTPREAD", "lose 30"} {
 		t.Run(lie, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
+			inWorld(t, setup{}, func(t *testing.T, w *world) {
 				if strings.HasPrefix(lie, "lose") {
 					w.order("on >AT+HTTPREAD " + lie)
 				} else {

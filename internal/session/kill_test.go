@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim"
@@ -120,12 +119,10 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 	given := 0
 	for at := 1; ; at++ {
 		died := true
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{
-				module: func(o *airsim.Options) { o.Latency = false },
-				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
-			})
-			defer w.end()
+		inWorld(t, setup{
+			module: func(o *airsim.Options) { o.Latency = false },
+			cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
+		}, func(t *testing.T, w *world) {
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
 			w.options.Open = k.open
 			w.begin()
@@ -163,12 +160,10 @@ func TestKillAtEveryMomentOfARegistration(t *testing.T) {
 func TestFlippedBitInARegistrationIsNotStored(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{
-				module: func(o *airsim.Options) { o.Seed = seed },
-				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
-			})
-			defer w.end()
+		inWorld(t, setup{
+			module: func(o *airsim.Options) { o.Seed = seed },
+			cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
+		}, func(t *testing.T, w *world) {
 			w.order("corrupt +HTTPREAD")
 			w.begin()
 			w.reaches(5*time.Minute, recovery.Online, "")

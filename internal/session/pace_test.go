@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/client/api"
@@ -13,11 +12,7 @@ import (
 // that went wrong, a connection that the cloud closed, then waited for minutes,
 // because the looks had counted as attempts.
 func TestLookingForAPortDoesNotLengthenTheBackOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(2*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("unplug 20s")
 		w.reaches(2*time.Minute, recovery.Probing, "")
 		w.reaches(2*time.Minute, recovery.Online, "")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim"
@@ -20,11 +19,7 @@ import (
 // the same again, session after session; one that slows down delivers it all.
 func TestThrottledDeviceSlowsDown(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Latency, o.RTT = false, 20*time.Millisecond }})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{module: func(o *airsim.Options) { o.Latency, o.RTT = false, 20*time.Millisecond }}, func(t *testing.T, w *world) {
 		w.order("throttle 5")
 		before := w.cloud.Counters().Connects
 		var ids []string
@@ -70,11 +65,7 @@ func TestOneLostPubAckSlowsNothingDown(t *testing.T) {
 	for _, every := range []time.Duration{0, time.Second} {
 		t.Run(every.String(), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				for n := range 300 {
 					if n == 100 {
 						w.order("drop PUBACK count=1")
@@ -103,11 +94,7 @@ func TestOneLostPubAckSlowsNothingDown(t *testing.T) {
 // device must neither reset on nor hurry.
 func TestCloudThatAcknowledgesNothingIsNotHammered(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("puback never count=all")
 		id := w.append(update, 1, "kept")
 		time.Sleep(24 * time.Hour)
@@ -128,9 +115,7 @@ func TestCloudThatAcknowledgesNothingIsNotHammered(t *testing.T) {
 // other had struck, and nothing was ever reset.
 func TestAlternatingCausesStillClimb(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
+	inWorld(t, setup{}, func(t *testing.T, w *world) {
 		w.begin()
 		for n := 0; w.resets() == 0; n++ {
 			if n == 20 {
@@ -168,11 +153,7 @@ func TestLongOutageIsQuietInTheLog(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				w.append(update, 1, "waits")
 				time.Sleep(2 * time.Minute)
 				w.order(c.order)
@@ -198,11 +179,7 @@ func TestLongOutageIsQuietInTheLog(t *testing.T) {
 // it. The program believes it delivered; only the topic gives it away.
 func TestForeignTopicIsTold(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		for range 3 {
 			if m := w.publish("/b1KCi45LcCP/somebody-else/update", 1, "lost"); m.State != outbox.Acked {
 				t.Errorf("the message ended as %s", m.State)
@@ -230,11 +207,7 @@ func TestForeignTopicIsTold(t *testing.T) {
 // connections meanwhile.
 func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("hang")
 		begun := time.Now()
 		err := <-w.done
@@ -253,9 +226,7 @@ func TestDeadModuleEndsTheProcessAtLast(t *testing.T) {
 // once.
 func TestAfterAPowerCutEachWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{session: func(o *session.Options) { o.Recovery.StartSpread = 150 * time.Second }})
-		defer w.end()
+	inWorld(t, setup{session: func(o *session.Options) { o.Recovery.StartSpread = 150 * time.Second }}, func(t *testing.T, w *world) {
 		start := func(justBooted bool) time.Duration {
 			w.options.JustBooted = justBooted
 			begun := time.Now()
@@ -292,11 +263,7 @@ func TestAfterAPowerCutEachWaitsForItsTurn(t *testing.T) {
 // device's own topic is never given up for that.
 func TestForeignTopicThatEndsSessionsIsSetAside(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("forbidden close")
 		foreign := w.append("/"+simcloud.GuideProductKey+"/another/update", 1, "not ours")
 		own := w.append(update, 1, "ours")

@@ -4,10 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"airbridged/internal/recovery"
 )
 
 // A daemon was killed between the command and the payload of an MPUBEX: the module
@@ -15,11 +12,7 @@ import (
 // "AT\rAT\rAT". The next process waits until no data phase can be open any more;
 // one that was stopped in good order leaves nothing to wait for.
 func TestKilledInADataPhase(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(2*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.publish(update, 1, `back\slash`) // only a data phase carries it
 		record := filepath.Join(w.dir, "state", "line.json")
 		left, err := os.ReadFile(record)

@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/recovery"
@@ -19,14 +18,10 @@ func TestWaitEndsWhenTheCardOrTheNetworkIsThere(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{session: func(o *session.Options) {
-					o.Recovery.BackoffMax = time.Hour
-					o.Recovery.HardResetsPerHour = 0 // after one nobody listens until the next attempt
-				}})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{session: func(o *session.Options) {
+				o.Recovery.BackoffMax = time.Hour
+				o.Recovery.HardResetsPerHour = 0 // after one nobody listens until the next attempt
+			}}, func(t *testing.T, w *world) {
 				w.order(c.begin)
 				time.Sleep(5 * time.Hour)
 				for st := w.board.Status(); st.NextAttemptAt == nil || time.Until(*st.NextAttemptAt) < 10*time.Minute; st = w.board.Status() {
@@ -43,11 +38,7 @@ func TestWaitEndsWhenTheCardOrTheNetworkIsThere(t *testing.T) {
 // An attempt at each coming would cost more than the data.
 func TestFlappingNetworkDoesNotBreakTheBackOff(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		begun := w.cloud.Counters().Connects
 		w.order("every 50s service lost")
 		time.Sleep(30 * time.Second)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim"
@@ -72,11 +71,7 @@ func (w *world) noSecrets() {
 // port that is opened, and is on disk before the module is reset.
 func TestFlightRecorderSurvivesThePort(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }}, func(t *testing.T, w *world) {
 		w.publish(update, 1, `{"secret payload":1}`)
 		w.order("hang")
 		w.reaches(2*time.Minute, recovery.Recovering, recovery.NoAnswer)
@@ -118,9 +113,7 @@ func TestFlightRecorderSurvivesThePort(t *testing.T) {
 func TestNoiseCarriesNothingIntoTheFlightRecorder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{module: func(o *airsim.Options) { o.Seed, o.Personality = seed, "2g" }})
-			defer w.end()
+		inWorld(t, setup{module: func(o *airsim.Options) { o.Seed, o.Personality = seed, "2g" }}, func(t *testing.T, w *world) {
 			for _, fault := range []string{"corrupt +HTTPREAD", "lose 40", "echo-cut CONNECT", "http-lie 30"} {
 				if _, err := w.module.Do(fault); err != nil {
 					t.Logf("%s: %v", fault, err)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airbridged/internal/airsim"
@@ -39,11 +38,7 @@ func TestReprovisionTakesANewSecret(t *testing.T) {
 	for _, auth := range []bool{true, false} {
 		t.Run(fmt.Sprint("https=", auth), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{session: func(o *session.Options) { o.Cloud.HTTPSAuth = auth }})
-				defer w.end()
-				w.begin()
-				w.reaches(time.Minute, recovery.Online, "")
+			online(t, setup{session: func(o *session.Options) { o.Cloud.HTTPSAuth = auth }}, func(t *testing.T, w *world) {
 				old := w.stored()
 				w.order("rotate-secret")
 				w.order("recreate")
@@ -86,11 +81,7 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				old := w.stored()
 				if c.order != "" {
 					w.order(c.order)
@@ -123,11 +114,7 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 func TestReprovisionWithoutAPlaceForTheAnswer(t *testing.T) {
 	t.Parallel()
 	for _, marked := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{})
-			defer w.end()
-			w.begin()
-			w.reaches(time.Minute, recovery.Online, "")
+		online(t, setup{}, func(t *testing.T, w *world) {
 			inTheWay := filepath.Join(w.state, "probe.tmp", "file")
 			if err := os.MkdirAll(inTheWay, 0o700); err != nil {
 				t.Fatal(err)
@@ -168,9 +155,7 @@ func TestReprovisionIsRefusedWhereItMakesNoSense(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{session: c.setup})
-				defer w.end()
+			inWorld(t, setup{session: c.setup}, func(t *testing.T, w *world) {
 				if c.order != "" {
 					w.order(c.order)
 				}
@@ -188,11 +173,7 @@ func TestReprovisionIsRefusedWhereItMakesNoSense(t *testing.T) {
 // Two ask at once, and one of them has no patience: there is one registration.
 func TestReprovisionHappensOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("recreate")
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -217,12 +198,10 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 	renewed := 0
 	for at := 1; ; at++ {
 		died := true
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{
-				module: func(o *airsim.Options) { o.Latency = false },
-				cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
-			})
-			defer w.end()
+		inWorld(t, setup{
+			module: func(o *airsim.Options) { o.Latency = false },
+			cloud:  func(o *simcloud.Options) { o.StrictRegistration = true },
+		}, func(t *testing.T, w *world) {
 			k := &killer{w: w, since: "AT+HTTPINIT", at: at}
 			w.options.Open = k.open
 			k.sleep(true) // the first registration is not the one

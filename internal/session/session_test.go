@@ -25,16 +25,14 @@ import (
 // file shows the whole dialogue but for the plain OKs.
 func TestGuideSequenceIsGolden(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{
-			module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false },
-			cloud:  func(o *simcloud.Options) { *o = simcloud.GuideOptions() },
-			session: func(o *session.Options) {
-				o.Random = func() string { return "123456" }
-				o.Subscribe = []bus.Filter{{Topic: "/${productKey}/${deviceName}/get", QoS: 0}}
-			},
-		})
-		defer w.end()
+	inWorld(t, setup{
+		module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false },
+		cloud:  func(o *simcloud.Options) { *o = simcloud.GuideOptions() },
+		session: func(o *session.Options) {
+			o.Random = func() string { return "123456" }
+			o.Subscribe = []bus.Filter{{Topic: "/${productKey}/${deviceName}/get", QoS: 0}}
+		},
+	}, func(t *testing.T, w *world) {
 		w.begin()
 		seen := w.reaches(2*time.Minute, recovery.Online, "")
 		want := "probing attaching registering authenticating connecting online"
@@ -159,9 +157,7 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, c.setup)
-				defer w.end()
+			inWorld(t, c.setup, func(t *testing.T, w *world) {
 				for _, order := range c.do {
 					w.order(order)
 				}
@@ -207,11 +203,7 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 // the late PUBACK, which carries no id, is not taken for the next message's.
 func TestP32LatePubAckIsNeverAnotherMessages(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("puback late 40s")
 		first := w.append(update, 1, "first")
 		second := w.append(update, 1, "second")
@@ -245,11 +237,7 @@ func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
 	for delay := range 14 {
 		t.Run(fmt.Sprint(delay*10), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{module: func(o *airsim.Options) { o.Baud = 9600; o.Latency = false }, session: func(o *session.Options) { o.Modem.Baud = 9600 }})
-				defer w.end()
-				w.begin()
-				w.reaches(5*time.Minute, recovery.Online, "")
+			online(t, setup{module: func(o *airsim.Options) { o.Baud = 9600; o.Latency = false }, session: func(o *session.Options) { o.Modem.Baud = 9600 }}, func(t *testing.T, w *world) {
 				id := w.append(update, 1, "payload")
 				time.Sleep(time.Duration(delay) * 10 * time.Millisecond)
 				w.order("closed")
@@ -269,9 +257,7 @@ func TestP34ClosedAtEveryMomentOfAPublish(t *testing.T) {
 func TestOneErrorWhileProbingIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"AT+MCONFIG", "AT+SSLMIPSTART"} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{})
-			defer w.end()
+		inWorld(t, setup{}, func(t *testing.T, w *world) {
 			w.order("error " + verb + " count=1")
 			w.begin()
 			w.reaches(time.Minute, recovery.Online, "")
@@ -286,11 +272,7 @@ func TestOneErrorWhileProbingIsNoVerdict(t *testing.T) {
 // ones behind it.
 func TestP35PoisonMessageIsSetAside(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order(`error AT+MPUB count=7`)
 		poison := w.append(update, 1, "poison")
 		good := w.append(update, 1, "good")
@@ -309,11 +291,7 @@ func TestP35PoisonMessageIsSetAside(t *testing.T) {
 // P39: a command that timed out is not the daemon being asked to stop.
 func TestP39TimeoutIsNotShutdown(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("mute AT+MQTTSTATU")
 		w.reaches(time.Minute, recovery.Recovering, recovery.OutOfSync)
 		w.reaches(5*time.Minute, recovery.Online, "")
@@ -323,11 +301,7 @@ func TestP39TimeoutIsNotShutdown(t *testing.T) {
 // A token that the cloud no longer takes costs one new token, not a wait.
 func TestExpiredTokenIsRenewedOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("expire-tokens")
 		w.order("closed")
 		w.reaches(time.Minute, recovery.Recovering, recovery.ConnAckRefused)
@@ -346,9 +320,7 @@ func TestExpiredTokenIsRenewedOnce(t *testing.T) {
 // in the cache not even asks for another.
 func TestRestartsUseWhatIsStored(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
-		defer w.end()
+	inWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }}, func(t *testing.T, w *world) {
 		for range 10 {
 			w.begin()
 			w.reaches(5*time.Minute, recovery.Online, "")
@@ -368,9 +340,7 @@ func TestUnwritableStateNeverCostsTheIdentity(t *testing.T) {
 		t.Log("root may write anywhere: the directory is taken away instead")
 	}
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
+	inWorld(t, setup{}, func(t *testing.T, w *world) {
 		state := filepath.Join(w.dir, "state")
 		if err := os.Rename(state, state+".gone"); err != nil {
 			t.Fatal(err)
@@ -395,11 +365,7 @@ func TestUnwritableStateNeverCostsTheIdentity(t *testing.T) {
 // somebody listens, each once, and given back afterwards.
 func TestSubscriptionsFollowTheListeners(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(5*time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		one, err := w.hub.Subscribe([]string{get})
 		if err != nil {
 			t.Fatal(err)
@@ -467,11 +433,7 @@ func TestP38LadderStaysWithinItsBudget(t *testing.T) {
 // answers as if nothing were wrong but a lost session; the echo gives it away.
 func TestP37RestartIsSeenByTheEcho(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{module: func(o *airsim.Options) { o.Personality, o.Latency = "2g", false }}, func(t *testing.T, w *world) {
 		w.order("reboot")
 		w.reaches(35*time.Second, recovery.Recovering, recovery.Rebooted)
 		w.reaches(time.Minute, recovery.Online, "")
@@ -485,11 +447,7 @@ func TestP37RestartIsSeenByTheEcho(t *testing.T) {
 // refuses the tear-down, as a confused one does; the next attempt gets through.
 func TestP36AlreadyConnectedIsTornDown(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.order("puback never")
 		w.order("error AT+MDISCONNECT 3")
 		w.order("error AT+MIPCLOSE 3")
@@ -511,11 +469,7 @@ func TestP36AlreadyConnectedIsTornDown(t *testing.T) {
 // simulation). The next start switches it on.
 func TestRadioThatWasLeftOffIsSwitchedOn(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		defer w.end()
-		w.begin()
-		w.reaches(time.Minute, recovery.Online, "")
+	online(t, setup{}, func(t *testing.T, w *world) {
 		w.halt()
 		port := w.module.Open()
 		if _, err := port.Write([]byte("AT+CFUN=0\r")); err != nil {
@@ -535,9 +489,7 @@ func TestRadioThatWasLeftOffIsSwitchedOn(t *testing.T) {
 // (found by the simulation).
 func TestStopDuringRegistrationKeepsTheSecret(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
-		defer w.end()
+	inWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }}, func(t *testing.T, w *world) {
 		w.begin()
 		w.reaches(time.Minute, recovery.Registering, "")
 		for w.count("AT+HTTPACTION") == 0 {
@@ -564,11 +516,7 @@ func TestP21RestartInAnOpenDataPhaseSendsNothing(t *testing.T) {
 	for _, prompt := range []string{"prompt never", "prompt late 12s", "prompt late 20s"} {
 		t.Run(prompt, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				defer w.end()
-				w.begin()
-				w.reaches(time.Minute, recovery.Online, "")
+			online(t, setup{}, func(t *testing.T, w *world) {
 				w.order(prompt)
 				id := w.append(update, 1, "needs\x00MPUBEX")
 				w.reaches(time.Minute, recovery.Recovering, recovery.OutOfSync)
@@ -593,9 +541,7 @@ func TestLostRegistrationAnswerIsFoundInTheModule(t *testing.T) {
 	for _, how := range []string{"silence", "unplug"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }})
-				defer w.end()
+			inWorld(t, setup{cloud: func(o *simcloud.Options) { o.StrictRegistration = true }}, func(t *testing.T, w *world) {
 				w.begin()
 				w.reaches(time.Minute, recovery.Registering, "")
 				for w.count("AT+HTTPACTION") == 0 {

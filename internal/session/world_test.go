@@ -121,6 +121,24 @@ func newWorld(t testing.TB, s setup) *world {
 	return w
 }
 
+// inWorld runs a test in a world of its own, in which the session is not started yet.
+func inWorld(t *testing.T, s setup, test func(*testing.T, *world)) {
+	t.Helper()
+	inWorld(t, s, func(t *testing.T, w *world) {
+		test(t, w)
+	})
+}
+
+// online is inWorld with a session that is online.
+func online(t *testing.T, s setup, test func(*testing.T, *world)) {
+	t.Helper()
+	inWorld(t, s, func(t *testing.T, w *world) {
+		w.begin()
+		w.reaches(5*time.Minute, recovery.Online, "")
+		test(t, w)
+	})
+}
+
 // begin starts the session.
 func (w *world) begin() {
 	w.Helper()
