@@ -25,17 +25,15 @@ const maxCrossed = 2000
 func (l *loader) apply(name string, data []byte) {
 	doc := parse(name, data)
 	before := len(l.mistakes)
-	l.mistakes = append(l.mistakes, doc.mistakes...)
+	if doc.broken != nil {
+		l.broken = true
+		l.mistakes = append(l.mistakes, *doc.broken)
+	}
 	p := &pass{loader: l, seen: map[string]int{}}
 	for _, s := range doc.statements {
 		switch s.kind {
 		case unstable.Table, unstable.ArrayTable:
 			p.enter(s)
-		case unstable.Invalid:
-			if name := keyName(join(p.section, s.path)); len(s.path) > 0 && !p.lost {
-				p.touch(name, s.at)
-				p.bad[p.place(name)] = true
-			}
 		default:
 			if !p.lost {
 				p.assign(p.section, s)
@@ -48,7 +46,7 @@ func (l *loader) apply(name string, data []byte) {
 	}
 	// The library needs a time that grows with the square of the keys in a table.
 	// A file with no mistake so far has few.
-	if wrong := len(l.mistakes) - before; len(doc.mistakes) == 0 && (wrong == 0 || wrong < maxCrossed && len(doc.statements) < maxCrossed) {
+	if wrong := len(l.mistakes) - before; doc.broken == nil && (wrong == 0 || wrong < maxCrossed && len(doc.statements) < maxCrossed) {
 		l.mistakes = append(l.mistakes, doc.crossCheck(data, have)...)
 	}
 }

@@ -18,12 +18,9 @@ type value struct {
 	fields []statement // of an inline table
 }
 
-// statement is one line of TOML: a header or an assignment. Kind is Invalid
-// for a broken assignment: nothing is known of its value, but its key is not
-// missing either. The path of a broken line is empty when none could be made
-// out.
+// statement is one line of TOML: a header or an assignment.
 type statement struct {
-	kind  unstable.Kind // Table, ArrayTable, KeyValue, Invalid
+	kind  unstable.Kind // Table, ArrayTable, KeyValue
 	path  []string
 	at    Position
 	value value
@@ -35,39 +32,28 @@ type document struct {
 	lines      lineIndex
 	section    []string // the header above the line that is being parsed
 	statements []statement
-	mistakes   []Mistake
+	broken     *Mistake // the syntax error at which reading stopped; nil: the file was read whole
 }
-
-// maxBroken bounds how often parsing is taken up again after a syntax error:
-// beyond it the file is not a configuration.
-const maxBroken = 100
 
 // byteOrderMark is what some editors put before the first line.
 var byteOrderMark = []byte("\ufeff")
 
-// parse takes a file apart. It goes on after a syntax error, so that one
-// broken line does not hide the other mistakes.
+// parse takes a file apart, up to the first syntax error: what is behind one cannot
+// be told from what belongs to it.
 func parse(name string, data []byte) document {
 	d := document{name: name, lines: newLineIndex(data)}
 	base := 0
 	if bytes.HasPrefix(data, byteOrderMark) {
 		base = len(byteOrderMark)
 	}
-	for broken := 0; base < len(data); broken++ {
-		var p unstable.Parser
-		p.Reset(data[base:])
-		understood := base
-		for p.NextExpression() {
-			understood = d.add(&p, base)
-		}
-		if p.Error() == nil {
-			break
-		}
-		if broken == maxBroken {
-			d.wrong(base, "syntax", "gave up after 100 syntax errors; is this a TOML file?")
-			break
-		}
-		base = d.broken(data, base, understood, p.Error())
+	var p unstable.Parser
+	p.Reset(data[base:])
+	understood := base
+	for p.NextExpression() {
+		understood = d.add(&p, base)
+	}
+	if err := p.Error(); err != nil {
+		d.stop(data, base, understood, err)
 	}
 	return d
 }
@@ -131,20 +117,13 @@ func (d *document) copyNested(node *unstable.Node, base, depth int) value {
 	return v
 }
 
-var (
-	// brokenKey finds the key of a line that does not parse.
-	brokenKey = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)`)
-	// brokenHeader does the same for a section header.
-	brokenHeader = regexp.MustCompile(`^[ \t]*\[\[?[ \t]*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)`)
-	// startLine is where parsing is taken up again: a line that looks like a
-	// header or an assignment, not like the inside of an array or a text.
-	startLine = regexp.MustCompile(`^[ \t]*(?:\[{1,2}[ \t]*[A-Za-z]|[A-Za-z0-9_-]+(?:[ \t]*\.[ \t]*[A-Za-z0-9_-]+)*[ \t]*=)`)
-)
+// brokenKey finds the key, or the section, of a line that does not parse.
+var brokenKey = regexp.MustCompile(`^[ \t]*(\[{0,2})[ \t]*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)`)
 
-// broken reports a syntax error and returns the offset from which to go on.
-func (d *document) broken(data []byte, base, understood int, err error) int {
+// stop reports the syntax error behind what was understood.
+func (d *document) stop(data []byte, base, understood int, err error) {
 	start := nextStatement(data, understood, understood > base)
-	offset, message := start, err.Error()
+	offset := start
 	var perr *unstable.ParserError
 	if errors.As(err, &perr) {
 		offset = base + cap(data[base:]) - cap(perr.Highlight)
@@ -154,35 +133,16 @@ func (d *document) broken(data []byte, base, understood int, err error) int {
 	if offset >= len(data)-1 && d.lines.line(offset) != d.lines.line(start) {
 		offset = start
 	}
-	start = min(start, offset)
-	line := d.lines.text(data, start)
-	key, s := "syntax", statement{kind: unstable.Invalid, at: d.place(start)}
-	form := brokenKey
-	if trimmed := bytes.TrimLeft(line, " \t"); bytes.HasPrefix(trimmed, []byte("[")) {
-		form, s.kind = brokenHeader, unstable.Table
-		if bytes.HasPrefix(trimmed, []byte("[[")) {
-			s.kind = unstable.ArrayTable
+	line := d.lines.text(data, min(start, offset))
+	key := "syntax"
+	if m := brokenKey.FindSubmatch(line); m != nil {
+		path := strings.Split(string(m[2]), ".")
+		if len(m[1]) == 0 {
+			path = join(d.section, path)
 		}
+		key = keyName(path)
 	}
-	if m := form.FindSubmatch(line); m != nil {
-		s.path = strings.Split(string(m[1]), ".")
-	}
-	if s.kind != unstable.Invalid {
-		d.section = nil
-	}
-	if len(s.path) > 0 {
-		key = keyName(join(d.section, s.path))
-	}
-	if s.kind != unstable.Invalid {
-		d.section = s.path
-	}
-	d.statements = append(d.statements, s)
-	d.wrong(offset, key, "TOML: "+message+"; "+syntaxHint(line, message))
-	for next := d.lines.after(offset); ; next = d.lines.after(next) {
-		if next >= len(data) || startLine.Match(d.lines.text(data, next)) {
-			return next
-		}
-	}
+	d.broken = &Mistake{d.place(offset), key, "TOML: " + err.Error() + "; " + syntaxHint(line) + "; what is behind it was not read"}
 }
 
 // nextStatement returns the offset of the next line with something on it,
@@ -203,27 +163,27 @@ func nextStatement(data []byte, offset int, midLine bool) int {
 	return max(0, len(data)-1)
 }
 
-// syntaxHint guesses what the writer of a line meant.
-func syntaxHint(line []byte, message string) string {
-	switch {
-	case bytes.ContainsAny(line, "“”„‘’«»"):
-		return `these are typographic quotes from a document, write plain ones: key = "value"`
-	case strings.Contains(message, "U+000A"), strings.Contains(message, "end of input"):
-		return `the value is missing, write it behind the =: key = "value"`
-	case strings.Contains(message, "leading zeroes"):
-		return `put it in quotes, like a file mode: mode = "0660"`
-	case strings.Contains(message, "multiline"):
-		return `close the three quotes, or use one: key = "value"`
-	case strings.Contains(message, "not terminated"), strings.Contains(message, "unterminated"), strings.Contains(message, "new lines"):
-		return `close the quote on the same line: key = "value"`
-	case strings.Contains(message, "table name"):
-		return "close the bracket: [section]"
-	case strings.Contains(message, "escape"):
-		return `a backslash begins an escape in double quotes: write \\, or use single quotes`
-	case strings.Contains(message, "incomplete"):
-		return "close the bracket of the list"
+// syntaxHints guess what the writer of a line meant, by what it looks like.
+var syntaxHints = []struct{ looks, hint string }{
+	{`[“”„‘’«»]`, `these are typographic quotes from a document, write plain ones: key = "value"`},
+	{`^[^=]*=\s*$`, `the value is missing, write it behind the =: key = "value"`},
+	{`=\s*0[0-9]`, `put it in quotes, like a file mode: mode = "0660"`},
+	{`"""|'''`, `close the three quotes, or use one: key = "value"`},
+	{`^\s*\[\[[^\]]*\]\s*$`, "close both brackets: [[section]]"},
+	{`^\s*\[[^\]]*$`, "close the bracket: [section]"},
+	{`=\s*\[[^\]]*$`, "close the bracket of the list"},
+	{`^[^"]*"[^"]*$|^[^']*'[^']*$`, `close the quote on the same line: key = "value"`},
+	{`"[^"]*\\`, `a backslash begins an escape in double quotes: write \\, or use single quotes`},
+	{``, `a line reads key = value, with text, durations and sizes in quotes: key = "value"`},
+}
+
+func syntaxHint(line []byte) string {
+	for _, h := range syntaxHints {
+		if regexp.MustCompile(h.looks).Match(line) {
+			return h.hint
+		}
 	}
-	return `a line reads key = value, with text, durations and sizes in quotes: key = "value"`
+	return ""
 }
 
 // crossCheck lets the library decode the whole file: it knows rules that a
@@ -247,10 +207,6 @@ func (d *document) crossCheck(data []byte, have map[int]bool) []Mistake {
 		}
 	}
 	return []Mistake{m}
-}
-
-func (d *document) wrong(offset int, key, text string) {
-	d.mistakes = append(d.mistakes, Mistake{d.place(offset), key, text})
 }
 
 func (d *document) place(offset int) Position {

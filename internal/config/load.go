@@ -41,6 +41,9 @@ func LoadFor(path string, service Service) (Config, []Warning, error) {
 	}
 	l.apply(path, data)
 	l.dropIns(path + ".d")
+	if l.broken {
+		return l.result() // what is missing may stand behind the error
+	}
 	l.check()
 	l.directories()
 	l.guardPrograms()
@@ -60,6 +63,7 @@ type loader struct {
 	size     int                 // bytes that were read
 	mistakes []Mistake
 	warnings []Warning
+	broken   bool // a file was not read to its end
 	passing  bool // something could not be read that may be readable in a moment
 	service  Service
 }
