@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"airbridged/client"
@@ -19,7 +18,6 @@ var outboxCommand = command{
 	help: `Lists the messages that are not at the cloud yet, in the order of acceptance: a
 line each with id, age, bytes of payload, priority, attempts, state and topic.
 States are queued, inflight (sent, not acknowledged yet) and held (QoS 0).
-airbridgectl outbox list is the same.
 
 flags:
   -n COUNT   show only the first so many
@@ -32,6 +30,7 @@ examples:
   airbridgectl outbox
   airbridgectl outbox --watch
   airbridgectl outbox --json | jq -r 'select(.attempts > 3) | .id'
+  airbridgectl outbox --json | gzip > "outbox-$(date +%F).ndjson.gz"
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var most int
@@ -40,10 +39,8 @@ examples:
 		fs.BoolVar(&watching, "watch", false, "")
 		return func(e *env, args []string) error {
 			switch {
-			case len(args) > 0 && args[0] != "list":
-				return usageError{fmt.Sprintf("outbox has no command %q; there are list, drop, export and verify", args[0])}
-			case len(args) > 1:
-				return usageError{"outbox list takes no arguments"}
+			case len(args) > 0:
+				return usageError{fmt.Sprintf("outbox has no command %q; there are drop and verify", args[0])}
 			case most < 0:
 				return usageError{"-n takes a number from 1 on"}
 			case watching && most > 0:
@@ -54,7 +51,7 @@ examples:
 			return listOutbox(e, most)
 		}
 	},
-	subs: []command{outboxDropCommand, outboxExportCommand, outboxVerifyCommand},
+	subs: []command{outboxDropCommand, outboxVerifyCommand},
 }
 
 // eachPage walks the outbox from its beginning; most is how many messages to
@@ -230,63 +227,4 @@ func printDropped(e *env, n int) error {
 	}
 	_, err := fmt.Fprintf(e.stdout, "%d dropped\n", n)
 	return err
-}
-
-var outboxExportCommand = command{
-	name:    "outbox export",
-	args:    "[FILE|-]",
-	summary: "write the list to a file",
-	help: `Writes what waits to FILE, or with - or nothing to standard output: one JSON
-object a line, with id, topic, qos, priority, bytes, accepted_at, expires_at,
-attempts and state. The payloads are not among it: the daemon does not show
-them. What is in the outbox is left as it is. Messages that come or go while it
-is written may be in it or not. An existing FILE is replaced; if the exit status
-is not 0, it is not complete.
-
-examples:
-  airbridgectl outbox export waiting.ndjson
-  airbridgectl outbox export | jq -r .topic | sort | uniq -c
-  airbridgectl outbox export - | gzip > "outbox-$(date +%F).ndjson.gz"
-`,
-	setup: func(*flag.FlagSet) func(*env, []string) error {
-		return func(e *env, args []string) error {
-			switch {
-			case len(args) > 1:
-				return usageError{"outbox export takes one file"}
-			case len(args) == 0 || args[0] == "-":
-				_, err := exportTo(e, e.stdout, &ongoing{})
-				return err
-			}
-			return exportFile(e, args[0])
-		}
-	},
-}
-
-// exportFile asks the daemon for a first answer before it touches the file.
-func exportFile(e *env, name string) error {
-	if _, err := askPage(e.ctx, e.client, "", 1); err != nil {
-		return err
-	}
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	progress := e.ongoing()
-	n, err := exportTo(e, file, progress)
-	progress.done()
-	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("%s is not complete: %w", name, err)
-	}
-	e.note("%s written to %s", count(n, "message"), name)
-	return nil
-}
-
-func exportTo(e *env, w io.Writer, progress *ongoing) (n int, err error) {
-	out := bufio.NewWriter(w)
-	err = eachPage(e, 0, func(page client.OutboxPage) error {
-		n += len(page.Messages)
-		progress.tell("%d of %s", n, count(page.Total, "message"))
-		return writeNDJSON(out, page.Messages)
-	})
-	return n, err
 }

@@ -3,9 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,7 +54,7 @@ func TestOutboxForATiredPerson(t *testing.T) {
 		"<id> <age>      5 high            1 inflight /a1b2c3/gw-1/update\n" +
 		"<id> <age>   1360 low             0 queued   /a\n" +
 		"<id> <age>      0 normal          0 held     \"/\\u202etxt\"\n"
-	for _, args := range [][]string{{"outbox"}, {"outbox", "list"}, {"outbox", "list", "-n", "3"}, {"outbox", "-n", "4"}} {
+	for _, args := range [][]string{{"outbox"}, {"outbox", "-n", "3"}, {"outbox", "-n", "4"}} {
 		code, out, errs = ctl(nil, args...)
 		if code != 0 || shown(t, out) != want || errs != "" {
 			t.Errorf("%v: %d\n%s\n%s", args, code, out, errs)
@@ -91,16 +88,8 @@ func TestOutboxJSON(t *testing.T) {
 	for range client.MaxPage + 2 {
 		ids = append(ids, put(t, q, outbox.Message{Topic: "/a?<>&", Payload: []byte("hello"), QoS: 1}))
 	}
-	file := filepath.Join(t.TempDir(), "waiting.ndjson")
-	for _, args := range [][]string{{"outbox", "--json"}, {"--json", "outbox", "list"}, {"outbox", "export"}, {"outbox", "export", "-"}, {"outbox", "--json", "export"}, {"outbox", "export", file}} {
+	for _, args := range [][]string{{"outbox", "--json"}, {"--json", "outbox"}} {
 		code, out, errs := ctl(nil, args...)
-		if args[len(args)-1] == file {
-			data, err := os.ReadFile(file)
-			if err != nil || out != "" || errs != fmt.Sprintf("airbridgectl: 1002 messages written to %s\n", file) {
-				t.Errorf("%v: %q, %q, %v", args, out, errs, err)
-			}
-			out, errs = string(data), ""
-		}
 		var got []string
 		lines := bufio.NewScanner(strings.NewReader(out))
 		for lines.Scan() {
@@ -122,43 +111,6 @@ func TestOutboxJSON(t *testing.T) {
 	}
 	if _, out, _ := ctl(nil, "outbox", "--json", "-n", "1001"); strings.Count(out, "\n") != 1001 {
 		t.Errorf("a number over one page: %d lines", strings.Count(out, "\n"))
-	}
-}
-
-// A backup of yesterday must outlive a daemon that is not there today, and an
-// unwritable place is told as such.
-func TestExportKeepsTheFileUntilThereIsAnAnswer(t *testing.T) {
-	startIdle(t)
-	file := filepath.Join(t.TempDir(), "waiting.ndjson")
-	if err := os.WriteFile(file, []byte("yesterday\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, _, errs := ctl(nil, "outbox", "export", file, "--socket", "/nonexistent"); code != exitUnreachable {
-		t.Errorf("%d, %q", code, errs)
-	}
-	if data, err := os.ReadFile(file); err != nil || string(data) != "yesterday\n" {
-		t.Errorf("%q, %v", data, err)
-	}
-	if code, _, errs := ctl(nil, "outbox", "export", file); code != 0 || errs != fmt.Sprintf("airbridgectl: 0 messages written to %s\n", file) {
-		t.Errorf("%d, %q", code, errs)
-	}
-	if data, err := os.ReadFile(file); err != nil || len(data) != 0 {
-		t.Errorf("%q, %v", data, err)
-	}
-	if code, _, errs := ctl(nil, "outbox", "export", filepath.Join(file, "below")); code != exitRefused || !strings.Contains(errs, "not a directory") {
-		t.Errorf("%d, %q", code, errs)
-	}
-}
-
-func TestExportToAFullDisk(t *testing.T) {
-	q := startIdle(t)
-	put(t, q, outbox.Message{Topic: "/a", QoS: 1})
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip(err)
-	}
-	code, out, errs := ctl(nil, "outbox", "export", "/dev/full")
-	if code != exitRefused || out != "" || !strings.Contains(errs, "/dev/full is not complete: ") || !strings.Contains(errs, "no space left") {
-		t.Errorf("%d, %q, %q", code, out, errs)
 	}
 }
 

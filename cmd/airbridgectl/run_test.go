@@ -71,9 +71,9 @@ func TestUsageErrors(t *testing.T) {
 		{"trace -f a", "does not go with it"},
 		{"version now", "takes no arguments"},
 		{"reload now", "takes no arguments"},
-		{"outbox frobnicate", "there are list, drop, export and verify"},
+		{"outbox frobnicate", "there are drop and verify"},
 		{"outbox verify", "takes one directory"},
-		{"outbox list now", "takes no arguments"},
+		{"outbox list", "there are drop and verify"},
 		{"outbox -n -1", "from 1 on"},
 		{"outbox --watch -n 3", "does not go with it"},
 		{"outbox --topic /a", "airbridgectl outbox --help"},
@@ -82,7 +82,6 @@ func TestUsageErrors(t *testing.T) {
 		{"outbox drop --topic", "needs an argument"},
 		{"outbox drop x --topic /a", "not both"},
 		{"outbox drop --watch", "airbridgectl outbox drop --help"},
-		{"outbox export a b", "one file"},
 		{"pub", "topic and a payload"},
 		{"pub /a b c", "quote a payload with blanks"},
 		{"pub /a -5", "-- goes before"},
@@ -290,8 +289,6 @@ func TestUnreachable(t *testing.T) {
 		{"outbox", "--socket", none, "--watch"},
 		{"outbox", "--socket", none, "drop", "x"},
 		{"outbox", "drop", "--topic", "/a", "--socket", none},
-		{"outbox", "export", "--socket", none},
-		{"outbox", "export", "/nonexistent/file", "--socket", none},
 	} {
 		code, out, errs := ctl(nil, args...)
 		if code != exitUnreachable || out != "" || !strings.Contains(errs, none) || !strings.Contains(errs, "is airbridged running?") {
@@ -411,7 +408,7 @@ func TestFullDiskIsAFailure(t *testing.T) {
 	}
 	// Of these only sub says a word on stderr before there is data: that it waits.
 	begun := &onWrite{do: func() { d.Hub.Publish(bus.Message{Topic: "/a", Payload: []byte("x")}) }}
-	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"sub", "/a"}, {"events"}, {"outbox"}, {"outbox", "--json"}, {"outbox", "--watch"}, {"outbox", "export"}, {"outbox", "drop", "x"}, {"outbox", "drop", "--topic", "/x"}} {
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"--help"}, {"version"}, {"sub", "/a"}, {"events"}, {"outbox"}, {"outbox", "--json"}, {"outbox", "--watch"}, {"outbox", "drop", "x"}, {"outbox", "drop", "--topic", "/x"}} {
 		var errs bytes.Buffer
 		if code := run(args, nil, full, io.MultiWriter(&errs, begun)); code != exitRefused || !strings.Contains(errs.String(), "no space left") {
 			t.Errorf("%v: %d, %q", args, code, errs.String())

@@ -306,8 +306,8 @@ func TestEventsEndAfterSoMany(t *testing.T) {
 	}
 }
 
-// A long export tells how far it is, on the terminal of stderr alone.
-func TestProgressOfALongExport(t *testing.T) {
+// A long operation tells how far it is, on the terminal of stderr alone.
+func TestProgressOfALongOperation(t *testing.T) {
 	x := newTerminal(t, 80, 24)
 	o := (&env{stderr: x.slave}).ongoing()
 	o.tell("too early")

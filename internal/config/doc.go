@@ -1,7 +1,8 @@
 // Package config owns the daemon's configuration: it turns TOML files into a
 // validated [Config] whose values can be used as they are.
 //
-// It promises that every mistake is reported at once, each with its file,
+// It promises that every mistake is reported at once, up to a line that is no TOML,
+// each with its file,
 // line, column and key and with what to do about it ([Mistakes]); that a
 // [Config] it returns has no value which could leave its argument in an AT
 // command (no CR, LF, NUL, Ctrl-Z, Esc or quote) and none outside the bounds

@@ -13,7 +13,6 @@ _airbridgectl_flags() {
     at) own='--force' ;;
     reprovision) own='--yes' ;;
     outbox) own='-n --watch' ;;
-    'outbox list') own='-n' ;;
     'outbox drop') own='--topic' ;;
     '') own='--version' ;;
     esac
@@ -52,7 +51,7 @@ _airbridgectl() {
             if [[ -n $(_airbridgectl_values "$word") ]]; then flag=$word; fi
         elif [[ -z $command ]]; then
             command=$word
-        elif [[ $command == outbox && $word =~ ^(list|drop|export|verify)$ ]]; then
+        elif [[ $command == outbox && $word =~ ^(drop|verify)$ ]]; then
             command="outbox $word"
         else
             arguments=$((arguments + 1))
@@ -74,9 +73,9 @@ _airbridgectl() {
         case $command in
         '') words='status pub sub events outbox data doctor trace at reprovision reload version help' ;;
         help) words='status pub sub events outbox data doctor trace at reprovision reload version' ;;
-        outbox) words='list drop export verify' ;;
+        outbox) words='drop verify' ;;
         'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
-        'outbox export' | trace)
+        trace)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
