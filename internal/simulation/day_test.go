@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 // day is one seed's day.
@@ -210,8 +212,8 @@ func (d *day) disaster(what string) {
 		d.rise(what == powerCut)
 	case killWrite, cutWrite:
 		d.trap(l, what == cutWrite)
-	case diskFull, diskFails:
-		d.spoil(l, what == diskFull)
+	case diskFull, diskFails, diskReads, diskStarved, diskReadOnly, diskGone:
+		d.spoil(l, what)
 	case stateFull:
 		l.state.Fail(func(op, _ string) error {
 			if op == "create" || op == "write" {
@@ -247,22 +249,38 @@ func (d *day) trap(l *life, power bool) {
 	l.state.Notify(nil)
 }
 
+// spoiltAtMost is less than the ten minutes after which others pass what cannot be
+// read, which would be another order than the one that is promised.
+const spoiltAtMost = 9 * time.Minute
+
 // spoil fills the outbox's disk, or has it fail, for a while.
-func (d *day) spoil(l *life, full bool) {
+func (d *day) spoil(l *life, what string) {
 	luck := rand.New(rand.NewPCG(d.random.Uint64(), 7)) // guarded by the disk's lock
-	until := time.Now().Add(time.Duration(d.random.ExpFloat64() * float64(5*time.Minute)))
+	until := time.Now().Add(min(time.Duration(d.random.ExpFloat64()*float64(5*time.Minute)), spoiltAtMost))
 	d.referee.spoilt()
+	switch what {
+	case diskReadOnly:
+		l.files.ReadOnly(true)
+		defer l.files.ReadOnly(false)
+	case diskGone:
+		l.files.MountOver(simdisk.New())
+		defer l.files.Return()
+	}
 	l.files.Fail(func(op, _ string) error {
 		d.referee.spoilt()
 		switch {
-		case full && (op == "create" || op == "truncate"):
+		case what == diskFull && (op == "create" || op == "truncate"):
 			return syscall.ENOSPC
-		case !full && op != "read" && op != "open" && luck.IntN(3) == 0:
+		case what == diskFails && op != "read" && op != "open" && luck.IntN(3) == 0, what == diskReads && (op == "read" || op == "open"):
 			return syscall.EIO
+		case what == diskStarved && (op == "open" || op == "create"):
+			return []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}[luck.IntN(3)]
 		}
 		return nil
 	})
-	d.wait(time.Until(until))
+	for time.Now().Before(until) && d.wait(min(diskGrace/2, time.Until(until))) {
+		d.referee.spoilt()
+	}
 	if l := d.current(); l != nil {
 		l.files.Fail(nil)
 	}

@@ -131,7 +131,7 @@ func (s *sums) progress() string {
 func groupOf(kind string) string {
 	for group, kinds := range map[string]string{
 		"daemon":  "restart kill kill-write power-cut cut-write",
-		"disk":    "disk-full disk-fails state-full",
+		"disk":    "disk-full disk-fails disk-reads disk-starved disk-read-only disk-gone state-full",
 		"power":   "reboot brown-out silence hang unplug power-off stall",
 		"network": "service sim pdp-deact sapbr-deact detach attach bearer half-open dns csq",
 		"cloud":   "kick outage expire-tokens throttle connack auth register registration disable connects http-status http-never http-body connect close",

@@ -131,10 +131,15 @@ const (
 	cutWrite  = "cut-write"  // the same in the middle of a call to the disk
 	diskFull  = "disk-full"  // the outbox's
 	diskFails = "disk-fails" // it answers EIO, now and then
-	stateFull = "state-full" // the state directory's
+
+	diskReads    = "disk-reads"     // nothing of it can be read
+	diskStarved  = "disk-starved"   // there is no descriptor, or no memory, to open a file
+	diskReadOnly = "disk-read-only" // as after an error of the file system
+	diskGone     = "disk-gone"      // something is mounted over it
+	stateFull    = "state-full"     // the state directory's
 )
 
-var disasters = []string{restart, kill, killWrite, killWrite, powerCut, cutWrite, cutWrite, diskFull, diskFails, stateFull}
+var disasters = []string{restart, kill, killWrite, killWrite, powerCut, cutWrite, cutWrite, diskFull, diskFails, diskReads, diskStarved, diskReadOnly, diskGone, stateFull}
 
 // restartAfter is systemd's RestartSec of the unit.
 const restartAfter = 5 * time.Second
