@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -124,7 +125,9 @@ func newWorld(t testing.TB, s setup) *world {
 // inWorld runs a test in a world of its own, in which the session is not started yet.
 func inWorld(t *testing.T, s setup, test func(*testing.T, *world)) {
 	t.Helper()
-	inWorld(t, s, func(t *testing.T, w *world) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, s)
+		defer w.end()
 		test(t, w)
 	})
 }
