@@ -103,7 +103,6 @@ const stateLine = "state"
 func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
 	limits *session.PayloadLimits, meter session.Recorder, log *zap.Logger,
 ) session.Options {
-	t := cfg.Cloud.Timeouts
 	return session.Options{
 		Device: session.Device{
 			ProductKey: cfg.Device.ProductKey, DeviceName: cfg.Device.DeviceName,
@@ -114,10 +113,7 @@ func sessionOptions(cfg config.Config, state durable.Directory, store *provision
 			RegisterURL: cfg.Cloud.RegisterURL(), AuthURL: cfg.Cloud.AuthURL(),
 			Host: cfg.Cloud.Host(), Port: cfg.Cloud.MQTTPort, TLS: cfg.Cloud.TLS,
 			Keepalive: cfg.Cloud.Keepalive, Clean: cfg.Cloud.CleanSession,
-			Timeouts: air.Timeouts{
-				Command: t.Command, Bearer: t.Bearer, HTTP: t.HTTP, Connect: t.Connect,
-				ConnAck: t.ConnAck, SubAck: t.SubAck, PubAck: t.PubAck,
-			},
+			Timeouts: air.Timeouts(cfg.Cloud.Timeouts),
 		},
 		Modem: session.Modem{
 			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,

@@ -14,40 +14,20 @@ import (
 	"airbridged/internal/atengine"
 )
 
-// Timeouts are the deadlines of everything that is awaited. A zero field takes
-// its default.
+// Timeouts are the deadlines of everything that is awaited: [cloud.timeouts] of the
+// configuration, whose manual page says what they are by default, and why.
 type Timeouts struct {
-	Command time.Duration // a command's own answer: 9 s (AT manual 1.6.3 section 1.4)
-	Bearer  time.Duration // attach, bearer, SIM and operator: 108 s (the same, CGATT and CGACT)
-	HTTP    time.Duration // +HTTPACTION: 130 s (HTTPPARA TIMEOUT is 120 s)
-	Connect time.Duration // CONNECT OK: 60 s
-	ConnAck time.Duration // CONNACK OK: 30 s
-	SubAck  time.Duration // SUBACK and UNSUBACK: 30 s
-	PubAck  time.Duration // PUBACK: 30 s
+	Command time.Duration // a command's own answer
+	Bearer  time.Duration // attach, bearer, SIM and operator
+	HTTP    time.Duration // +HTTPACTION
+	Connect time.Duration // CONNECT OK
+	ConnAck time.Duration // CONNACK OK
+	SubAck  time.Duration // SUBACK and UNSUBACK
+	PubAck  time.Duration // PUBACK
 }
 
 // radioTimeout is what CFUN may take (AT manual 1.6.3 section 1.4).
 const radioTimeout = 45 * time.Second
-
-func (t Timeouts) withDefaults() Timeouts {
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{
-		{&t.Command, 9 * time.Second},
-		{&t.Bearer, 108 * time.Second},
-		{&t.HTTP, 130 * time.Second},
-		{&t.Connect, time.Minute},
-		{&t.ConnAck, 30 * time.Second},
-		{&t.SubAck, 30 * time.Second},
-		{&t.PubAck, 30 * time.Second},
-	} {
-		if *d.field <= 0 {
-			*d.field = d.value
-		}
-	}
-	return t
-}
 
 // Recorder counts what a modem does. Its methods are called from the reader's
 // goroutine too, and must not wait.
@@ -58,9 +38,9 @@ type Recorder interface {
 
 // Options configure a [Modem].
 type Options struct {
-	Baud       int // speed of the line in bit/s; 0: not known
-	Timeouts   Timeouts
-	MaxPayload int // bytes; 0: by firmware
+	Baud       int      // speed of the line in bit/s; 0: not known
+	Timeouts   Timeouts // of what is asked
+	MaxPayload int      // bytes; 0: by firmware
 	// Downlink is called from the reader's goroutine for every message that
 	// arrives, with a payload of its own. It must not wait and must not call the
 	// Modem.
@@ -105,7 +85,6 @@ type Modem struct {
 
 // New returns a Modem on a port. It does not touch the port before Run.
 func New(port io.ReadWriter, o Options) *Modem {
-	o.Timeouts = o.Timeouts.withDefaults()
 	m := &Modem{o: o, rec: o.Recorder, log: o.Log, baud: o.Baud}
 	if m.rec == nil {
 		m.rec = noRecorder{}

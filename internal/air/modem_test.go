@@ -218,11 +218,3 @@ type brokenPort struct{ err error }
 
 func (p brokenPort) Read([]byte) (int, error)  { return 0, p.err }
 func (p brokenPort) Write([]byte) (int, error) { return 0, p.err }
-
-func TestTimeoutDefaults(t *testing.T) {
-	got := Timeouts{HTTP: time.Second}.withDefaults()
-	want := Timeouts{9 * time.Second, 108 * time.Second, time.Second, 60 * time.Second, 30 * time.Second, 30 * time.Second, 30 * time.Second}
-	if got != want {
-		t.Errorf("got %+v", got)
-	}
-}

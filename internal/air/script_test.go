@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"airbridged/internal/config"
 )
 
 // exchange is one command that a test's module expects, and what it does then.
@@ -166,6 +168,9 @@ func play(t *testing.T, o Options, exchanges []exchange, body func(b *bench)) {
 			b.messages = append(b.messages, message{topic, string(payload)})
 		}
 		p := port{Reader: in, written: make(chan []byte, 1024)}
+		if o.Timeouts == (Timeouts{}) {
+			o.Timeouts = Timeouts(config.Default().Cloud.Timeouts)
+		}
 		b.Modem = New(p, o)
 		ctx, stop := context.WithCancel(t.Context())
 		b.ctx = ctx

@@ -71,9 +71,9 @@ type Cloud struct {
 // Timeouts is [cloud.timeouts]: how long to wait for each kind of answer, each
 // between 100 ms and 1 h.
 type Timeouts struct {
-	Command time.Duration // the final result of a plain command
-	Bearer  time.Duration // SAPBR
-	HTTP    time.Duration // +HTTPACTION
+	Command time.Duration // the final result of a plain command (AT manual 1.6.3 section 1.4)
+	Bearer  time.Duration // attach, bearer, SIM and operator (the same, CGATT and CGACT)
+	HTTP    time.Duration // +HTTPACTION (HTTPPARA TIMEOUT is 120 s)
 	Connect time.Duration // CONNECT OK
 	ConnAck time.Duration // CONNACK OK
 	SubAck  time.Duration // SUBACK, UNSUBACK
