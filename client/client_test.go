@@ -132,7 +132,7 @@ func TestPublishOptionsReachTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if full.Priority != client.PriorityLow || !full.Latest || full.ExpiresAt == nil || full.ExpiresAt.Sub(full.AcceptedAt) != 90*time.Minute {
+	if full.Priority != client.PriorityLow || !full.Latest || full.ExpiresAt == nil || full.ExpiresAt.Sub(*full.AcceptedAt) != 90*time.Minute {
 		t.Errorf("message %+v", full)
 	}
 }

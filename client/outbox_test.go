@@ -41,10 +41,10 @@ func TestOutboxTellsEveryField(t *testing.T) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	m := page.Messages[0]
-	if m.ExpiresAt == nil || m.ExpiresAt.Sub(m.AcceptedAt) != time.Hour || time.Since(m.AcceptedAt) > time.Minute {
+	if m.ExpiresAt == nil || m.ExpiresAt.Sub(*m.AcceptedAt) != time.Hour || time.Since(*m.AcceptedAt) > time.Minute {
 		t.Errorf("times: %+v", m)
 	}
-	m.ExpiresAt, m.AcceptedAt = nil, time.Time{}
+	m.ExpiresAt, m.AcceptedAt = nil, nil
 	if want := (client.OutboxMessage{ID: id, Topic: "/a", QoS: 1, Priority: client.PriorityHigh, Bytes: 5, Attempts: 1, State: client.InFlight}); m != want {
 		t.Errorf("got %+v, want %+v", m, want)
 	}

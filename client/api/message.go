@@ -52,10 +52,10 @@ type Message struct {
 	Priority   Priority   `json:"priority"`
 	Latest     bool       `json:"latest"` // a newer one of its topic may replace it
 	State      State      `json:"state"`
-	Reason     string     `json:"reason"`   // why it was dropped or rejected; else empty
-	Attempts   int        `json:"attempts"` // how often it was handed to the module
-	AcceptedAt time.Time  `json:"accepted_at"`
-	ExpiresAt  *time.Time `json:"expires_at"` // null: never
+	Reason     string     `json:"reason"`      // why it was dropped or rejected; else empty
+	Attempts   int        `json:"attempts"`    // how often it was handed to the module
+	AcceptedAt *time.Time `json:"accepted_at"` // null: not known, the gateway's clock was not right then
+	ExpiresAt  *time.Time `json:"expires_at"`  // null: never
 }
 
 // OutboxMessage is a message without a final state: it waits, or is in flight.
@@ -64,10 +64,10 @@ type OutboxMessage struct {
 	Topic      string     `json:"topic"`
 	QoS        int        `json:"qos"`
 	Priority   Priority   `json:"priority"`
-	Bytes      int        `json:"bytes"` // of the payload, which the daemon does not show
-	AcceptedAt time.Time  `json:"accepted_at"`
-	ExpiresAt  *time.Time `json:"expires_at"` // null: never
-	Attempts   int        `json:"attempts"`   // how often it was handed to the module
+	Bytes      int        `json:"bytes"`       // of the payload, which the daemon does not show
+	AcceptedAt *time.Time `json:"accepted_at"` // null: not known, the gateway's clock was not right then
+	ExpiresAt  *time.Time `json:"expires_at"`  // null: never
+	Attempts   int        `json:"attempts"`    // how often it was handed to the module
 	State      State      `json:"state"`
 }
 

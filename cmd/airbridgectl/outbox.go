@@ -116,8 +116,11 @@ func listOutbox(e *env, most int) error {
 const outboxRow = "%-24s %7s %6s %-8s %8s %-8s %s\n"
 
 func writeRow(out io.Writer, m client.OutboxMessage, now time.Time) {
-	age := max(now.Sub(m.AcceptedAt), 0) // a clock that was set says less than nothing
-	fmt.Fprintf(out, outboxRow, printable(m.ID), brief(age), fmt.Sprint(m.Bytes), orUnknown(string(m.Priority)),
+	age := "?" // the clock was not right then
+	if m.AcceptedAt != nil {
+		age = brief(max(now.Sub(*m.AcceptedAt), 0)) // a clock that was set says less than nothing
+	}
+	fmt.Fprintf(out, outboxRow, printable(m.ID), age, fmt.Sprint(m.Bytes), orUnknown(string(m.Priority)),
 		fmt.Sprint(m.Attempts), orUnknown(string(m.State)), printable(m.Topic))
 }
 

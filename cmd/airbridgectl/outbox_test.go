@@ -71,7 +71,7 @@ func TestOutboxAge(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 	for want, age := range map[string]time.Duration{"0s": -time.Hour, "59s": 59 * time.Second, "3d4h": 76 * time.Hour, "400d0h": 9600 * time.Hour} {
 		var b strings.Builder
-		writeRow(&b, client.OutboxMessage{ID: "x", AcceptedAt: now.Add(-age)}, now)
+		writeRow(&b, client.OutboxMessage{ID: "x", AcceptedAt: ptr(now.Add(-age))}, now)
 		if got := strings.Fields(b.String())[1]; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

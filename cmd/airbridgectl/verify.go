@@ -53,7 +53,7 @@ func verifyOutbox(e *env, dir string) error {
 	report, err := outbox.Verify(dir, func(m outbox.Message) error {
 		seen++
 		progress.tell("%s read", count(seen, "message"))
-		if v.OldestAt == nil {
+		if v.OldestAt == nil && !m.AcceptedAt.IsZero() {
 			v.OldestAt = &m.AcceptedAt
 		}
 		return nil

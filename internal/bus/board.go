@@ -73,7 +73,9 @@ func (b *Board) Watch() *Watch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.watchers[w] = struct{}{}
-	w.push(b.last)
+	present := b.last
+	present.At = byClock(present.At, time.Now())
+	w.push(present)
 	return w
 }
 

@@ -17,6 +17,9 @@ type Status struct {
 // queue, the data account, version and uptime are for the caller to add.
 func (s Status) Told(now time.Time) api.Status {
 	told := s.Status
+	told.Since = byClock(s.Since, now)
+	told.NextAttemptAt = byClockOf(s.NextAttemptAt, now)
+	told.Counters.LastAckedAt = byClockOf(s.Counters.LastAckedAt, now)
 	if s.TokenAt != nil {
 		age := max(int64(now.Sub(*s.TokenAt)/time.Second), 0) // the clock may have been set back since
 		told.Cloud.TokenAgeSeconds = &age
@@ -26,6 +29,18 @@ func (s Status) Told(now time.Time) api.Status {
 		told.Modem.NetworkTime = &there
 	}
 	return told
+}
+
+// byClock is a moment of this process by the wall clock as it is set now: what
+// happened before the first time signal did not happen in 1970.
+func byClock(t, now time.Time) time.Time { return now.Add(t.Sub(now)).Round(0) }
+
+func byClockOf(t *time.Time, now time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := byClock(*t, now)
+	return &at
 }
 
 // NetworkTime is the time that the network told last.

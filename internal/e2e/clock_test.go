@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,10 +49,25 @@ func clockOffBy() int64 {
 // wall clock, and Go asks no C library that could be preloaded.
 func buildWithClock(t *testing.T) (program string) {
 	t.Helper()
-	dir := t.TempDir()
-	root, err := exec.Command("go", "env", "GOROOT").Output()
+	program, err := clockProgram()
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("the standard library's source is not here: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	return program
+}
+
+// clockProgram builds it once for all tests.
+var clockProgram = sync.OnceValues(func() (program string, err error) {
+	dir := filepath.Join(bin, "clock")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
 	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for name, edit := range map[string]func(string) string{
@@ -60,27 +79,31 @@ func buildWithClock(t *testing.T) (program string) {
 		source := filepath.Join(strings.TrimSpace(string(root)), "src", "time", name)
 		text, err := os.ReadFile(source)
 		if err != nil {
-			t.Skipf("the standard library's source is not here: %v", err)
+			return "", err
 		}
 		edited := edit(string(text))
 		if edited == string(text) {
-			t.Fatalf("this Go's %s is not as it was expected", source)
+			return "", fmt.Errorf("this Go's %s is not as it was expected", source)
 		}
 		overlay.Replace[source] = filepath.Join(dir, name)
-		write(t, overlay.Replace[source], edited, 0o644)
+		if err := os.WriteFile(overlay.Replace[source], []byte(edited), 0o644); err != nil {
+			return "", err
+		}
 	}
 	list, err := json.Marshal(overlay)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	write(t, filepath.Join(dir, "overlay.json"), string(list), 0o644)
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), list, 0o644); err != nil {
+		return "", err
+	}
 	program = filepath.Join(dir, "airbridged")
 	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "airbridged/cmd/airbridged")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return program
-}
+	return program, nil
+})
 
 // clockGateway is a gateway whose wall clock can be set while it runs.
 type clockGateway struct {
@@ -165,7 +188,7 @@ func TestClockSteps(t *testing.T) {
 	short := g.publish("gone in 2 s", 2*time.Second)
 	g.set(0)
 	allKept("the clock is set for the first time")
-	if page, err := g.client.Outbox(t.Context(), "", 1); err != nil || time.Since(page.Messages[0].AcceptedAt).Abs() > time.Minute {
+	if page, err := g.client.Outbox(t.Context(), "", 1); err != nil || time.Since(*page.Messages[0].AcceptedAt).Abs() > time.Minute {
 		t.Errorf("accepted at, by the clock that is right now: %+v, %v", page.Messages, err)
 	}
 	keep("accepted after the first time signal")
@@ -257,4 +280,77 @@ func (s *simulator) count(prefix string) (n int) {
 		}
 	}
 	return n
+}
+
+// A gateway without a battery for its clock was started twice in 1970, and then the time
+// signal came: what it had accepted in its first life was 57 years old, in the queue's
+// age and in the time that the cloud takes to acknowledge, and alerts followed. What
+// began before the clock was right has no age.
+func TestBootedTwiceIn1970(t *testing.T) {
+	t.Parallel()
+	unset := -time.Duration(time.Now().Unix()-100) * time.Second // 1970
+	link := filepath.Join(t.TempDir(), "modem")
+	g := &clockGateway{prepareGateway(t, link, ""), buildWithClock(t), filepath.Join(t.TempDir(), "clock")}
+	g.set(unset)
+	g.start()
+	old := g.publish("accepted in the first life", 0)
+	g.set(unset) // switched off and on: it is 1970 again
+	g.restart()
+	g.publish("accepted in the second life", 0)
+	g.set(0)
+	younger := func(what string, at *time.Time) {
+		t.Helper()
+		if at == nil || time.Since(*at).Abs() > 10*time.Minute {
+			t.Errorf("%s is %v", what, at)
+		}
+	}
+	if m, err := g.client.Message(t.Context(), old.ID); err != nil || m.AcceptedAt != nil {
+		t.Errorf("accepted at %v, %v", m.AcceptedAt, err)
+	}
+	page, err := g.client.Outbox(t.Context(), "", 10)
+	if err != nil || len(page.Messages) != 2 || page.Messages[0].AcceptedAt != nil {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	younger("the second message", page.Messages[1].AcceptedAt)
+	st := g.status()
+	younger("the oldest message", st.Outbox.OldestAt)
+	younger("the state", &st.Since)
+	sim := newSimulator(t)
+	retarget(t, link, sim.device)
+	g.reaches("online", "")
+	eventually(t, "both messages", func() error {
+		if n := len(sim.messages()); n != 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	eventually(t, "the acknowledgements", func() error {
+		if n := g.status().Outbox.Messages; n != 0 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	st = g.status()
+	younger("the last acknowledgement", st.Counters.LastAckedAt)
+	younger("online", &st.Since)
+	if age := st.Cloud.TokenAgeSeconds; age == nil || *age > 600 {
+		t.Errorf("the token's age is %v", age)
+	}
+	for line := range strings.Lines(g.metricsPage()) {
+		if value, ok := strings.CutPrefix(line, "airbridged_publish_ack_seconds_sum "); ok {
+			if sum, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || sum > 600 {
+				t.Errorf("%s", line)
+			}
+		}
+		if line == "airbridged_publish_ack_seconds_count 2\n" {
+			t.Error("a message without an age is in the histogram")
+		}
+	}
+	// The same the other way: what is on disk is from the future.
+	g.set(unset)
+	g.restart()
+	g.reaches("online", "")
+	if age := g.status().Cloud.TokenAgeSeconds; age == nil || *age < 0 || *age > 600 {
+		t.Errorf("with the clock in 1970 the token's age is %v", age)
+	}
 }

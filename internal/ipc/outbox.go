@@ -34,7 +34,7 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 	for _, m := range messages {
 		page.Messages = append(page.Messages, api.OutboxMessage{
 			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: m.Size,
-			AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
+			AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
 		})
 	}
 	writeJSON(w, http.StatusOK, "application/json", page)

@@ -226,7 +226,7 @@ func (s *serving) message(w http.ResponseWriter, r *http.Request, _ query) error
 	}
 	view := api.Message{
 		ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Latest: m.Latest, State: api.State(m.State), Reason: m.Reason,
-		Attempts: m.Attempts, AcceptedAt: m.AcceptedAt, ExpiresAt: known(m.ExpiresAt),
+		Attempts: m.Attempts, AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt),
 	}
 	writeJSON(w, http.StatusOK, "application/json", view)
 	return nil

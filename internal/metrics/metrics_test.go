@@ -294,8 +294,8 @@ func TestAcknowledgedTimesOnly(t *testing.T) {
 	m.Published(1, "unknown", time.Hour)
 	m.Published(0, "sent", time.Hour)
 	m.Published(1, "acked", 200*time.Millisecond)
-	m.Published(1, "acked", -time.Second) // the clock was set back
-	want(t, m, "publish_ack_seconds_count 2", "publish_ack_seconds_sum 0.2", `publish_total{outcome="acked",qos="1"} 2`)
+	m.Published(1, "acked", -time.Second) // accepted before the clock was right
+	want(t, m, "publish_ack_seconds_count 1", "publish_ack_seconds_sum 0.2", `publish_total{outcome="acked",qos="1"} 2`)
 }
 
 // Only successes have buckets; failures keep their count and sum.

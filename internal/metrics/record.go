@@ -44,10 +44,10 @@ func (m *Metrics) Transition(from, to, cause string) {
 
 // Published counts the end of one publish: outcome acked (QoS 1), sent (QoS 0),
 // unknown (it will be repeated) or rejected. The time since acceptance counts
-// for the acknowledged.
+// for the acknowledged; a negative one is not known.
 func (m *Metrics) Published(qos int, outcome string, sinceAccepted time.Duration) {
 	m.published.add(1, qosOf(qos), oneOf(outcomes, outcome))
-	if outcome == "acked" {
+	if outcome == "acked" && sinceAccepted >= 0 {
 		m.ackSeconds.Observe(seconds(sinceAccepted))
 	}
 }

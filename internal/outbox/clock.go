@@ -56,8 +56,14 @@ const believed = 5 * 365 * 24 * time.Hour
 // left returns for how long a message read back at now lives on; see the
 // package comment. Both times are wall clock nanoseconds.
 func left(origin, now int64, life time.Duration) time.Duration {
-	if origin < clockSet || now < origin || now-origin > int64(believed) {
+	if !aged(origin, now) {
 		return life
 	}
 	return life - time.Duration(now-origin)
+}
+
+// aged says whether what two wall clocks of a gateway said tells an age. What began
+// before the clock was right has none.
+func aged(origin, now int64) bool {
+	return origin >= clockSet && now >= origin && now-origin <= int64(believed)
 }

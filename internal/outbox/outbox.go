@@ -33,7 +33,7 @@ type Message struct {
 	Key      string        // idempotency key, of QoS 1 only: up to MaxKey bytes; see [Queue.Append]
 	User     uint32        // whose key it is
 
-	AcceptedAt time.Time // with monotonic reading, unless an earlier process accepted it
+	AcceptedAt time.Time // with monotonic reading, unless an earlier process accepted it; zero: not known, the clock was not right
 	ExpiresAt  time.Time // zero: never
 	Attempts   int       // how often Take handed it out, since the start
 	State      State
@@ -164,7 +164,7 @@ type Stats struct {
 	Bytes    int64             // theirs: topics and payloads
 	Held     int               // the same of QoS 0
 	InFlight int               // 0 or 1
-	OldestAt time.Time         // when the oldest QoS 1 message was accepted; zero: there is none
+	OldestAt time.Time         // when the oldest QoS 1 message was accepted, or where that is not known, when this process began; zero: there is none
 	Dropped  map[string]uint64 // accepted, but neither acked nor sent, by reason: every one of Reasons
 }
 
@@ -181,7 +181,9 @@ func (q *Queue) Stats() Stats {
 		s.InFlight = 1
 	}
 	if oldest := q.kept.oldest(); oldest != nil {
-		s.OldestAt = q.acceptedAt(oldest)
+		if s.OldestAt = q.acceptedAt(oldest); s.OldestAt.IsZero() {
+			s.OldestAt = q.clock.start
+		}
 	}
 	return s
 }
@@ -214,7 +216,9 @@ func (q *Queue) message(in *population, s *slot) Message {
 	}
 	if s.due != never {
 		m.ExpiresAt = q.clock.at(s.due)
-		m.TTL = m.ExpiresAt.Sub(m.AcceptedAt)
+		if m.TTL = m.ExpiresAt.Sub(m.AcceptedAt); m.AcceptedAt.IsZero() {
+			m.TTL = time.Duration(s.due)
+		}
 	}
 	if b, ok := q.bodies[s.seq]; ok {
 		m.Payload, m.TTL = b.payload, b.ttl
@@ -222,9 +226,14 @@ func (q *Queue) message(in *population, s *slot) Message {
 	return m
 }
 
+// acceptedAt is when a message was accepted; zero: that is not known, because the
+// clock was not right then or is not now.
 func (q *Queue) acceptedAt(s *slot) time.Time {
-	if s.flags&slotOld != 0 {
-		return time.Unix(0, s.at)
+	switch {
+	case s.flags&slotOld == 0:
+		return q.clock.at(s.at)
+	case !aged(s.at, time.Now().UnixNano()):
+		return time.Time{}
 	}
-	return q.clock.at(s.at)
+	return time.Unix(0, s.at)
 }

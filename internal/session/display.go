@@ -172,7 +172,7 @@ func (d *display) loggedIn() { d.board.Update(func(st *bus.Status) { st.Counters
 
 // published shows what became of a message, at the moment when it was acknowledged.
 func (d *display) published(m outbox.Message, state outbox.State, acked time.Time) {
-	d.meter.Published(int(m.QoS), string(state), time.Since(m.AcceptedAt))
+	d.meter.Published(int(m.QoS), string(state), ageOf(m))
 	d.board.Update(func(st *bus.Status) {
 		switch state {
 		case outbox.Sent:
@@ -184,9 +184,17 @@ func (d *display) published(m outbox.Message, state outbox.State, acked time.Tim
 	})
 }
 
+// ageOf is how long ago a message was accepted; negative: not known.
+func ageOf(m outbox.Message) time.Duration {
+	if m.AcceptedAt.IsZero() {
+		return -1
+	}
+	return time.Since(m.AcceptedAt)
+}
+
 // unknown shows a message of which nobody knows whether it arrived.
 func (d *display) unknown(m outbox.Message) {
-	d.meter.Published(int(m.QoS), "unknown", time.Since(m.AcceptedAt))
+	d.meter.Published(int(m.QoS), "unknown", ageOf(m))
 	d.board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
 }
 

@@ -74,7 +74,7 @@ type Recorder interface {
 	air.Recorder
 	State(state string)
 	Transition(from, to, cause string)
-	Published(qos int, outcome string, sinceAccepted time.Duration)
+	Published(qos int, outcome string, sinceAccepted time.Duration) // negative: not known
 	Turnaround(d time.Duration)
 	InFlight(n int)
 	Recovery(rung, result string)
