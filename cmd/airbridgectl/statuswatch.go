@@ -15,8 +15,8 @@ import (
 	"airbridged/client"
 )
 
-// look is what asking for the status gave.
-type look struct {
+// statusAnswer is what asking for the status gave.
+type statusAnswer struct {
 	raw    json.RawMessage
 	status client.Status // with err: the last that was known
 	err    error         // why the daemon did not answer
@@ -27,7 +27,7 @@ type look struct {
 // beginning, or a wrong socket would look like a daemon that starts slowly;
 // afterwards it may come and go.
 func watchStatus(e *env) error {
-	l, err := lookOnce(e.ctx, e.client)
+	l, err := askOnce(e.ctx, e.client)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func watchStatus(e *env) error {
 	if keys != nil {
 		footer = fmt.Sprintf("%-*sq ends this", nameWidth, "")
 	}
-	return followStatus(e, l, keys, again, func(l look, anew bool) error {
+	return followStatus(e, l, keys, again, func(l statusAnswer, anew bool) error {
 		if anew {
 			page.forget()
 		}
@@ -58,7 +58,7 @@ func watchStatus(e *env) error {
 
 // followStatus shows looks until q is pressed: at every event of the daemon, and
 // every sampleTime for what has no event. again asks for a whole new picture.
-func followStatus(e *env, l look, keys <-chan byte, again <-chan os.Signal, show func(l look, anew bool) error) error {
+func followStatus(e *env, l statusAnswer, keys <-chan byte, again <-chan os.Signal, show func(l statusAnswer, anew bool) error) error {
 	ctx, stop := context.WithCancel(e.ctx)
 	var poker sync.WaitGroup
 	defer poker.Wait()
@@ -90,14 +90,14 @@ func followStatus(e *env, l look, keys <-chan byte, again <-chan os.Signal, show
 	}
 }
 
-func lookOnce(ctx context.Context, c *client.Client) (look, error) {
+func askOnce(ctx context.Context, c *client.Client) (statusAnswer, error) {
 	raw, s, err := askStatus(ctx, c)
-	return look{raw: raw, status: s}, err
+	return statusAnswer{raw: raw, status: s}, err
 }
 
 // next asks again, and keeps what was known where nobody answers.
-func (l look) next(ctx context.Context, c *client.Client) look {
-	fresh, err := lookOnce(ctx, c)
+func (l statusAnswer) next(ctx context.Context, c *client.Client) statusAnswer {
+	fresh, err := askOnce(ctx, c)
 	if err == nil {
 		return fresh
 	}
@@ -131,7 +131,7 @@ func pokeOnEvents(ctx context.Context, c *client.Client, changed chan<- struct{}
 }
 
 // livePage is the status page with what only a live view has to say.
-func (e *env) livePage(l look, width int) []string {
+func (e *env) livePage(l statusAnswer, width int) []string {
 	var page []string
 	if l.err != nil {
 		words := "airbridged does not answer since " + l.since.Format(time.TimeOnly)
@@ -154,9 +154,9 @@ func reason(err error) string {
 // changedLines shows a line for each change that a person would want to know,
 // with --json the status as it is. The number of messages changes all the time;
 // whether there are any does not.
-func changedLines(e *env) func(look, bool) error {
+func changedLines(e *env) func(statusAnswer, bool) error {
 	last := ""
-	return func(l look, _ bool) error {
+	return func(l statusAnswer, _ bool) error {
 		s := l.status
 		signal, _ := signalWords(s.Modem.SignalDBm)
 		quality, _, _ := strings.Cut(signal, " ")

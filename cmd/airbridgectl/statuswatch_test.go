@@ -232,8 +232,8 @@ func TestStatusWatchWithoutATerminal(t *testing.T) {
 func TestChangedLinesOfAnAbsentDaemon(t *testing.T) {
 	var out bytes.Buffer
 	show := changedLines(&env{stdout: &output{w: &out}})
-	l := look{status: client.Status{State: "online"}}
-	for _, next := range []look{l, l, {status: l.status, err: client.ErrUnreachable}, {status: l.status, err: errors.New("another")}, l} {
+	l := statusAnswer{status: client.Status{State: "online"}}
+	for _, next := range []statusAnswer{l, l, {status: l.status, err: client.ErrUnreachable}, {status: l.status, err: errors.New("another")}, l} {
 		if err := show(next, false); err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (m *Module) unplug(d time.Duration, why error) {
 
 // pumpIn moves the host's bytes from the port to the line. It returns nil when
 // the line was closed from this side.
-func pumpIn(port io.Reader, l *line) error {
+func pumpIn(port io.Reader, l *serialLine) error {
 	baud, _ := port.(interface{ HostBaud() int })
 	var transit time.Duration
 	if t, ok := port.(interface{ Transit() time.Duration }); ok {
@@ -90,7 +90,7 @@ func pumpIn(port io.Reader, l *line) error {
 }
 
 // pumpOut moves the module's bytes from the line to the port.
-func pumpOut(port io.Writer, l *line) error {
+func pumpOut(port io.Writer, l *serialLine) error {
 	buf := make([]byte, hostBuffer)
 	for {
 		n, err := l.Read(buf)
@@ -108,7 +108,7 @@ func pumpOut(port io.Writer, l *line) error {
 
 // pumpStall passes on that the module takes nothing, to a port that can show
 // it to the host.
-func pumpStall(port interface{ Stall(on bool) error }, l *line) {
+func pumpStall(port interface{ Stall(on bool) error }, l *serialLine) {
 	for was := false; ; {
 		is, up := l.stallChanged(was)
 		if !up {
@@ -126,8 +126,8 @@ func pumpStall(port interface{ Stall(on bool) error }, l *line) {
 // replaces the old end, whose calls then fail with EIO.
 func (m *Module) Open() io.ReadWriteCloser { return m.attach() }
 
-func (m *Module) attach() *line {
-	l := newLine(m.poke)
+func (m *Module) attach() *serialLine {
+	l := newSerialLine(m.poke)
 	m.mu.Lock()
 	old := m.port
 	if m.faults.absentTo.After(time.Now()) {
@@ -144,7 +144,7 @@ func (m *Module) attach() *line {
 }
 
 // plug connects a new line; what was on the way over the old one is lost.
-func (m *Module) plug(l *line) {
+func (m *Module) plug(l *serialLine) {
 	m.port = l
 	m.in.arriving = nil
 	m.out.queue = nil

@@ -48,7 +48,7 @@ type Module struct {
 	running  bool
 	started  bool // it was switched on once
 	nested   int  // depth of hooks being run
-	port     *line
+	port     *serialLine
 	now      time.Time // the moment being simulated; at most the wall clock
 	future   timeline
 	power    uint64 // counts power cycles, so that one's events do not reach the next

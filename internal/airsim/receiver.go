@@ -152,7 +152,7 @@ func (m *Module) unit(data []byte) int {
 }
 
 // next is how many bytes of an arrival are taken off the wire together. A paced
-// line is cut, so that the host's buffer drains as the bytes go.
+// serialLine is cut, so that the host's buffer drains as the bytes go.
 func (a *arrival) next(m *Module) int {
 	n := m.unit(a.data)
 	if a.pace != 0 {

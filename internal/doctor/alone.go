@@ -77,7 +77,7 @@ func (x *examination) walk(ctx context.Context) {
 const leaveTime = 30 * time.Second
 
 // leaveAsItWas undoes something, also for a user who has lost patience.
-func (x *examination) leaveAsItWas(ctx context.Context, l *line, undo func(context.Context) error) {
+func (x *examination) leaveAsItWas(ctx context.Context, l *openedModule, undo func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	if !l.InSync() && l.Resync(ctx) != nil {
@@ -162,7 +162,7 @@ func (x *examination) silenceAdvice() string {
 }
 
 // module finds out who answers.
-func (x *examination) module(ctx context.Context, l *line) {
+func (x *examination) module(ctx context.Context, l *openedModule) {
 	id, err := l.Identify(ctx)
 	if err != nil {
 		x.stop(Module, recovery.OutOfSync.Hint(), "it answers, but cannot be understood: %v", err)

@@ -32,8 +32,8 @@ func (x *examination) direct(ctx context.Context, c *client.Client) map[string]F
 	asked := &examination{Options: Options{now: x.now}, ended: ctx.Err, cfg: x.cfg}
 	asked.cfg.Cloud.Timeouts.Bearer = 0 // what is not so now is told as it is
 	found := map[string]Finding{}
-	l := &line{Modem: modem}
-	for _, check := range []func(context.Context, *line){asked.sim, asked.signal, asked.network} {
+	l := &openedModule{Modem: modem}
+	for _, check := range []func(context.Context, *openedModule){asked.sim, asked.signal, asked.network} {
 		before := len(asked.report.Findings)
 		check(ctx, l)
 		if port.broken() || ctx.Err() != nil {

@@ -22,8 +22,8 @@ const (
 
 // radio goes from the SIM to name lookup. It ends at the first check without
 // which those behind it make no sense.
-func (x *examination) radio(ctx context.Context, l *line) {
-	for _, check := range []func(context.Context, *line){x.sim, x.signal, x.network, x.bearer} {
+func (x *examination) radio(ctx context.Context, l *openedModule) {
+	for _, check := range []func(context.Context, *openedModule){x.sim, x.signal, x.network, x.bearer} {
 		if check(ctx, l); x.stopped != "" || ctx.Err() != nil {
 			return
 		}
@@ -45,7 +45,7 @@ func until(ctx context.Context, patience time.Duration, ask func() (bool, error)
 	}
 }
 
-func (x *examination) sim(ctx context.Context, l *line) {
+func (x *examination) sim(ctx context.Context, l *openedModule) {
 	if on, err := l.RadioOn(ctx); err == nil && !on {
 		x.stop(SIM, "start the daemon, which switches it on; or AT+CFUN=1", "the module's radio is switched off, so neither SIM nor network can be seen")
 		return
@@ -74,7 +74,7 @@ func (x *examination) sim(ctx context.Context, l *line) {
 // in dBm (vendor FAQ: 18 and more is stable, 11 to 17 marginal).
 const marginal = -91
 
-func (x *examination) signal(ctx context.Context, l *line) {
+func (x *examination) signal(ctx context.Context, l *openedModule) {
 	dbm, err := l.Signal(ctx)
 	if err != nil {
 		x.warn(Signal, "", "the module does not tell: %v", err)
@@ -98,7 +98,7 @@ func (x *examination) judgeSignal(dbm *int) {
 	}
 }
 
-func (x *examination) network(ctx context.Context, l *line) {
+func (x *examination) network(ctx context.Context, l *openedModule) {
 	registered, attached := false, false
 	patience := min(networkPatience, x.cfg.Cloud.Timeouts.Bearer)
 	err := until(ctx, patience, func() (done bool, err error) {
@@ -126,7 +126,7 @@ func (x *examination) network(ctx context.Context, l *line) {
 }
 
 // networkTime asks what the network says to the clock here.
-func (x *examination) networkTime(ctx context.Context, l *line) {
+func (x *examination) networkTime(ctx context.Context, l *openedModule) {
 	if told, err := l.NetworkTime(ctx); err == nil && !told.IsZero() {
 		x.ahead = told.Sub(x.now())
 	}
@@ -134,7 +134,7 @@ func (x *examination) networkTime(ctx context.Context, l *line) {
 
 // bearer opens the data connection if it is not open, looks names up over it, and
 // closes what it opened.
-func (x *examination) bearer(ctx context.Context, l *line) {
+func (x *examination) bearer(ctx context.Context, l *openedModule) {
 	if link, err := l.Link(ctx); err == nil && link != air.LinkOffline {
 		x.ok(Bearer, "open: the module still holds the MQTT connection of an earlier run")
 		x.skip(Names, "a look at names could break that connection")
@@ -164,7 +164,7 @@ func (x *examination) bearer(ctx context.Context, l *line) {
 }
 
 // names looks up the hosts that the daemon needs.
-func (x *examination) names(ctx context.Context, l *line) {
+func (x *examination) names(ctx context.Context, l *openedModule) {
 	if err := l.OpenSocketBearer(ctx, x.cfg.Modem.APN); err != nil {
 		x.skip(Names, "the firmware opens no bearer for it: %v", cause(err))
 		return

@@ -47,15 +47,15 @@ func (c *clockSetter) run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			c.look(ctx, time.Now())
+			c.compare(ctx, time.Now())
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// look runs the program if that is due.
-func (c *clockSetter) look(ctx context.Context, now time.Time) {
+// compare runs the program if that is due.
+func (c *clockSetter) compare(ctx context.Context, now time.Time) {
 	told := c.board.Status().NetworkTime
 	if told == nil || now.Sub(told.At) > clockFresh || !c.ran.IsZero() && now.Sub(c.ran) < clockRest {
 		return

@@ -66,7 +66,7 @@ func TestClockCommand(t *testing.T) {
 	}
 	for _, s := range steps {
 		s.do()
-		c.look(t.Context(), now)
+		c.compare(t.Context(), now)
 		if n := ran(); n != s.want {
 			t.Errorf("%s: ran %d times, want %d", s.what, n, s.want)
 		}
@@ -93,7 +93,7 @@ func TestClockCommandFails(t *testing.T) {
 	})
 	c := &clockSetter{command: []string{"sh", "-c", "echo not permitted >&2; exit 1"}, board: board, log: zap.NewNop(), kept: func() bool { return false }}
 	for range 3 {
-		c.look(t.Context(), now)
+		c.compare(t.Context(), now)
 	}
 	board.Emit(bus.Warned("end", ""))
 	var seen []string

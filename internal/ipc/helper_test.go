@@ -313,7 +313,7 @@ func (d *daemon) open(target string, header ...string) *reader {
 	return r
 }
 
-// line is the next line, or a failure.
+// streamLine is the next line, or a failure.
 func (r *reader) line() string {
 	r.t.Helper()
 	if !r.lines.Scan() {

@@ -15,23 +15,25 @@ import (
 	"airbridged/client/api"
 )
 
-// line is one object of a stream. The type is told apart for server-sent
+// streamLine is one object of a stream. The type is told apart for server-sent
 // events, whose event name it is.
-type line struct {
+type streamLine struct {
 	kind string
 	body any
 }
 
 // gapOf says how much a reader missed.
-func gapOf(n int) line { return line{api.GapLine, api.Gap{Type: api.GapLine, Dropped: n}} }
+func gapOf(n int) streamLine { return streamLine{api.GapLine, api.Gap{Type: api.GapLine, Dropped: n}} }
 
-func endOf(reason string) line { return line{api.EndLine, api.End{Type: api.EndLine, Reason: reason}} }
+func endOf(reason string) streamLine {
+	return streamLine{api.EndLine, api.End{Type: api.EndLine, Reason: reason}}
+}
 
 // stream writes first and then what next returns, with heartbeats between, until
 // the client leaves or takes nothing, its connection has to make room, or the
 // daemon stops. next waits until its
 // context ends; what it still has is handed out after that.
-func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, next func(context.Context) (line, error)) error {
+func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []streamLine, next func(context.Context) (streamLine, error)) error {
 	out := newLineWriter(w, r)
 	w.WriteHeader(http.StatusOK)
 	s.streams.Add(1)
@@ -62,7 +64,7 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []line, n
 
 // pump writes lines until ctx ends and next has no more. A heartbeat is due
 // every beatTime, also between many lines.
-func pump(ctx context.Context, out *lineWriter, next func(context.Context) (line, error)) error {
+func pump(ctx context.Context, out *lineWriter, next func(context.Context) (streamLine, error)) error {
 	for {
 		due := time.Now().Add(beatTime)
 		beat, cancel := context.WithDeadline(ctx, due)
@@ -74,7 +76,7 @@ func pump(ctx context.Context, out *lineWriter, next func(context.Context) (line
 		if !more && ctx.Err() != nil {
 			return nil
 		}
-		if err := out.write(line{api.HeartbeatLine, api.Heartbeat{Type: api.HeartbeatLine, At: time.Now().UTC()}}); err != nil {
+		if err := out.write(streamLine{api.HeartbeatLine, api.Heartbeat{Type: api.HeartbeatLine, At: time.Now().UTC()}}); err != nil {
 			return err
 		}
 	}
@@ -82,7 +84,7 @@ func pump(ctx context.Context, out *lineWriter, next func(context.Context) (line
 
 // pumpUntil writes lines until the heartbeat is due (more: there may be some
 // left), or until ctx has ended and none is left.
-func pumpUntil(ctx context.Context, due time.Time, out *lineWriter, next func(context.Context) (line, error)) (more bool, err error) {
+func pumpUntil(ctx context.Context, due time.Time, out *lineWriter, next func(context.Context) (streamLine, error)) (more bool, err error) {
 	for time.Now().Before(due) {
 		l, err := next(ctx)
 		switch {
@@ -136,7 +138,7 @@ func newLineWriter(w http.ResponseWriter, r *http.Request) *lineWriter {
 	return out
 }
 
-func (o *lineWriter) write(l line) error {
+func (o *lineWriter) write(l streamLine) error {
 	o.buf.Reset()
 	if o.sse {
 		fmt.Fprintf(&o.buf, "event: %s\ndata: ", l.kind)

@@ -40,7 +40,7 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 	for _, f := range filters {
 		first.Topics = append(first.Topics, api.Grant{Topic: f, Granted: granted[f]})
 	}
-	return s.stream(w, r, []line{{first.Type, first}}, func(ctx context.Context) (line, error) {
+	return s.stream(w, r, []streamLine{{first.Type, first}}, func(ctx context.Context) (streamLine, error) {
 		it, err := sub.Next(ctx)
 		return itemLine(it), err
 	})
@@ -73,16 +73,16 @@ func readFilters(q query) ([]string, error) {
 }
 
 // itemLine is the stream's form of what the hub hands out.
-func itemLine(it bus.Item) line {
+func itemLine(it bus.Item) streamLine {
 	switch {
 	case it.Message != nil:
 		m := api.Received{Type: api.MessageLine, Topic: it.Message.Topic, ReceivedAt: it.Message.ReceivedAt.UTC()}
 		m.Payload, m.Encoding = encodePayload(it.Message.Payload)
-		return line{m.Type, m}
+		return streamLine{m.Type, m}
 	case it.Gap > 0:
 		return gapOf(it.Gap)
 	}
-	return line{api.GrantedLine, api.Granted{Type: api.GrantedLine, Topic: it.Granted}}
+	return streamLine{api.GrantedLine, api.Granted{Type: api.GrantedLine, Topic: it.Granted}}
 }
 
 // encodePayload keeps every byte: as text where it is valid UTF-8, else as
@@ -102,8 +102,8 @@ func (s *serving) events(w http.ResponseWriter, r *http.Request, _ query) error 
 	}
 	watch := s.o.Board.Watch()
 	defer watch.Close()
-	return s.stream(w, r, nil, func(ctx context.Context) (line, error) {
+	return s.stream(w, r, nil, func(ctx context.Context) (streamLine, error) {
 		e, err := watch.Next(ctx)
-		return line{e.Type, bus.Line(e)}, err
+		return streamLine{e.Type, bus.Line(e)}, err
 	})
 }

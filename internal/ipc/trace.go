@@ -64,7 +64,7 @@ type tape struct {
 }
 
 // next waits for the next piece of traffic.
-func (t *tape) next(ctx context.Context) (line, error) {
+func (t *tape) next(ctx context.Context) (streamLine, error) {
 	for {
 		if l, ok := t.pop(); ok {
 			return l, nil
@@ -72,13 +72,13 @@ func (t *tape) next(ctx context.Context) (line, error) {
 		select {
 		case <-t.more:
 		case <-ctx.Done():
-			return line{}, context.Cause(ctx)
+			return streamLine{}, context.Cause(ctx)
 		}
 	}
 }
 
 // pop returns the next piece of traffic if there is one.
-func (t *tape) pop() (line, bool) {
+func (t *tape) pop() (streamLine, bool) {
 	if len(t.page) == 0 {
 		beginning := t.seq == 0
 		t.page, t.gap, t.more = t.flight.After(t.seq, tracePage)
@@ -87,7 +87,7 @@ func (t *tape) pop() (line, bool) {
 		}
 	}
 	if len(t.page) == 0 {
-		return line{}, false
+		return streamLine{}, false
 	}
 	if t.gap > 0 {
 		l := gapOf(int(min(t.gap, math.MaxInt)))
@@ -96,5 +96,5 @@ func (t *tape) pop() (line, bool) {
 	}
 	first := t.page[0]
 	t.page, t.seq = t.page[1:], first.Seq
-	return line{api.TrafficLine, first.Line()}, true
+	return streamLine{api.TrafficLine, first.Line()}, true
 }

@@ -31,7 +31,7 @@ var odd = map[string]func(t *testing.T, path string){
 // memory, nor does a publish, and nothing that was accepted is lost.
 func TestAbsurdFiles(t *testing.T) {
 	for what, put1 := range odd {
-		for _, name := range []string{segmentName(3), spareName, freshName, stepsName, stepsFresh, keysName, quarantineDir} {
+		for _, name := range []string{segmentName(3), spareName, freshName, clockName, clockFresh, keysName, quarantineDir} {
 			t.Run(what+" as "+name, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()

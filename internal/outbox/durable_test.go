@@ -372,18 +372,18 @@ func TestStepsAreForgotten(t *testing.T) {
 	disk := simdisk.New()
 	q := openOn(t, disk, Limits{})
 	put(t, q.Queue, "one")
-	for range maxSteps + 5 {
+	for range maxClockSteps + 5 {
 		q.mu.Lock()
 		setClock(&q.clock, time.Minute)
 		q.mu.Unlock()
 		q.Stats()
 	}
 	q.stop()
-	if list, _ := readSteps(disk); len(list) != maxSteps {
-		t.Errorf("%d steps are remembered, want %d", len(list), maxSteps)
+	if list, _ := readSteps(disk); len(list) != maxClockSteps {
+		t.Errorf("%d steps are remembered, want %d", len(list), maxClockSteps)
 	}
 	for _, content := range []string{"", "{", `{"steps":[{"after":-1}]}`, "\x00\x00"} {
-		for _, name := range []string{stepsName, stepsFresh} {
+		for _, name := range []string{clockName, clockFresh} {
 			f, err := disk.Create(name)
 			if err != nil {
 				t.Fatal(err)

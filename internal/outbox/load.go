@@ -23,7 +23,7 @@ type loader struct {
 	now     time.Time
 	buf     []byte
 
-	steps   []step
+	steps   []clockStep
 	keys    []keyEntry // whose messages have ended
 	keyRoom int        // as many have room in their file
 	found   []*segment // by number
@@ -62,7 +62,7 @@ func (ld *loader) look(names []string) error {
 	upTo := uint64(0)
 	for _, name := range names {
 		switch name {
-		case freshName, stepsFresh:
+		case freshName, clockFresh:
 			_ = files.Remove(name) // it was never finished
 			continue
 		case spareName:

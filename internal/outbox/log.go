@@ -80,7 +80,7 @@ type segmentLog struct {
 	reserve      func() // gives a descriptor up; nil: there is none to give
 	disk         DiskStats
 	notes        notes
-	steps        steps
+	steps        clockSteps
 
 	// The committer's own.
 	file      *opened   // of active

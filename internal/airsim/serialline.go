@@ -23,10 +23,10 @@ type segment struct {
 	baud int       // the host's rate then; 0: not known, taken as right
 }
 
-// line is the serial line between one host and the module: two byte queues,
+// serialLine is the serial line between one host and the module: two byte queues,
 // both bounded. The module's side never blocks; the host's side does. Its lock
 // is a leaf: nothing else is taken while it is held.
-type line struct {
+type serialLine struct {
 	wake func() // tells the module that there is input
 
 	mu      sync.Mutex
@@ -42,15 +42,15 @@ type line struct {
 	ended   error     // why Read and Write fail; nil while the line is up
 }
 
-func newLine(wake func()) *line {
-	l := &line{wake: wake}
+func newSerialLine(wake func()) *serialLine {
+	l := &serialLine{wake: wake}
 	l.changed = sync.NewCond(&l.mu)
 	return l
 }
 
 // Read gives the host what the module sent. It blocks until there is something
 // or the line has ended, and still hands out what came before the end.
-func (l *line) Read(p []byte) (int, error) {
+func (l *serialLine) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	waited := false
@@ -72,10 +72,10 @@ func (l *line) Read(p []byte) (int, error) {
 
 // Write puts the host's bytes on the line. It returns when they are in the
 // buffer, not when they have arrived, and blocks while the buffer is full.
-func (l *line) Write(p []byte) (int, error) { return l.write(p, 0) }
+func (l *serialLine) Write(p []byte) (int, error) { return l.write(p, 0) }
 
 // write is Write for bytes that were written some time ago.
-func (l *line) write(p []byte, ago time.Duration) (int, error) {
+func (l *serialLine) write(p []byte, ago time.Duration) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	done := 0
@@ -98,14 +98,14 @@ func (l *line) write(p []byte, ago time.Duration) (int, error) {
 
 // Close is the host closing its end. A Read or Write in progress fails with
 // os.ErrClosed.
-func (l *line) Close() error {
+func (l *serialLine) Close() error {
 	l.end(os.ErrClosed)
 	return nil
 }
 
 // SetBaud configures the host's end. A rate that differs from the module's
 // turns both directions into garbage; until the first call the rates match.
-func (l *line) SetBaud(baud int) error {
+func (l *serialLine) SetBaud(baud int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -116,7 +116,7 @@ func (l *line) SetBaud(baud int) error {
 }
 
 // end fails the line for both ends; the first reason stays.
-func (l *line) end(why error) {
+func (l *serialLine) end(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended == nil {
@@ -127,10 +127,10 @@ func (l *line) end(why error) {
 }
 
 // unplug is what the host sees when the adapter is pulled: EIO from both calls.
-func (l *line) unplug() { l.end(syscall.EIO) }
+func (l *serialLine) unplug() { l.end(syscall.EIO) }
 
 // take hands the module all that was written since the last call.
-func (l *line) take() []segment {
+func (l *serialLine) take() []segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.written
@@ -139,7 +139,7 @@ func (l *line) take() []segment {
 }
 
 // arrived says that n bytes have left the host's buffer.
-func (l *line) arrived(n int) {
+func (l *serialLine) arrived(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ahead -= n
@@ -148,7 +148,7 @@ func (l *line) arrived(n int) {
 
 // deliver puts the module's bytes where the host can read them, and says how
 // many of them found no room.
-func (l *line) deliver(p []byte) (lost int) {
+func (l *serialLine) deliver(p []byte) (lost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -164,7 +164,7 @@ func (l *line) deliver(p []byte) (lost int) {
 
 // lastHanded is when the host got, or was about to get, what was sent last;
 // zero while it waits.
-func (l *line) lastHanded() time.Time {
+func (l *serialLine) lastHanded() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.out) > 0 {
@@ -174,7 +174,7 @@ func (l *line) lastHanded() time.Time {
 }
 
 // hostBaud is the host's rate now; 0 when it never said.
-func (l *line) hostBaud() int {
+func (l *serialLine) hostBaud() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.baud
@@ -182,7 +182,7 @@ func (l *line) hostBaud() int {
 
 // stall tells whoever carries the line that the module takes nothing, or does
 // again.
-func (l *line) stall(on bool) {
+func (l *serialLine) stall(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stalled = on
@@ -190,7 +190,7 @@ func (l *line) stall(on bool) {
 }
 
 // stallChanged waits until stalled differs from was, or the line has ended.
-func (l *line) stallChanged(was bool) (is, up bool) {
+func (l *serialLine) stallChanged(was bool) (is, up bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.stalled == was && l.ended == nil {
@@ -200,14 +200,14 @@ func (l *line) stallChanged(was bool) (is, up bool) {
 }
 
 // why is the reason of the end; nil while the line is up.
-func (l *line) why() error {
+func (l *serialLine) why() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended
 }
 
 // up says whether the line still connects the two ends.
-func (l *line) up() bool {
+func (l *serialLine) up() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended == nil

@@ -152,7 +152,7 @@ func TestDataPhaseLengths(t *testing.T) {
 // at one; one with autobaud takes any usual rate.
 func TestBaudRates(t *testing.T) {
 	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
-		set := r.port.(*line).SetBaud
+		set := r.port.(*serialLine).SetBaud
 		r.wait(time.Second)
 		r.input.take()
 		_ = set(9600)
@@ -171,14 +171,14 @@ func TestBaudRates(t *testing.T) {
 	})
 	for _, baud := range []int{9600, 115200, 921600} {
 		simulate(t, simcloud.GuideOptions(), Options{Personality: "2g", Baud: 115200}, func(r *rig) {
-			_ = r.port.(*line).SetBaud(baud)
+			_ = r.port.(*serialLine).SetBaud(baud)
 			r.ask("AT\r")
 			r.wait(time.Second)
 			r.expect("", okay)
 		})
 	}
 	simulate(t, simcloud.GuideOptions(), Options{Personality: "2g"}, func(r *rig) {
-		_ = r.port.(*line).SetBaud(12345)
+		_ = r.port.(*serialLine).SetBaud(12345)
 		r.expect("AT\r", "")
 	})
 }
@@ -187,7 +187,7 @@ func TestBaudRates(t *testing.T) {
 // restart.
 func TestIPR(t *testing.T) {
 	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
-		set := r.port.(*line).SetBaud
+		set := r.port.(*serialLine).SetBaud
 		settle := func() string { r.wait(time.Second); return r.input.take() }
 		_ = set(115200)
 		r.ask("ATE0\r")
@@ -245,7 +245,7 @@ func TestIPRGoesWrong(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			simulate(t, simcloud.GuideOptions(), Options{Personality: "air780e", Baud: 115200}, func(r *rig) {
-				set := r.port.(*line).SetBaud
+				set := r.port.(*serialLine).SetBaud
 				at := func(baud int, command string) string {
 					_ = set(baud)
 					r.wait(time.Second)
@@ -290,7 +290,7 @@ func TestIPRGoesWrong(t *testing.T) {
 // A cable that is too long for the rate damages bytes above it and none below.
 func TestGarbleAbove(t *testing.T) {
 	simulate(t, simcloud.GuideOptions(), Options{Personality: "air780ep", Baud: 115200}, func(r *rig) {
-		set := r.port.(*line).SetBaud
+		set := r.port.(*serialLine).SetBaud
 		r.do("garble-above 460800 prob=0.2")
 		good := func(baud int) (n int) {
 			_ = set(baud)
@@ -349,7 +349,7 @@ func TestUnreadOutputIsLostBeyondTheBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, simcloud.GuideOptions(), Options{Personality: "air780e"})
 		defer r.stop()
-		line := r.m.Open().(*line)
+		line := r.m.Open().(*serialLine)
 		for range 100 {
 			if _, err := r.m.Do("garbage 1000"); err != nil {
 				t.Fatal(err)

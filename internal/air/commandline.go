@@ -7,9 +7,9 @@ import (
 	"airbridged/internal/secret"
 )
 
-// line builds one AT command. The first argument that cannot be written is kept
+// commandLine builds one AT command. The first argument that cannot be written is kept
 // as its error, and then the command is never used.
-type line struct {
+type commandLine struct {
 	text strings.Builder
 	name string
 	args int
@@ -17,14 +17,14 @@ type line struct {
 }
 
 // command begins a command with arguments: name is all that stands before "=".
-func command(name string) *line {
-	l := &line{name: name}
+func command(name string) *commandLine {
+	l := &commandLine{name: name}
 	l.text.WriteString(name)
 	return l
 }
 
 // build returns the command, or the error of its first bad argument.
-func (l *line) build() (string, error) {
+func (l *commandLine) build() (string, error) {
 	if l.err != nil {
 		return "", l.err
 	}
@@ -32,7 +32,7 @@ func (l *line) build() (string, error) {
 }
 
 // next writes what stands before an argument.
-func (l *line) next() {
+func (l *commandLine) next() {
 	if l.args == 0 {
 		l.text.WriteByte('=')
 	} else {
@@ -42,7 +42,7 @@ func (l *line) next() {
 }
 
 // number writes a decimal argument between least and most.
-func (l *line) number(argument string, n, least, most int) *line {
+func (l *commandLine) number(argument string, n, least, most int) *commandLine {
 	if n < least || n > most {
 		l.fail(argument, "must be "+strconv.Itoa(least)+" to "+strconv.Itoa(most))
 	}
@@ -54,7 +54,7 @@ func (l *line) number(argument string, n, least, most int) *line {
 // quoted writes an argument between quotes. The manual gives no escape for
 // quotes, backslashes and control bytes in such an argument, so they are refused:
 // a quote would end it, and a backslash may be read as the start of an escape.
-func (l *line) quoted(argument, value string, least, most int) *line {
+func (l *commandLine) quoted(argument, value string, least, most int) *commandLine {
 	switch {
 	case len(value) < least:
 		l.fail(argument, "is empty")
@@ -72,18 +72,18 @@ func (l *line) quoted(argument, value string, least, most int) *line {
 }
 
 // hidden is quoted for a secret.
-func (l *line) hidden(argument string, value secret.Text, most int) *line {
+func (l *commandLine) hidden(argument string, value secret.Text, most int) *commandLine {
 	return l.quoted(argument, value.Reveal(), 0, most)
 }
 
 // fixed writes an argument that this package wrote itself.
-func (l *line) fixed(value string) *line {
+func (l *commandLine) fixed(value string) *commandLine {
 	l.next()
 	l.text.WriteString(value)
 	return l
 }
 
-func (l *line) fail(argument, reason string) {
+func (l *commandLine) fail(argument, reason string) {
 	if l.err == nil {
 		l.err = &ArgumentError{Command: l.name, Argument: argument, Reason: reason}
 	}

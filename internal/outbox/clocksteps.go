@@ -11,34 +11,34 @@ import (
 	"airbridged/internal/outbox/files"
 )
 
-// stepsName is the file that remembers when the wall clock was set.
+// clockName is the file that remembers when the wall clock was set.
 const (
-	stepsName  = "clock"
-	stepsFresh = "clock.new"
+	clockName  = "clock"
+	clockFresh = "clock.new"
 )
 
-// maxSteps bounds the steps that are remembered; the oldest go first. The clock of
+// maxClockSteps bounds the steps that are remembered; the oldest go first. The clock of
 // a gateway is set once after each start, and steps of which no message is left go
 // anyway.
-const maxSteps = 32
+const maxClockSteps = 32
 
-// step is a moment at which the wall clock was set. It concerns the messages that
+// clockStep is a moment at which the wall clock was set. It concerns the messages that
 // this process had accepted by then: the origins in their records were read from
 // the clock as it was before. Those of an earlier process were read from a clock
 // of which this one knows nothing.
-type step struct {
+type clockStep struct {
 	After uint64        `json:"after"` // sequence number of the last message before this process
 	UpTo  uint64        `json:"up_to"` // and of the last one before the step
 	By    time.Duration `json:"by"`    // nanoseconds; positive: it was set forward
 }
 
-type stepsRecord struct {
-	Steps []step `json:"steps"`
+type clockStepsRecord struct {
+	Steps []clockStep `json:"steps"`
 }
 
-// steps is what is known of the wall clock having been set. Guarded by Queue.mu.
-type steps struct {
-	list  []step
+// clockSteps is what is known of the wall clock having been set. Guarded by Queue.mu.
+type clockSteps struct {
+	list  []clockStep
 	first uint64 // the last sequence number before this process
 	dirty bool   // the list is not on disk as it is
 }
@@ -49,7 +49,7 @@ func (q *Queue) elapsed(now time.Time) int64 {
 	n, by := q.clock.elapsed(now)
 	if by != 0 && q.log != nil && q.ids.last > q.log.steps.first {
 		s := &q.log.steps
-		s.list = append(s.list, step{s.first, q.ids.last, by})
+		s.list = append(s.list, clockStep{s.first, q.ids.last, by})
 		s.dirty = true
 		q.log.signal()
 	}
@@ -58,7 +58,7 @@ func (q *Queue) elapsed(now time.Time) int64 {
 
 // originOf is when a record's message was accepted, in terms of the wall clock of
 // now, nanoseconds since 1970.
-func originOf(steps []step, r *record) int64 {
+func originOf(steps []clockStep, r *record) int64 {
 	origin := r.origin
 	for _, st := range steps {
 		if r.seq > st.After && r.seq <= st.UpTo {
@@ -95,13 +95,13 @@ func readSmall(d files.FileSystem, name string) ([]byte, error) {
 
 // readSteps returns the steps of earlier processes. A damaged file is as good as
 // none: messages may then live longer or shorter, by the step.
-func readSteps(d files.FileSystem) ([]step, error) {
-	b, err := readSmall(d, stepsName)
-	var r stepsRecord
+func readSteps(d files.FileSystem) ([]clockStep, error) {
+	b, err := readSmall(d, clockName)
+	var r clockStepsRecord
 	if err != nil || json.Unmarshal(b, &r) != nil {
 		return nil, err
 	}
-	return r.Steps[:min(len(r.Steps), maxSteps)], nil
+	return r.Steps[:min(len(r.Steps), maxClockSteps)], nil
 }
 
 // flushSteps writes the steps if there are new ones. While the disk fails it is
@@ -119,7 +119,7 @@ func (q *Queue) flushSteps() {
 }
 
 // takeSteps forgets the steps that concern no message any more.
-func (q *Queue) takeSteps() (list []step, due bool) {
+func (q *Queue) takeSteps() (list []clockStep, due bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := &q.log.steps
@@ -128,24 +128,24 @@ func (q *Queue) takeSteps() (list []step, due bool) {
 	}
 	s.dirty = false
 	if oldest := q.kept.oldest(); oldest != nil {
-		s.list = slices.DeleteFunc(s.list, func(st step) bool { return st.UpTo < oldest.seq })
+		s.list = slices.DeleteFunc(s.list, func(st clockStep) bool { return st.UpTo < oldest.seq })
 	} else {
 		s.list = nil
 	}
-	s.list = s.list[max(0, len(s.list)-maxSteps):]
+	s.list = s.list[max(0, len(s.list)-maxClockSteps):]
 	return slices.Clone(s.list), true
 }
 
-func (l *segmentLog) writeSteps(list []step) error {
+func (l *segmentLog) writeSteps(list []clockStep) error {
 	if l.home == nil || !l.home.loaded {
 		return errNoHome
 	}
-	b, err := json.Marshal(stepsRecord{list})
+	b, err := json.Marshal(clockStepsRecord{list})
 	if err != nil {
 		return err
 	}
 	d := l.home.files
-	f, err := d.Create(stepsFresh)
+	f, err := d.Create(clockFresh)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (l *segmentLog) writeSteps(list []step) error {
 		err = closed
 	}
 	if err == nil {
-		err = d.Rename(stepsFresh, stepsName)
+		err = d.Rename(clockFresh, clockName)
 	}
 	if err == nil {
 		err = d.SyncDir(".")

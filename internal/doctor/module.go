@@ -24,8 +24,8 @@ const (
 // nameTime bounds the answer of the network's name servers.
 const nameTime = 20 * time.Second
 
-// line is the open port with the module behind it, and who reads it.
-type line struct {
+// openedModule is the open port with the module behind it, and who reads it.
+type openedModule struct {
 	*air.Modem
 	port   *tty.Port
 	baud   int
@@ -33,7 +33,7 @@ type line struct {
 	reader sync.WaitGroup
 }
 
-func openLine(ctx context.Context, cfg config.Config, baud int) (*line, error) {
+func openModule(ctx context.Context, cfg config.Config, baud int) (*openedModule, error) {
 	port, err := tty.Open(cfg.Modem.Device, baud)
 	if err != nil {
 		return nil, err
@@ -44,12 +44,12 @@ func openLine(ctx context.Context, cfg config.Config, baud int) (*line, error) {
 		Timeouts: air.Timeouts{Command: t.Command, Bearer: t.Bearer, Connect: nameTime},
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // its owner closes it, after a last word
-	l := &line{Modem: modem, port: port, baud: baud, stop: stop}
+	l := &openedModule{Modem: modem, port: port, baud: baud, stop: stop}
 	l.reader.Go(func() { _ = modem.Run(ctx) })
 	return l, nil
 }
 
-func (l *line) close() {
+func (l *openedModule) close() {
 	l.stop()
 	_ = l.port.Close()
 	l.reader.Wait()
@@ -68,10 +68,10 @@ func candidates(m config.Modem) []int {
 
 // train opens the port at one speed after the other until the module answers. It
 // returns nil and no error for a module that answers at none.
-func train(ctx context.Context, cfg config.Config) (*line, error) {
+func train(ctx context.Context, cfg config.Config) (*openedModule, error) {
 	tries := trainFirst
 	for _, baud := range candidates(cfg.Modem) {
-		l, err := openLine(ctx, cfg, baud)
+		l, err := openModule(ctx, cfg, baud)
 		if err != nil {
 			return nil, err
 		}
