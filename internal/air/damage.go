@@ -24,7 +24,7 @@ func (m *Modem) damage(t atengine.Token, kind EventKind) bool {
 		return false
 	case kind == Unknown:
 		return !looksLikeURC(t.Bytes)
-	case kind == Overlong, kind == Echo: // the engine knows the echo of what it has sent
+	case kind == Overlong, kind == StrayBlock, kind == StrayPrompt, kind == Echo: // the engine knows the echo of what it has sent
 		return true
 	}
 	return slices.Contains(completions, kind) && !m.due(kind)

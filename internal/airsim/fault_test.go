@@ -108,6 +108,14 @@ func wireCases() map[string]faultCase {
 			r.do("strip PUBACK")
 			r.expect(pubOne, okay+"PUBACK")
 		}),
+		"shorten": on(func(r *rig) {
+			r.do("shorten +CSQ 6")
+			r.write("AT+CSQ\r")
+			got := r.input.take()
+			if want := "\r\n+CSQ: 24,0\r\n" + okay; len(got) != len(want)-6 || !strings.HasSuffix(got, okay) {
+				r.t.Errorf("got %q", got)
+			}
+		}),
 		"lose": on(func(r *rig) {
 			r.do("lose 4")
 			r.expect("AT+CSQ\r", "SQ: 24,0\r\n"+okay)

@@ -66,6 +66,7 @@ func wireWords() []word {
 		lineWord("split", "it is cut somewhere and the rest comes later (default 50ms)", "split +MSUB 200ms",
 			orders.Optional("DURATION", 50*time.Millisecond, orders.Duration("DURATION"))),
 		lineWord("strip", "its CR LF are missing, as in firmware that forgets them", `strip "CONNECT OK"`),
+		lineWord("shorten", "N bytes of it in a row are lost, the first ones, the last ones or others", "shorten +MSUB 20", orders.Int("N", 1, most)),
 		{
 			Name: "lose", Args: []orders.Arg{orders.Int("N", 1, most)}, Help: "the next N bytes to the host are lost", Example: "lose 3",
 			Do: does(func(m *Module, v orders.Values) { m.out.lose += v.Int("N") }),

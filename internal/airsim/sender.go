@@ -84,7 +84,11 @@ func (m *Module) emit(label string, raw []byte) {
 		m.put(label, raw)
 		m.put(label, raw)
 	case "corrupt":
-		m.put(label, m.corrupted(raw))
+		m.putAs(label, m.corrupted(raw))
+	case "shorten":
+		n := min(rule.code, len(raw))
+		at := m.rng.IntN(len(raw) - n + 1)
+		m.putAs(label, append(append([]byte(nil), raw[:at]...), raw[at+n:]...))
 	case "strip":
 		m.put(label, bytes.Trim(raw, "\r\n"))
 	case "split":
@@ -117,6 +121,12 @@ func (m *Module) put(label string, raw []byte) {
 	m.hooks(DirLine, label)
 }
 
+// putAs is put for bytes that a fault has changed, which it takes down.
+func (m *Module) putAs(label string, raw []byte) {
+	m.note("became %q", raw)
+	m.put(label, raw)
+}
+
 // hold keeps the wire idle in the middle of a line.
 func (m *Module) hold(d time.Duration) {
 	if m.out.free.Before(m.now) {
@@ -132,6 +142,7 @@ func (m *Module) transmit(raw []byte) time.Time {
 		m.out.lose -= lost
 		raw = raw[lost:]
 		m.happened("%d bytes to the host lost", lost)
+		m.note("became %q", raw)
 	}
 	if m.port == nil || len(raw) == 0 {
 		return m.now

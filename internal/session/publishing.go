@@ -91,6 +91,9 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 		return nil
 	}
 	s.release(m)
+	if !errors.Is(err, air.ErrNotSent) {
+		s.show.unknown(m) // QoS 0, which may arrive twice
+	}
 	return s.refusedAgain(err)
 }
 

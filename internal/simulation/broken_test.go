@@ -25,6 +25,9 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 		{"no barrier after an unknown outcome", "barrier", nil, []string{"two in flight", "the cloud never got it"}},
 		{"no barrier, and only both ends are looked at", "barrier", func(p *plan) { p.blind, p.only, p.between = true, "puback late 33s", time.Minute }, []string{"the cloud never got it"}},
 		{"no resync after silence", "resync", nil, []string{"two in flight", "the cloud never got it", "which nobody published", "never reached the cloud", "arrived", "not online"}},
+		{"a payload is believed", "payload", nil, []string{"the cloud never got it", "was cut out of a payload", "two in flight"}},
+		{"a payload is believed, and only both ends are looked at", "payload", func(p *plan) { p.blind = true }, []string{"the cloud never got it", "was cut out of a payload"}},
+		{"a refusal is believed", "refusal", nil, []string{"two in flight", "the cloud never got it", "which nobody published"}},
 		{"a secret is used before it is on disk", "credentials", nil, []string{"would lose for good"}},
 		{"the disk syncs nothing", "", func(p *plan) { p.lying = true }, []string{"is not in the outbox any more", "repeat that were settled", "told that it is not"}},
 		{"no limit on connects", "", func(p *plan) {

@@ -100,7 +100,8 @@ func (r *referee) disturbedBy(note string) {
 		r.disturbed, r.disturber = time.Now(), note
 	}
 	if strings.HasPrefix(note, "fault: ") && r.struckAt.IsZero() {
-		r.struckAt, r.struckBy = time.Now(), strings.TrimLeft(strings.TrimPrefix(note, "fault: "), "0123456789 ")
+		by, _, _ := strings.Cut(note, `: \"`) // of a message, only that it is one
+		r.struckAt, r.struckBy = time.Now(), strings.TrimLeft(strings.TrimPrefix(by, "fault: "), "0123456789 ")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +21,7 @@ type day struct {
 	random   *rand.Rand // of the faults
 	lifeSeed uint64
 	killed   chan bool // a process was murdered in a call to its disk; power?
+	sent     chan struct{}
 }
 
 // bornAt is the virtual time of the first process: a clock that was set.
@@ -35,7 +37,13 @@ func liveAndTell(t *testing.T, p plan, all io.Writer) (r *referee) {
 		time.Sleep(time.Until(bornAt))
 		r = newReferee(len(p.programs))
 		r.lossy, r.blind, r.timeline.all = p.limits.DropOldest, p.blind, all
-		d := &day{gateway: newGateway(t, p, r), random: rand.New(rand.NewPCG(p.seed, 1)), killed: make(chan bool, 1)}
+		d := &day{gateway: newGateway(t, p, r), random: rand.New(rand.NewPCG(p.seed, 1)), killed: make(chan bool, 1), sent: make(chan struct{}, 1)}
+		r.sends = func() {
+			select {
+			case d.sent <- struct{}{}:
+			default:
+			}
+		}
 		d.run()
 	})
 	return r
@@ -55,6 +63,7 @@ func (d *day) run() {
 		programs.Go(func() { d.listen(work, rand.New(rand.NewPCG(d.p.seed, uint64(200+i)))) })
 	}
 	programs.Go(func() { d.push(work, rand.New(rand.NewPCG(d.p.seed, 300))) })
+	programs.Go(func() { d.answer(work, d.sent, rand.New(rand.NewPCG(d.p.seed, 301))) })
 
 	end := time.Now().Add(d.p.faulty)
 	for range d.random.IntN(2) * (1 + d.random.IntN(5)) { // the first minutes count double: they hold the registration
@@ -179,7 +188,7 @@ func (d *day) struck(order, kind string, breaks, garbles bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.garbled = r.garbled || garbles
-	r.refusing = r.refusing || order == "error AT+MPUB count=2"
+	r.refusing = r.refusing || strings.Contains(order, "error AT+MPUB") || strings.Contains(order, "ERROR")
 	if kind != "" {
 		r.Strikes[kind]++
 	}

@@ -39,6 +39,8 @@ type gateway struct {
 	random  *rand.Rand // of power cuts
 	booted  bool       // the machine was switched on a moment ago
 
+	downs sync.Mutex // holds the order of what is sent down
+
 	mu    sync.Mutex
 	life  *life         // nil: the daemon does not run
 	queue *simdisk.Disk // the outbox's

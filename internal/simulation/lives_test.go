@@ -131,12 +131,29 @@ func (r *referee) settledAll(stats outbox.Stats) {
 	}
 }
 
+// sentDown books a message down before it is sent.
+func (r *referee) sentDown(filler string) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := fmt.Sprintf("down:%d:%s", len(r.down), filler)
+	r.down = append(r.down, text)
+	r.Down++
+	return []byte(text)
+}
+
 // heard checks a message that came down to a program.
 func (r *referee) heard(last int, m *bus.Message) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var n int
-	if _, err := fmt.Sscanf(string(m.Payload), "down:%d:", &n); err != nil || m.Topic != downlink || strings.Trim(string(m.Payload[strings.LastIndexByte(string(m.Payload), ':')+1:]), "y") != "" {
+	_, err := fmt.Sscanf(string(m.Payload), "down:%d:", &n)
+	if strings.HasSuffix(m.Topic, forgedTopic) {
+		if !r.deceived(m.ReceivedAt.Add(-10*time.Second), m.ReceivedAt) {
+			r.violated("a program got a message on %s that was cut out of a payload", m.Topic)
+		}
+		return last
+	}
+	if err != nil || m.Topic != downlink || n < 0 || n >= len(r.down) || string(m.Payload) != r.down[n] {
 		if !r.garbled {
 			r.violated("a program got %q on %s, which the cloud did not send", m.Payload, m.Topic)
 		}

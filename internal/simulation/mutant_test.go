@@ -28,6 +28,11 @@ var mutants = []mutant{
 	{"credentials", "internal/session/device.go", "\t\t// Durable before it is used:", "return d.unsaved.secret, true, nil"},
 	// A command without an answer does not leave the engine out of step.
 	{"resync", "internal/atengine/engine.go", "\te.poison = err\n\te.poisonings++\n", "return"},
+	// What a payload spells is believed.
+	{"payload", "internal/atengine/engine.go", "\tswitch {\n\tcase t.Cut:\n", "t.Cut = false"},
+	{"payload", "internal/atengine/doubt.go", "\te.scanner.Distrust()\n", "return"},
+	// A refusal is believed, whatever else comes.
+	{"refusal", "internal/air/publish.go", "\tswitch {\n\tcase m.doubted(begun):\n", `return fmt.Errorf("%w: %w", ErrNotSent, refusal)`},
 }
 
 // mutantVariable says in the environment which rule is off.

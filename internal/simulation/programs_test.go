@@ -52,8 +52,9 @@ func (g *gateway) compose(h habit, program, n int, random *rand.Rand) *message {
 		m.Latest = true
 		m.Topic += "/latest"
 	}
-	// Backslashes and control bytes take the other wire form where there is one.
-	filler := []string{"", `"quoted"`, "\r\nOK\r\n", `back\slash`, strings.Repeat("x", 300)}[random.IntN(5)]
+	// Backslashes take the other wire form where there is one; not every module has one
+	// for NUL.
+	filler := []string{"", `"quoted"`, strings.ReplaceAll(words(random), "\x00", ""), `back\slash`, strings.Repeat("x", 300)}[random.IntN(5)]
 	m.Payload = fmt.Appendf(nil, "%d:%d:%s", program, n, filler)
 	return m
 }
@@ -137,9 +138,38 @@ func (g *gateway) read(ctx context.Context, sub *bus.Subscription, l *life, rand
 
 // push has the cloud send down, until ctx ends.
 func (g *gateway) push(ctx context.Context, random *rand.Rand) {
-	for n := 0; sleep(ctx, time.Duration(random.ExpFloat64()*float64(3*time.Minute))); n++ {
-		g.cloud.Push(downlink, byte(random.IntN(2)), fmt.Appendf(nil, "down:%d:%s", n, strings.Repeat("y", random.IntN(200))))
+	for sleep(ctx, time.Duration(random.ExpFloat64()*float64(3*time.Minute))) {
+		g.sendDown(random)
 	}
+}
+
+// answer has the cloud send down while a message of the gateway waits for its
+// acknowledgement, as somebody would who wants to forge it, until ctx ends.
+func (g *gateway) answer(ctx context.Context, sent <-chan struct{}, random *rand.Rand) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sent:
+		}
+		if random.IntN(4) == 0 {
+			if !sleep(ctx, time.Duration(random.ExpFloat64()*float64(time.Second))) {
+				return
+			}
+			g.sendDown(random)
+		}
+	}
+}
+
+// sendDown sends one message down: plain text, or what a module says.
+func (g *gateway) sendDown(random *rand.Rand) {
+	filler := strings.Repeat("y", random.IntN(200))
+	if random.IntN(3) > 0 {
+		filler = words(random)
+	}
+	g.downs.Lock()
+	defer g.downs.Unlock()
+	g.cloud.Push(downlink, byte(random.IntN(2)), g.referee.sentDown(filler))
 }
 
 // sleep waits; it says false when ctx ended before.

@@ -95,6 +95,8 @@ func (s *sums) add(o outcome) {
 	s.Accepted += o.Tally.Accepted
 	s.Acked += o.Tally.Acked
 	s.Unknown += o.Tally.Unknown
+	s.Down += o.Tally.Down
+	s.Alike += o.Tally.Alike
 	s.Duplicates += o.Tally.Duplicates
 	s.Refused += o.Tally.Refused
 	s.Lives += o.Tally.Lives
@@ -148,6 +150,7 @@ func (s *sums) report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d messages accepted, %d acked, %d refused; %d unknown outcomes, %d duplicates; %d processes, %d logins, %d registrations\n",
 		s.Accepted, s.Acked, s.Refused, s.Unknown, s.Duplicates, s.Lives, s.Logins, s.Registrations)
+	fmt.Fprintf(&b, "%d messages down; %d messages up acknowledged by one of them, of which the line left nothing that tells it from a PUBACK\n", s.Down, s.Alike)
 	for _, kind := range slices.Sorted(maps.Keys(s.recoveries)) {
 		fmt.Fprintf(&b, "back online, %s: %s\n", kind, spread(s.recoveries[kind]))
 	}
