@@ -18,16 +18,31 @@ import (
 // and while a person asks it something, anything.
 func (m *Modem) damage(t atengine.Token, kind EventKind) bool {
 	switch {
-	case kind == DownlinkBad, kind == Unknown && bytes.HasPrefix(t.Bytes, []byte(msubFramer)), kind == Unknown && bytes.Contains(t.Bytes, []byte(" byte,")):
+	case kind == DownlinkBad, kind == Unknown && looksLikeHeader(t.Bytes):
 		return true
 	case !m.live.Load() || m.asked.Load():
 		return false
 	case kind == Unknown:
-		return !looksLikeURC(t.Bytes)
+		return !looksLikeURC(t.Bytes) || IsReboot(t.Bytes)
 	case kind == Overlong, kind == StrayBlock, kind == StrayPrompt, kind == Echo: // the engine knows the echo of what it has sent
 		return true
 	}
 	return slices.Contains(completions, kind) && !m.due(kind)
+}
+
+// restarts says whether a line means that the module restarted. As long as messages can
+// come, one that stands behind something else in its line may be a payload; or the
+// module restarted in the middle of a line, which shows when it is asked.
+func (m *Modem) restarts(line []byte) bool {
+	if !IsReboot(line) {
+		return false
+	}
+	before, _, glued := bytes.Cut(line, bootBanner)
+	if !glued {
+		before = bytes.TrimSuffix(line, gluedReady)
+	}
+	printable := bytes.ContainsFunc(before, func(c rune) bool { return c > ' ' && c <= '~' })
+	return !m.live.Load() || !printable || string(line) == string(before)
 }
 
 // completions are the lines that complete a command, and come never otherwise. PUBACK
@@ -42,6 +57,12 @@ func (m *Modem) due(kind EventKind) bool {
 	return expected != nil && slices.Contains(*expected, kind)
 }
 
+// looksLikeHeader says whether a line has what only the header of a message has: its
+// name, its unit, or a quoted topic.
+func looksLikeHeader(line []byte) bool {
+	return bytes.HasPrefix(line, []byte(msubFramer)) || bytes.Contains(line, []byte("byte,")) || bytes.Contains(line, []byte("\"/"))
+}
+
 // looksLikeURC says whether an unknown line has the form of a URC: "+NAME: ...",
 // "$GNRMC,...", or words in capitals such as "UNDER-VOLTAGE WARNING". The header of a
 // message has a slash in its topic, and behind it a count of bytes, wherever it was
@@ -52,21 +73,22 @@ func looksLikeURC(line []byte) bool {
 			return false
 		}
 	}
-	for _, piece := range []string{"byte,", "MSU", "SUB"} {
-		if bytes.Contains(line, []byte(piece)) {
+	name := bytes.TrimLeft(line, "+*^$#&%")
+	sign, end := line[:len(line)-len(name)], bytes.IndexFunc(name, func(c rune) bool {
+		return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != ' ' && c != '-' && c != '_'
+	})
+	for _, piece := range []string{"MS", "SU", "UB"} { // of +MSUB
+		if bytes.Contains(name[:max(end, 0)], []byte(piece)) {
 			return false
 		}
 	}
-	name := bytes.TrimLeft(line, "+*^$#&%")
-	if len(name) == 0 || len(line)-len(name) > 1 || name[0] < 'A' || name[0] > 'Z' {
+	switch {
+	case bytes.Contains(line, []byte("byte,")), len(name) < 2 || name[0] < 'A' || name[0] > 'Z' || end == 0:
+		return false
+	case len(sign) == 0 && end < 0:
+		return true // words
+	case len(sign) > 1 || end < 0:
 		return false
 	}
-	for _, c := range name {
-		switch {
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == ' ', c == '-', c == '_':
-		default:
-			return c == ':' || c == ','
-		}
-	}
-	return true
+	return name[end] == ':' || name[end] == ',' && string(sign) == "$"
 }

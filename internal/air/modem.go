@@ -104,7 +104,7 @@ func New(port io.ReadWriter, o Options) *Modem {
 		},
 		Baud:     o.Baud,
 		URC:      m.unsolicited,
-		Reboot:   IsReboot,
+		Reboot:   m.restarts,
 		Loose:    loose,
 		Recorder: m.rec,
 		Tracer:   trace,
@@ -171,6 +171,9 @@ func (m *Modem) Since(mark atengine.Mark) ([]Event, atengine.Mark) {
 // be the middle of a secret.
 func (m *Modem) unsolicited(t atengine.Token) atengine.Fate {
 	kind := classifyToken(t)
+	if kind == Rebooted && !m.restarts(t.Bytes) {
+		kind = Unknown
+	}
 	switch kind {
 	case Downlink:
 		if err := m.downlink(t.Bytes); err != nil {

@@ -100,7 +100,10 @@ func (r *referee) disturbedBy(note string) {
 		r.disturbed, r.disturber = time.Now(), note
 	}
 	if strings.HasPrefix(note, "fault: ") && r.struckAt.IsZero() {
-		by, _, _ := strings.Cut(note, `: \"`) // of a message, only that it is one
+		by := note
+		if i := strings.Index(by, "+MSUB"); i >= 0 {
+			by = by[:i] + "+MSUB" // of a message, only that it is one
+		}
 		r.struckAt, r.struckBy = time.Now(), strings.TrimLeft(strings.TrimPrefix(by, "fault: "), "0123456789 ")
 	}
 }

@@ -309,7 +309,7 @@ func (r *referee) printedBlock(text string) {
 	if r.became = nil; raw == nil {
 		raw = []byte(text)
 	}
-	if strings.HasPrefix(text, "+MSUB: \"") && seemsGenuine(raw) {
+	if strings.HasPrefix(text, "+MSUB:") && seemsGenuine(raw) {
 		r.alike = append(r.alike, time.Now())
 		r.timeline.add(fromFault, "what is left of this message cannot be told from the module's own words")
 	}
