@@ -7,7 +7,7 @@ import "testing"
 func TestDamageIsToldFromAStrangersURC(t *testing.T) {
 	for line, urc := range map[string]bool{
 		"SRING: 1": true, "*CSQ: 18,99": true, "+CIEV: \"service\",1": true, "+CTTS:0": true, "+UGNSINF: 1,1,20": true, "$GNRMC,083000.00,A,2232.1,N*6A": true,
-		"UNDER-VOLTAGE WARNNING": true, "TCP CLOSED": true, "^SIMST: 1": true,
+		"UNDER-VOLTAGE WARNNING": true, "TCP CLOSED": true, "^SRVST: 1": true,
 
 		"": false, "hello": false, `{"a":1}`: false, "21.5": false, "x": false, "+": false, ">": false, "a PUBACK": false, "PUBACK\x00": false, "\xff\xfe": false,
 		`+MSEB: "/k/d/get",5 byte,hello`: false, `: "/k/d/get",5 byte,hello`: false, `/d/get",5 byte,hello`: false, "5 byte,HELLO": false, "yte,HELLO": false, "+M": false,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"airbridged/internal/atengine"
+	"airbridged/internal/config"
 )
 
 // fuzzBench is a Modem in a session, with a module that answers a publish as the test
@@ -23,7 +24,7 @@ func fuzzBench(t *testing.T, answer func(say func(string)), body func(ctx contex
 		var messages []message // of the reader's goroutine, until synctest.Wait
 		written := make(chan []byte, 1024)
 		m := New(port{Reader: in, written: written}, Options{
-			Baud:     115200,
+			Baud: 115200, Timeouts: Timeouts(config.Default().Cloud.Timeouts),
 			Downlink: func(topic string, payload []byte) { messages = append(messages, message{topic, string(payload)}) },
 		})
 		m.live.Store(true)
