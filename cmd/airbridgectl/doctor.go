@@ -24,9 +24,11 @@ A daemon that runs is asked, and through it the module, which takes no harm.
 Without one this program opens the serial port itself and asks the module, up to
 name lookup, which takes up to two minutes; it never registers the device or
 connects to the cloud, it leaves the module as it was, and it does not touch a
-port that somebody holds. Run it as root: others may not see everything. Under
-systemd a stopped daemon is started by whoever asks; to look without it, stop
-its socket as well.
+port that somebody holds. Run it as root: others may not see everything.
+
+With --take-port it asks the module itself also where a daemon runs: it stops
+the service with its sockets, which whoever connects would start again, and
+starts at the end what ran before. Programs cannot publish meanwhile.
 
 The exit status is 0 if nothing failed (there may be warnings), and 1 if
 something did.
@@ -34,19 +36,25 @@ something did.
 flags:
   --config FILE   the daemon's configuration
                   (default ` + defaultConfig + `)
+  --take-port     stop the service, look, start it again
 
 examples:
   airbridgectl doctor
   airbridgectl doctor --config ./airbridged.toml
-  systemctl stop airbridged.socket airbridged && airbridgectl doctor
+  airbridgectl doctor --take-port
   airbridgectl doctor --json | jq -r '.findings[] | select(.verdict == "fail")'
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var config string
+		var take bool
 		fs.StringVar(&config, "config", defaultConfig, "")
+		fs.BoolVar(&take, "take-port", false, "")
 		return func(e *env, args []string) error {
 			if len(args) > 0 {
 				return usageError{"doctor takes no arguments"}
+			}
+			if take {
+				return e.withPort(config, func() error { return examine(e, config) })
 			}
 			return examine(e, config)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/config"
+	"airbridged/internal/durable"
 	"airbridged/internal/unit"
 )
 
@@ -35,9 +36,8 @@ func cure(cfg config.Config, err error) string {
 		return ""
 	}
 	for _, dir := range []string{cfg.State.Dir, cfg.Outbox.Dir} {
-		if strings.Contains(err.Error(), dir) && unit.Sandboxed(dir) {
-			return " (the sandbox of the service leaves it read-only: open it by a drop-in with ReadWritePaths=" + dir +
-				", see data-directory.conf of the examples)"
+		if hint := durable.SandboxHint(dir); hint != "" && strings.Contains(err.Error(), dir) {
+			return " (" + hint + ")"
 		}
 	}
 	return ""

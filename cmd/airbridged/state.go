@@ -61,6 +61,9 @@ func tellState(ctx context.Context, state *durable.Held, board *bus.Board, log *
 		}
 		if bad {
 			detail := "state.dir: " + err.Error()
+			if hint := durable.SandboxHint(state.Path(".")); hint != "" && now == durable.ReadOnly {
+				w.hint = hint
+			}
 			if now != last {
 				log.Warn("state.dir", zap.String("code", string(w.code)), zap.String("detail", detail))
 			}

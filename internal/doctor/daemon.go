@@ -182,7 +182,7 @@ func (x *examination) namesOfDaemon(bearerUp bool) {
 	case !bearerUp:
 		x.needless(Names)
 	default:
-		x.skip(Names, "a running daemon keeps its module; to look all the same, stop it (systemctl stop airbridged.socket airbridged) and ask again")
+		x.skip(Names, "a running daemon keeps its module; to look all the same: airbridgectl doctor --take-port")
 	}
 }
 

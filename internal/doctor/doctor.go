@@ -22,6 +22,7 @@ import (
 	"airbridged/client"
 	"airbridged/internal/config"
 	"airbridged/internal/recovery"
+	"airbridged/internal/unit"
 )
 
 // Verdict is the outcome of a check.
@@ -86,8 +87,9 @@ type Options struct {
 	// take a minute or two; nil: nobody is.
 	Tell func(Finding)
 
-	now  func() time.Time // nil: time.Now
-	root string           // before /proc, /sys and /run; "" on a real system
+	now  func() time.Time                                             // nil: time.Now
+	root string                                                       // before /proc, /sys and /run; "" on a real system
+	unit func(ctx context.Context, config string) (*unit.Unit, error) // nil: unit.Of
 }
 
 // Examine makes all the checks. It ends early when ctx does, with the error.
@@ -95,11 +97,20 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	if o.now == nil {
 		o.now = time.Now
 	}
+	if o.unit == nil {
+		o.unit = unit.Of
+	}
 	x := &examination{Options: o, ended: ctx.Err, report: Report{OK: true, Findings: []Finding{}}}
-	x.configuration()
+	x.service, _ = o.unit(ctx, o.Config) // nil: none that is known runs it
+	loaded := x.load(false)
 	c := client.New(x.socketPath())
 	defer c.Close()
-	if x.askDaemon(ctx, c) {
+	answers := x.ask(ctx, c)
+	if answers {
+		loaded = x.load(true)
+	}
+	x.configuration(loaded, answers)
+	if x.daemon(ctx, c) {
 		x.report.Mode = WithDaemon
 		x.withDaemon(ctx, c)
 	} else {
@@ -117,6 +128,8 @@ type examination struct {
 	ended  func() error // of its context
 	report Report
 
+	service *unit.Unit // that runs the daemon; nil: none is known
+	asked   error      // of the first question to the daemon
 	cfg     config.Config
 	known   bool // cfg is what the daemon has
 	barred  bool // the daemon may run, but does not answer this user

@@ -13,11 +13,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc/ipctest"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
+	"airbridged/internal/unit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -149,7 +151,7 @@ func TestQueueOfADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := &examination{Options: Options{Config: path, now: time.Now}, ended: t.Context().Err}
-	x.configuration()
+	x.configuration(x.load(false), false)
 	old := time.Now().Add(-time.Hour)
 	x.status.State, x.status.Outbox.Messages, x.status.Outbox.OldestAt = "online", 2, &old
 	x.queueOfDaemon()
@@ -275,23 +277,113 @@ func TestUSBSaysWhereTheModuleIs(t *testing.T) {
 	}
 }
 
-// A secret that systemd hands to the daemon alone is no mistake of the
-// configuration, and this program does not read it.
+// of answers with a unit that systemd knows, and what it shows of it.
+func of(shown string) func(context.Context, string) (*unit.Unit, error) {
+	return func(context.Context, string) (*unit.Unit, error) { return unit.Parse("airbridged.service", shown), nil }
+}
+
+// Secrets that systemd hands to the daemon alone are no mistake of the configuration,
+// in every form in which it has them; one that it does not hand over is, and the reason
+// is named.
 func TestSecretFromSystemd(t *testing.T) {
 	path, _ := configured(t)
 	t.Setenv("AIRBRIDGED_PRODUCT_SECRET", "")
-	r, err := Examine(t.Context(), Options{Config: path})
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		f := filepath.Join(dir, name)
+		if err := os.WriteFile(f, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	secret := file("product-secret", "VWll9fiYWKiwraBk\n")
+	loads := file("unit", "[Service]\nLoadCredential=product-secret:"+secret+"\n")
+	for _, c := range []struct {
+		name    string
+		files   []string
+		verdict Verdict
+		words   string
+	}{
+		{"no unit", nil, Fail, "no secret anywhere, name the file"},
+		{"LoadCredential", []string{loads}, OK, "no mistakes"},
+		{"its file is empty", []string{file("empty", "[Service]\nLoadCredential=product-secret:"+file("nothing", "")+"\n")}, Fail, "is empty"},
+		{"its file is not there", []string{file("none", "[Service]\nLoadCredential=product-secret:airbridged.no-such\n")}, Fail, "write the ProductSecret into /etc/credstore/airbridged.no-such"},
+		{"LoadCredentialEncrypted", []string{loads, file("encrypted", "[Service]\nLoadCredential=\nLoadCredentialEncrypted=product-secret:"+secret+"\n")}, OK, "no mistakes"},
+		{"SetCredential", []string{file("set", "[Service]\nSetCredential=device-secret:0123456789abcdef\n")}, OK, "no mistakes"},
+		{"SetCredentialEncrypted", []string{file("sealed", "[Service]\nSetCredentialEncrypted=product-secret: Whxqht+dQJax1aZ\n")}, OK, "no mistakes"},
+		{"emptied by a container manager", []string{loads, file("zzz-lxc-service.conf", "[Service]\nLoadCredential=\n")}, Fail, secret + " is there, but systemd hands none over"},
+	} {
+		o := Options{Config: path, unit: unit.Of}
+		if c.files != nil {
+			o.unit = of("LoadState=loaded\nFragmentPath=" + c.files[0] + "\nDropInPaths=" + strings.Join(c.files[1:], " ") + "\n")
+		}
+		r, err := Examine(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := about(t, r, Configuration); f.Verdict != c.verdict || !strings.Contains(f.Detail, c.words) {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+		if text := fmt.Sprint(r); strings.Contains(text, "VWll9fiYWKiwraBk") {
+			t.Error(text)
+		}
+	}
+}
+
+// A daemon that answers has its secret, wherever from: that nothing of it shows here is
+// no mistake. What would keep it from starting once more is told, as that.
+func TestTheDaemonThatRunsIsAsked(t *testing.T) {
+	path, _ := configured(t)
+	t.Setenv("AIRBRIDGED_PRODUCT_SECRET", "")
+	online := func(s *bus.Status) { s.State = "online" }
+	wants(t, asked(t, Options{Config: path}, online), Configuration, OK, "no mistakes")
+	if err := os.WriteFile(path, []byte("[modem]\nbawd = 1\n[device]\nproduct_key = \"b1KCi45LcCP\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := asked(t, Options{Config: path}, online)
+	wants(t, r, Configuration, Warning, "the daemon runs, and could not be started again: "+path+":2:1: modem.bawd: ")
+	wants(t, r, Daemon, OK, "its state is online")
+}
+
+// A directory that the service's sandbox closes is a failure, with a daemon and without.
+func TestDirectoriesThatTheServiceCloses(t *testing.T) {
+	path, state := configured(t)
+	closed := of("LoadState=loaded\nProtectSystem=strict\nStateDirectory=airbridged\n")
+	online := func(s *bus.Status) { s.State = "online" }
+	wants(t, asked(t, Options{Config: path, unit: closed}, online), Disk, Fail, "ReadWritePaths="+state)
+	r, err := Examine(t.Context(), Options{Config: path, unit: closed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, r, Configuration, Fail, "no secret anywhere")
-	root := host(t, map[string]string{credstore + "product-secret": "hidden"})
-	if r, err = Examine(t.Context(), Options{Config: path, root: root}); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, r, Configuration, OK, "no mistakes")
-	if text := fmt.Sprint(r); strings.Contains(text, "hidden") || strings.Contains(text, placeholder) {
-		t.Error(text)
+	wants(t, r, Configuration, Fail, "ReadWritePaths="+state)
+	opened := of("LoadState=loaded\nProtectSystem=strict\nReadWritePaths=" + state + "\n")
+	wants(t, asked(t, Options{Config: path, unit: opened}, online), Configuration, OK, "")
+	wants(t, asked(t, Options{Config: path}, func(s *bus.Status) {
+		s.State, s.Warnings = "online", []api.Warning{{Code: string(bus.StoreReadOnly), Detail: "outbox.dir: read-only file system", Hint: "open it"}}
+	}), Disk, Fail, "open it")
+}
+
+// What systemd knows of a daemon that does not run: how it ended, and whether it was
+// started at all.
+func TestTheUnitsLastEnd(t *testing.T) {
+	path, _ := configured(t)
+	for shown, want := range map[string]string{
+		"ActiveState=failed\nResult=exit-code\nExecMainCode=1\nExecMainStatus=78":                          "airbridged.service failed, exit status 78, its configuration has mistakes",
+		"ActiveState=failed\nResult=exit-code\nExecMainCode=1\nExecMainStatus=243":                         "exit status 243, a credential that the unit names is not there",
+		"ActiveState=activating\nSubState=auto-restart\nResult=signal\nExecMainCode=2\nExecMainStatus=9":   "airbridged.service failed, signal 9 ended it",
+		"ActiveState=failed\nResult=watchdog\nExecMainCode=3\nExecMainStatus=6":                            "systemd says watchdog",
+		"ActiveState=inactive\nResult=success\nExecMainCode=1\nExecMainStatus=0\nConditionResult=yes":      "airbridged.service is stopped, it ended in good order",
+		"ActiveState=inactive\nResult=success\nExecMainCode=0\nExecMainStatus=0\nConditionResult=no":       "is not started before there is a configuration",
+		"ActiveState=active\nSubState=running\nResult=success\nExecMainCode=0\nExecMainStatus=0":           "is running, but nobody listens",
+		"ActiveState=inactive\nResult=success\nExecMainCode=0\nExecMainStatus=0\nConditionResult=yes\nx=y": "airbridged.service was not started",
+	} {
+		r, err := Examine(t.Context(), Options{Config: path, unit: of(shown)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := about(t, r, Daemon); f.Verdict == OK || !strings.Contains(f.Detail, want) {
+			t.Errorf("%q: %+v", shown, f)
+		}
 	}
 }
 

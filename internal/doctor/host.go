@@ -21,64 +21,67 @@ import (
 	"airbridged/internal/outbox"
 )
 
-// credstore is where the packaged unit takes its secrets from; this program sees
-// none of them, for systemd hands them to the daemon alone.
-const credstore = "/etc/credstore/airbridged."
+// loaded is what reading the configuration came to.
+type loaded struct {
+	warnings []config.Warning
+	err      error
+}
 
-// placeholder stands for a secret that the daemon gets and this program does not.
-const placeholder = "not-read-by-the-doctor"
+// load reads it with the daemon's own code, as the service hands its secrets over. A
+// daemon that answers has its secret, wherever from.
+func (x *examination) load(answers bool) loaded {
+	var service config.Service
+	if x.service != nil {
+		service = x.service.Service()
+	}
+	if answers {
+		service.Credentials = map[string]config.Credential{"product-secret": {From: "the daemon that runs"}}
+		service.Writable = nil // disk looks
+	}
+	cfg, warnings, err := config.LoadFor(x.Config, service)
+	if err == nil {
+		x.cfg, x.known = cfg, true
+	}
+	return loaded{warnings, err}
+}
 
-// configuration reads it with the daemon's own code.
-func (x *examination) configuration() {
+// configuration tells of its mistakes. Those that a daemon which runs does not know
+// meet it at its next start.
+func (x *examination) configuration(l loaded, answers bool) {
 	if f, err := os.Open(x.Config); errors.Is(err, fs.ErrPermission) {
 		x.skip(Configuration, "this user may not read %s; root may", x.Config)
 		return
 	} else if err == nil {
 		_ = f.Close()
 	}
-	cfg, warnings, err := x.load()
-	if err != nil {
-		var mistakes *config.Mistakes
-		list := []string{err.Error()}
-		if errors.As(err, &mistakes) {
-			list = strings.Split(mistakes.Error(), "\n")
-		}
-		// What only another user may read is no mistake for the daemon.
-		mine := fmt.Sprintf("cannot be read by uid %d: permission denied", os.Geteuid())
-		if os.Geteuid() != 0 && !slices.ContainsFunc(list, func(m string) bool { return !strings.Contains(m, mine) }) {
-			x.skip(Configuration, "this user may not read all of it (%s); root may", list[0])
-			return
-		}
-		more := ""
-		if len(list) > 1 {
-			more = fmt.Sprintf(", and %d more mistakes", len(list)-1)
-		}
-		x.fail(Configuration, "airbridged --check-config --config "+x.Config+" lists every mistake", "%s%s", list[0], more)
-		return
+	advice := "airbridged --check-config --config " + x.Config + " lists "
+	switch {
+	case l.err != nil:
+		x.mistakes(l.err, advice+"every mistake", answers)
+	case len(l.warnings) > 0:
+		x.warn(Configuration, advice+"all", "%s", l.warnings[0])
+	default:
+		x.ok(Configuration, "%s has no mistakes", x.Config)
 	}
-	x.cfg, x.known = cfg, true
-	if len(warnings) > 0 {
-		x.warn(Configuration, "airbridged --check-config --config "+x.Config+" lists all", "%s", warnings[0])
-		return
-	}
-	x.ok(Configuration, "%s has no mistakes", x.Config)
 }
 
-// load is config.Load for somebody who is not the daemon: a secret that systemd
-// hands over is there although it cannot be seen from here.
-func (x *examination) load() (config.Config, []config.Warning, error) {
-	const variable = "AIRBRIDGED_PRODUCT_SECRET"
-	handed := false
-	for _, name := range []string{"product-secret", "device-secret"} {
-		if _, err := os.Stat(x.root + credstore + name); err == nil {
-			handed = true
-		}
+func (x *examination) mistakes(err error, advice string, answers bool) {
+	list := strings.Split(err.Error(), "\n")
+	// What only another user may read is no mistake for the daemon.
+	mine := fmt.Sprintf("cannot be read by uid %d", os.Geteuid())
+	if os.Geteuid() != 0 && !slices.ContainsFunc(list, func(m string) bool { return !strings.Contains(m, mine) }) {
+		x.skip(Configuration, "this user may not read all of it (%s); root may", list[0])
+		return
 	}
-	if handed && os.Getenv(variable) == "" && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
-		_ = os.Setenv(variable, placeholder)
-		defer func() { _ = os.Unsetenv(variable) }()
+	more := ""
+	if len(list) > 1 {
+		more = fmt.Sprintf(", and %d more mistakes", len(list)-1)
 	}
-	return config.Load(x.Config)
+	if answers {
+		x.warn(Configuration, advice+"; correct it before the next restart", "the daemon runs, and could not be started again: %s%s", list[0], more)
+		return
+	}
+	x.fail(Configuration, advice, "%s%s", list[0], more)
 }
 
 // socketPath is where to look for the daemon.
@@ -90,6 +93,10 @@ func (x *examination) socketPath() string {
 		return os.Getenv(client.SocketVariable)
 	case x.known:
 		return x.cfg.Socket.Path
+	case x.service != nil: // as the packaged units have it
+		if _, instance, ok := strings.Cut(x.service.Base(), "@"); ok {
+			return "/run/airbridged/" + instance + ".sock"
+		}
 	}
 	return client.DefaultSocket
 }
@@ -97,35 +104,73 @@ func (x *examination) socketPath() string {
 // askTime bounds one question to the daemon: it answers from memory.
 const askTime = 10 * time.Second
 
-// askDaemon says whether there is a daemon to ask, and how it is.
-func (x *examination) askDaemon(ctx context.Context, c *client.Client) bool {
-	ask, cancel := context.WithTimeout(ctx, askTime)
+// ask puts the first question, and says whether it was answered.
+func (x *examination) ask(ctx context.Context, c *client.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	status, err := c.Status(ask)
-	switch {
+	x.status, x.asked = c.Status(ctx)
+	return x.asked == nil
+}
+
+// daemon says whether there is a daemon to ask, and how it is.
+func (x *examination) daemon(ctx context.Context, c *client.Client) bool {
+	switch err := x.asked; {
 	case errors.Is(err, client.ErrNotPermitted):
 		x.barred = true
 		x.warn(Daemon, "", "whether it runs cannot be seen: it does not answer this user")
 		x.fail(Socket, socketAdvice(c.Socket()), "%s may not be opened by user %s", c.Socket(), userName())
 		return false
+	case errors.Is(err, client.ErrConfiguration):
+		x.fail(Daemon, "correct the configuration; systemctl restart "+x.base(), "it does not run: its configuration has mistakes")
+		x.skip(Socket, "the daemon does not run")
+		return false
 	case errors.Is(err, client.ErrUnreachable):
-		x.warn(Daemon, "systemctl start airbridged, once this is done; journalctl -u airbridged says why it stopped", "it does not run: nobody listens on %s", c.Socket())
+		x.ofUnit(c.Socket())
 		x.skip(Socket, "the daemon does not run")
 		return false
 	case err != nil:
 		x.barred = true
-		x.fail(Daemon, "systemctl restart airbridged; journalctl -u airbridged says what it did last", "it listens on %s, but gives no answer: %v", c.Socket(), err)
+		x.fail(Daemon, "systemctl restart "+x.base()+"; journalctl -u "+x.base()+" says what it did last", "it listens on %s, but gives no answer: %v", c.Socket(), err)
 		x.skip(Socket, "the daemon gives no answer")
 		return false
 	}
-	x.status = status
-	if err := c.Healthy(ask); err != nil {
-		x.fail(Daemon, "systemctl restart airbridged; journalctl -u airbridged says what it did last", "version %s answers, but makes no progress: %v", status.Version, err)
+	health, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	if err := c.Healthy(health); err != nil {
+		x.fail(Daemon, "systemctl restart "+x.base()+"; journalctl -u "+x.base()+" says what it did last", "version %s answers, but makes no progress: %v", x.status.Version, err)
 	} else {
-		x.ok(Daemon, "version %s runs, its state is %s", status.Version, status.State)
+		x.ok(Daemon, "version %s runs, its state is %s", x.status.Version, x.status.State)
 	}
 	x.socket(c.Socket())
 	return true
+}
+
+// base is the service as people type it.
+func (x *examination) base() string {
+	if x.service != nil {
+		return x.service.Base()
+	}
+	return "airbridged"
+}
+
+// ofUnit tells what systemd knows of a daemon that nobody hears of.
+func (x *examination) ofUnit(socket string) {
+	const last = "journalctl -u %s -n 20 has its last words"
+	u := x.service
+	switch {
+	case u == nil:
+		x.warn(Daemon, "systemctl start airbridged, once this is done; journalctl -u airbridged says why it stopped", "it does not run: nobody listens on %s", socket)
+	case u.State == "failed" || u.SubState == "auto-restart":
+		x.fail(Daemon, fmt.Sprintf(last, u.Base())+"; systemctl restart "+u.Base(), "it does not run: %s failed, %s", u.Name, u.Ending())
+	case u.Runs():
+		x.fail(Daemon, fmt.Sprintf(last, u.Base()), "%s is %s, but nobody listens on %s", u.Name, u.SubState, socket)
+	case !u.Condition:
+		x.warn(Daemon, "write "+x.Config+".d/site.toml, and systemctl restart "+u.Base(), "it does not run: %s is not started before there is a configuration", u.Name)
+	case u.Ended:
+		x.warn(Daemon, "systemctl start "+u.Base()+".target, once this is done", "it does not run: %s is stopped, %s", u.Name, u.Ending())
+	default:
+		x.warn(Daemon, "systemctl start "+u.Base()+".target, once this is done", "it does not run: %s was not started", u.Name)
+	}
 }
 
 // socket tells who may use it.
@@ -174,6 +219,8 @@ func (x *examination) disk() {
 	case x.status.Cause == "disk-full" || x.status.Cause == "state-unwritable":
 		x.fail(Disk, x.status.Hint, "the daemon cannot write: %s", x.status.Cause)
 		return
+	case x.storeWarned():
+		return
 	case !x.known:
 		x.skip(Disk, "the configuration is not known")
 		return
@@ -181,6 +228,10 @@ func (x *examination) disk() {
 	for _, dir := range []string{x.cfg.Outbox.Dir, x.cfg.State.Dir} {
 		place, free, readOnly, err := room(dir)
 		switch {
+		case x.service != nil && !x.service.Writable(dir):
+			x.fail(Disk, "open it by a drop-in with ReadWritePaths="+dir+" (data-directory.conf of the examples), and restart the service",
+				"%s is closed to %s, whose sandbox leaves it read-only", dir, x.service.Name)
+			return
 		case err != nil:
 			x.fail(Disk, "let it belong to the daemon's user", "%s cannot be looked at: %v", dir, err)
 			return
@@ -198,6 +249,18 @@ func (x *examination) disk() {
 		return
 	}
 	x.ok(Disk, "%s has %d MiB free", place, free>>20)
+}
+
+// storeWarned tells what the daemon itself says of its directories, which may be closed
+// to it alone.
+func (x *examination) storeWarned() bool {
+	for _, w := range x.status.Warnings {
+		if strings.HasPrefix(w.Code, "store-") {
+			x.fail(Disk, w.Hint, "the daemon says %s: %s", w.Code, w.Detail)
+			return true
+		}
+	}
+	return false
 }
 
 // room looks at the file system of a directory, or of the nearest one above it

@@ -324,7 +324,7 @@ func (q *Queue) fail(batch []*request, err error) {
 		q.log.waiting--
 		q.log.waitingBytes -= r.m.size()
 		delete(q.keys.waiting, keyOf(&r.m))
-		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: warning(err).Hint}
+		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: q.log.warning(err).Hint}
 		close(r.done)
 	}
 	q.judge(&q.log.appendErr, err)
@@ -346,7 +346,7 @@ func (q *Queue) judge(place *error, err error) {
 	*place = err
 	switch after := q.log.failing(); {
 	case before == nil && after != nil:
-		q.log.note(NoteDiskFailing, fmt.Sprintf("%v; %s", after, warning(after).Hint))
+		q.log.note(NoteDiskFailing, fmt.Sprintf("%v; %s", after, q.log.warning(after).Hint))
 		q.tell()
 	case before != nil && after == nil:
 		q.log.note(NoteDiskRecovered, "the outbox can be written again")

@@ -44,6 +44,7 @@ type Options struct {
 
 // segmentLog is the part of a queue that is on disk.
 type segmentLog struct {
+	dir         string                           // as the configuration names it
 	open        func() (files.FileSystem, error) // the directory, made and locked
 	segmentSize int64
 	window      time.Duration

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox/files"
 )
 
@@ -117,7 +118,7 @@ func (q *Queue) Warnings() (list []Warning) {
 	}
 	for _, err := range []error{l.homeErr, l.appendErr, l.flushErr} {
 		if err != nil {
-			add(warning(err))
+			add(l.warning(err))
 		}
 	}
 	if n := q.unreadableCount(); n > 0 {
@@ -144,9 +145,12 @@ func (q *Queue) strayed() (n int) {
 }
 
 // warning puts an error of the disk into the words of the API.
-func warning(err error) Warning {
+func (l *segmentLog) warning(err error) Warning {
 	switch {
 	case errors.Is(err, syscall.EROFS):
+		if hint := durable.SandboxHint(l.dir); hint != "" {
+			return Warning{WarnReadOnly, err.Error(), hint}
+		}
 		return Warning{WarnReadOnly, err.Error(), hintReadOnly}
 	case errors.Is(err, files.ErrGone), errors.Is(err, files.ErrElsewhere):
 		return Warning{WarnGone, err.Error(), hintGone}

@@ -23,7 +23,7 @@ func Open(dir string, l Limits, o Options) (*Queue, error) {
 	}
 	q := New(l)
 	q.log = &segmentLog{
-		open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion,
+		dir: dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion,
 		work: make(chan struct{}, 1), hurry: make(chan struct{}, 1), segments: map[uint32]*segment{}, flushDone: make(chan struct{}),
 		reading: newReading(), notes: notes{drops: map[string]int{}, more: make(chan struct{}, 1)},
 	}

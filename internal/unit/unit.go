@@ -48,16 +48,16 @@ func Ask(ctx context.Context, name string) (*Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := parse(name, said)
+	u := Parse(name, said)
 	if u.one("LoadState") != "loaded" {
 		return nil, ErrNone
 	}
 	return u, nil
 }
 
-// parse reads what "systemctl show" prints: a line for each property, and for each
+// Parse reads what "systemctl show" prints: a line for each property, and for each
 // element of some lists.
-func parse(name, said string) *Unit {
+func Parse(name, said string) *Unit {
 	u := &Unit{Name: name, properties: map[string][]string{}}
 	for line := range strings.Lines(said) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
@@ -80,8 +80,10 @@ func (u *Unit) one(key string) string { return strings.Join(u.properties[key], "
 func (u *Unit) words(key string) []string { return strings.Fields(u.one(key)) }
 
 // Runs says whether a process of the unit is there, or will be within moments.
-func (u *Unit) Runs() bool {
-	return u.State == "active" || u.State == "activating" || u.State == "reloading"
+func (u *Unit) Runs() bool { return runs(u.State) }
+
+func runs(state string) bool {
+	return state == "active" || state == "activating" || state == "reloading"
 }
 
 // Base is the name as people type it: airbridged, or airbridged@north.
@@ -150,26 +152,31 @@ func Of(ctx context.Context, config string) (*Unit, error) {
 	return nil, last
 }
 
-// Stop stops the unit and all that would start it again, in one step, and returns how
-// to undo that: what was active before is started.
+// Stop stops the unit, and before it all that would start it again: programs knock at
+// any moment. start undoes that for those that were active; it is nil where none was.
 func (u *Unit) Stop(ctx context.Context) (start func(context.Context) error, err error) {
-	units := append([]string{u.Name}, u.Triggers...)
+	units := append(slices.Clone(u.Triggers), u.Name)
 	var active []string
 	for _, name := range units {
-		if said, err := systemctl(ctx, "show", "--value", "--property=ActiveState", name); err == nil && slices.Contains([]string{"active", "activating", "reloading"}, strings.TrimSpace(said)) {
+		state, err := systemctl(ctx, "show", "--value", "--property=ActiveState", name)
+		if err != nil {
+			return nil, err
+		}
+		if runs(strings.TrimSpace(state)) {
 			active = append(active, name)
 		}
 	}
 	if len(active) == 0 {
-		return func(context.Context) error { return nil }, nil
+		return nil, nil
 	}
-	if _, err := systemctlFor(ctx, jobTime, append([]string{"stop"}, units...)...); err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) error {
+	start = func(ctx context.Context) error {
 		_, err := systemctlFor(ctx, jobTime, append([]string{"start"}, active...)...)
 		return err
-	}, nil
+	}
+	if _, err := systemctlFor(ctx, jobTime, append([]string{"stop"}, units...)...); err != nil {
+		return nil, errors.Join(err, start(context.WithoutCancel(ctx)))
+	}
+	return start, nil
 }
 
 // jobTime bounds stopping and starting: the unit's own time-outs are shorter.

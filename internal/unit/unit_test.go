@@ -31,7 +31,7 @@ ConditionResult=yes
 `
 
 func TestParse(t *testing.T) {
-	u := parse("airbridged@north.service", shown)
+	u := Parse("airbridged@north.service", shown)
 	if u.State != "failed" || u.Result != "exit-code" || u.Exit != 78 || !u.Ended || !u.Condition || u.Runs() {
 		t.Errorf("%+v", u)
 	}
@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestWritable(t *testing.T) {
-	u := parse("airbridged@north.service", shown)
+	u := Parse("airbridged@north.service", shown)
 	for dir, want := range map[string]bool{
 		"/var/lib/airbridged-north": true, "/var/lib/airbridged-north/outbox": true, "/run/airbridged": true, "/data/queue": true, "/data/other/x": true,
 		"/data": false, "/data/queue2": false, "/var/lib/airbridged": false, "/home/pi/queue": false, "/etc/airbridged": false, "/": false,
@@ -59,7 +59,7 @@ func TestWritable(t *testing.T) {
 			t.Errorf("%s: %v", dir, got)
 		}
 	}
-	open := parse("x.service", "ProtectSystem=full\nProtectHome=read-only\n")
+	open := Parse("x.service", "ProtectSystem=full\nProtectHome=read-only\n")
 	for dir, want := range map[string]bool{"/data/queue": true, "/etc/x": false, "/root/x": false, "/usr/x": false, "/var/x": true} {
 		if got := open.Writable(dir); got != want {
 			t.Errorf("ProtectSystem=full: %s: %v", dir, got)
@@ -116,35 +116,6 @@ func TestCredentials(t *testing.T) {
 	for _, words := range []string{secret + " is there", emptied, "product-secret, with mode 0600"} {
 		if s := u.Service(); !strings.Contains(s.NoSecret, words) {
 			t.Errorf("%q is not in %q", words, s.NoSecret)
-		}
-	}
-}
-
-// A sandbox closes a mount point, and its file system stays what it is; a file system
-// that is read-only itself is another thing.
-func TestSandboxed(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		lines string
-		want  bool
-	}{
-		{"1 0 8:1 / / ro,relatime - ext4 /dev/sda rw\n", true},
-		{"1 0 8:1 / / rw,relatime - ext4 /dev/sda rw\n", false},
-		{"1 0 8:1 / / ro,relatime - ext4 /dev/sda ro,errors=remount-ro\n", false},
-		{"1 0 8:1 / / ro - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + " rw - ext4 /dev/sda rw\n", false},
-		{"1 0 8:1 / / ro - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + "/queue rw - ext4 /dev/sda rw\n", true},
-		{"1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 8:1 " + dir + " " + dir + " ro - ext4 /dev/sda rw\n", true},
-		{"", false},
-	} {
-		file := filepath.Join(t.TempDir(), "mountinfo")
-		if err := os.WriteFile(file, []byte(c.lines), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := sandboxed(file, filepath.Join(dir, "new", "queue")); got != c.want {
-			t.Errorf("%v for\n%s", got, c.lines)
 		}
 	}
 }

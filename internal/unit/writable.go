@@ -1,7 +1,6 @@
 package unit
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,50 +55,6 @@ func (u *Unit) opened(dir string) bool {
 func within(path, dir string) bool {
 	dir = filepath.Clean(dir)
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
-}
-
-// Sandboxed says whether it is a sandbox that keeps this process from writing to a
-// directory, and not its disk: what is mounted there is read-only here, and the file
-// system itself is not (proc(5), mountinfo).
-func Sandboxed(dir string) bool { return sandboxed("/proc/self/mountinfo", dir) }
-
-func sandboxed(mountinfo, dir string) bool {
-	f, err := os.Open(mountinfo)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	dir = existing(dir)
-	longest, closed := "", false
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		before, after, ok := strings.Cut(lines.Text(), " - ")
-		fields, file := strings.Fields(before), strings.Fields(after)
-		if !ok || len(fields) < 6 || len(file) < 3 {
-			continue
-		}
-		// The last of those on one point is on top.
-		point := octal.Replace(fields[4])
-		if within(dir, point) && len(point) >= len(longest) {
-			longest, closed = point, option(fields[5], "ro") && option(file[2], "rw")
-		}
-	}
-	return closed
-}
-
-// octal undoes how mountinfo writes blanks.
-var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-
-func option(list, name string) bool { return strings.Contains(","+list+",", ","+name+",") }
-
-// existing is a path, links followed, as far as it is there.
-func existing(dir string) string {
-	for dir != "/" && dir != "." {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return real
-		}
-		dir = filepath.Dir(dir)
-	}
-	return dir
 }
 
 // Own is the name of the systemd service that this process runs in; "" for none.

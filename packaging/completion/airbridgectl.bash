@@ -8,7 +8,7 @@ _airbridgectl_flags() {
     sub) own='-n' ;;
     status) own='--check --watch' ;;
     events) own='-f -n' ;;
-    doctor) own='--config' ;;
+    doctor) own='--config --take-port' ;;
     trace) own='-f' ;;
     at) own='--force' ;;
     reprovision) own='--yes' ;;

@@ -429,6 +429,9 @@ func TestUpgradeOfAHealthyGateway(t *testing.T) {
 		if c.property("airbridged@north", "MainPID") == main {
 			c.Error("the instance still runs the old program")
 		}
+		c.sh("airbridgectl doctor; airbridgectl doctor --take-port")
+		c.sh("airbridgectl --socket /run/airbridged/north.sock doctor --config /etc/airbridged/north.toml")
+		c.has(c.sh("airbridged --check-config"), "no mistakes")
 
 		// Now with the instance alone.
 		c.sh("systemctl stop airbridged.socket airbridged-metrics.socket airbridged; systemctl --quiet disable airbridged.service airbridged.socket airbridged-metrics.socket; rm -r " + site + " /etc/systemd/system/airbridged.service.d; systemctl daemon-reload")

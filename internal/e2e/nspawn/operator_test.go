@@ -1,0 +1,156 @@
+package nspawn
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// One command stops it for good, whoever knocks and scrapes; stopping the service alone
+// does not, and that is said.
+func TestStoppingForGood(t *testing.T) {
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		c.sh("systemctl stop airbridged.service 2>/dev/null")
+		c.has(c.sh("airbridgectl status 2>&1"), "systemctl stop airbridged.target stops it with its sockets")
+		c.active("active", "airbridged.service")
+		c.lacks(c.sh("airbridgectl status 2>&1"), "was stopped")
+
+		c.knock(apiSocket)
+		for range 3 {
+			c.sh("systemctl stop airbridged.target")
+			time.Sleep(500 * time.Millisecond) // 20 knocks
+			c.active("inactive", "airbridged.service", "airbridged.socket", "airbridged-metrics.socket")
+			c.has(c.fails(69, "airbridgectl status 2>&1"), "airbridged.service is stopped; systemctl start airbridged.target")
+			c.sh("systemctl start airbridged.target")
+			c.online(apiSocket)
+		}
+		c.calm()
+	})
+}
+
+// doctor asks the module itself although a daemon runs and programs knock, and gives
+// the port back, also when it is interrupted. (The next scrape used to start the daemon
+// in the middle of the conversation.)
+func TestDoctorTakesThePort(t *testing.T) {
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		c.instance("north", "862991419835258")
+		c.knock(apiSocket, "/run/airbridged/north.sock")
+		main, other := c.property("airbridged", "MainPID"), c.property("airbridged@north", "MainPID")
+		said := c.sh("airbridgectl doctor --take-port 2>&1")
+		c.lacks(said, "FAIL")
+		for _, line := range strings.Split(said, "\n") {
+			if strings.Contains(line, "name lookup") && !strings.HasPrefix(line, "ok") {
+				c.Errorf("the module was not asked: %s", line)
+			}
+		}
+		c.active("active", "airbridged.service", "airbridged.socket", "airbridged-metrics.socket")
+		if c.property("airbridged", "MainPID") == main || c.property("airbridged@north", "MainPID") != other {
+			c.Error("not this daemon, and not it alone, was stopped")
+		}
+		c.online(apiSocket)
+
+		c.sh("airbridgectl doctor --take-port --config /etc/airbridged/north.toml 2>&1")
+		c.online("/run/airbridged/north.sock")
+		c.sh("AIRSIM_CONTROL=/run/airsim/control airsim do help >/dev/null; timeout -s INT 0.5 airbridgectl doctor --take-port >/dev/null 2>&1 || true")
+		c.online(apiSocket)
+
+		c.sh("systemctl stop airbridged.target; airbridgectl doctor --take-port >/dev/null")
+		c.active("inactive", "airbridged.service", "airbridged.socket") // as it was
+	})
+}
+
+// A queue on a data partition: the check says that the sandbox closes it, the daemon
+// says so, the shipped drop-in opens it, and a disk that is mounted late is waited for.
+// (It was "no mistakes", and then "read-only file system" for ever.)
+func TestQueueOnADataPartition(t *testing.T) {
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		c.put("/etc/airbridged/airbridged.toml.d/zz.toml", "644", "[outbox]\ndir = \"/data/queue\"\n")
+		mistake := c.fails(78, "airbridged --check-config 2>&1")
+		c.has(mistake, "/etc/airbridged/airbridged.toml.d/zz.toml:2:1: outbox.dir: /data/queue is closed to airbridged.service")
+		c.has(mistake, "ReadWritePaths=/data/queue")
+		c.has(c.fails(1, "systemctl stop airbridged.target; airbridgectl doctor 2>&1"), "ReadWritePaths=/data/queue")
+		c.sh("systemctl start airbridged.target")
+		c.await("the reason in the journal", func() error {
+			if said := c.sh("journalctl -q --sync; journalctl -q --no-pager -o cat -u airbridged -n 30"); !strings.Contains(said, "ReadWritePaths=/data/queue") {
+				return errors.New(said)
+			}
+			return nil
+		})
+		// A directory that is there is opened, and cannot be written to.
+		c.sh("install -d -o airbridged -g airbridged -m 700 /data/queue; systemctl restart airbridged")
+		c.has(c.fails(75, "airbridgectl pub "+update+" lost 2>&1"), "ReadWritePaths=/data/queue")
+		c.has(c.fails(1, "airbridgectl doctor 2>&1"), "ReadWritePaths=/data/queue")
+
+		c.dropIn("data-directory")
+		c.has(c.sh("airbridged --check-config"), "no mistakes")
+		c.online(apiSocket)
+		c.has(c.sh("airbridgectl pub --wait 30s "+update+" there; ls /data/queue"), "acked")
+
+		c.sh(`systemctl stop airbridged.target
+cat >/etc/systemd/system/late.service <<END
+[Service]
+Type=oneshot
+ExecStart=sleep 2
+END
+cat >/etc/systemd/system/late.mount <<END
+[Unit]
+Requires=late.service
+After=late.service
+[Mount]
+What=late
+Where=/late
+Type=tmpfs
+Options=mode=700,uid=airbridged
+END
+cd /etc/systemd/system/airbridged.service.d
+sed -i s,/data/queue,/late, data-directory.conf
+sed -i s,/data/queue,/late/queue, /etc/airbridged/airbridged.toml.d/zz.toml
+systemctl daemon-reload; systemctl start airbridged`)
+		c.online(apiSocket)
+		if got := c.sh("stat -f -c %T /late/queue"); got != "tmpfs" {
+			c.Errorf("the queue is on %s", got)
+		}
+	})
+}
+
+// A container manager's drop-in for all services takes the credentials away. The reason
+// is named, and another way. (It was "no secret anywhere", while doctor said "no
+// mistakes".)
+func TestContainerManagerTakesCredentialsAway(t *testing.T) {
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		// distrobuilder's, which LXD and Incus put into their containers
+		c.put("/run/systemd/system/service.d/zzz-lxc-service.conf", "644", `[Service]
+ProcSubset=all
+ProtectProc=default
+ProtectControlGroups=no
+ProtectKernelTunables=no
+NoNewPrivileges=no
+LoadCredential=
+PrivateNetwork=no
+`)
+		c.sh("systemctl daemon-reload")
+		c.fails(1, "systemctl restart airbridged 2>&1")
+		c.has(c.sh("journalctl -q --sync; journalctl -q --no-pager -o cat -u airbridged -n 30"), "empties LoadCredential=")
+		c.has(c.fails(78, "airbridgectl status 2>&1"), "empties LoadCredential=")
+		said := c.fails(1, "airbridgectl doctor 2>&1")
+		c.has(said, credstore+".product-secret is there, but systemd hands none over: /run/systemd/system/service.d/zzz-lxc-service.conf")
+		c.has(c.fails(1, "systemctl stop airbridged.target; systemctl start airbridged || true; systemctl stop airbridged.socket airbridged-metrics.socket; airbridgectl doctor 2>&1"), "status 78")
+		c.has(c.fails(78, "airbridged --check-config 2>&1"), "/etc/airbridged/product-secret")
+
+		c.sh("install -o airbridged -g airbridged -m 600 " + credstore + ".product-secret /etc/airbridged/product-secret")
+		c.put("/etc/airbridged/airbridged.toml.d/zz.toml", "644", "[device]\nproduct_secret_file = \"/etc/airbridged/product-secret\"\n")
+		c.has(c.sh("airbridged --check-config"), "no mistakes")
+		c.sh("systemctl start airbridged.target")
+		c.online(apiSocket)
+		c.sh("airbridgectl doctor")
+	})
+}
