@@ -369,7 +369,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 		{"online", nil, nil, "", "", "", doctor.MQTT, ""},
 		{"no SIM", []string{"--no-sim"}, nil, "", "sim-missing", doctor.SIM, doctor.Module, "inserted"},
 		{"wrong APN", []string{"--apn", "cmnet"}, nil, "[cloud.timeouts]\nbearer = \"2s\"\n", "bearer-failed", doctor.Bearer, doctor.Network, "modem.apn"},
-		{"wrong product secret", []string{"--product-secret", "AnotherSecret123"}, nil, "", "signature-refused", doctor.Identity, doctor.Bearer, "check the secret"},
+		{"wrong product secret", []string{"--product-secret", "AnotherSecret123"}, nil, "", "signature-refused", doctor.Identity, doctor.Bearer, "check product_key and the product secret"},
 		{"activated before", nil, []string{"register 6289 count=all"}, "", "already-activated", doctor.Identity, doctor.Bearer, "console"},
 		{"login refused", nil, []string{"connack refuse count=all"}, "", "connack-refused", doctor.Login, doctor.Identity, "device secret"},
 		{"no way to the server", nil, []string{"connect fail count=all"}, "", "connect-failed", doctor.MQTT, doctor.Login, "cloud.mqtt_host"},
