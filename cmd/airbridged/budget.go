@@ -24,7 +24,7 @@ type budget struct {
 var heldBack = map[string]outbox.Priority{"warn": outbox.HoldNothing, "hold-low": outbox.Low, "hold-normal": outbox.Normal}
 
 // openBudget reads the month's account from the state directory.
-func openBudget(cfg config.Config, state durable.Directory, queue *outbox.Queue, board *bus.Board, log *zap.Logger) budget {
+func openBudget(cfg config.Config, state durable.Directory, queue *outbox.Queue, board *bus.StatusBoard, log *zap.Logger) budget {
 	b := budget{back: heldBack[cfg.Data.WhenOver]}
 	warn := func(code, detail string) {
 		log.Warn(detail, zap.String("code", code))

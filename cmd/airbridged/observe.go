@@ -42,7 +42,7 @@ func labels() metrics.Labels {
 }
 
 // observe lets a scrape ask the parts that keep numbers of their own.
-func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.Board,
+func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.StatusBoard,
 	server *ipc.Server, state *durable.Held, data budget, sink *host.Sink, healthy func() error,
 ) {
 	m.Observe(metrics.Sources{

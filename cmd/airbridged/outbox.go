@@ -58,7 +58,7 @@ const notesEvery = 2 * time.Second
 const outboxDir = "outbox.dir"
 
 // showWarnings brings what is wrong with the outbox's disk into the status.
-func showWarnings(queue *outbox.Queue, board *bus.Board) {
+func showWarnings(queue *outbox.Queue, board *bus.StatusBoard) {
 	ended := map[bus.WarningCode]bool{bus.StoreReadOnly: true, bus.StoreGone: true, bus.StoreFailing: true}
 	for _, w := range queue.Warnings() {
 		code := bus.WarningCode(w.Code)
@@ -72,7 +72,7 @@ func showWarnings(queue *outbox.Queue, board *bus.Board) {
 
 // tellNotes logs what the outbox notes, and makes events of it: drops, damage, a
 // disk that fails or works again. What lasts stands in the status.
-func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.Board, log *zap.Logger) error {
+func tellNotes(ctx context.Context, queue *outbox.Queue, board *bus.StatusBoard, log *zap.Logger) error {
 	for {
 		showWarnings(queue, board)
 		for _, n := range queue.Notes() {

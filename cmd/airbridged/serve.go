@@ -30,7 +30,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("detail", w.String()))
 	}
-	hub, board, flight, meter := bus.NewHub(), bus.NewBoard(), bus.NewFlight(), metrics.New(version, commit, labels())
+	hub, board, flight, meter := bus.NewHub(), bus.NewStatusBoard(), bus.NewFlight(), metrics.New(version, commit, labels())
 	// The sockets first: of two daemons with one configuration the second one is
 	// then told of the socket. Programs that connect meanwhile wait.
 	open, err := openSockets(cfg, log)
@@ -100,7 +100,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 const stateLine = "state"
 
 // sessionOptions translates the configuration.
-func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.Board, flight *bus.Flight,
+func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.StatusBoard, flight *bus.Flight,
 	limits *session.PayloadLimits, meter session.Recorder, log *zap.Logger,
 ) session.Options {
 	return session.Options{

@@ -42,7 +42,7 @@ var stateWarnings = map[durable.Condition]struct {
 }
 
 // tellState shows how state.dir is, as long as it lasts.
-func tellState(ctx context.Context, state *durable.Held, board *bus.Board, log *zap.Logger) error {
+func tellState(ctx context.Context, state *durable.Held, board *bus.StatusBoard, log *zap.Logger) error {
 	const about = "state.dir"
 	tick := time.NewTicker(stateLook)
 	defer tick.Stop()

@@ -1,6 +1,6 @@
 // Package bus holds what the session and the local socket share, so that
 // neither imports the other: the [Hub] that fans downlink messages out to local
-// programs, the [Board] that carries the daemon's [Status] and
+// programs, the [StatusBoard] that carries the daemon's [Status] and
 // its [api.Event] stream, and the [Flight] recorder with the last AT traffic.
 //
 // It promises that whoever publishes into it is never made to wait: every

@@ -73,12 +73,12 @@ func Known(s string) *string {
 	return &s
 }
 
-// Changed is the event of a change of state; [Board.Emit] sets its time.
+// Changed is the event of a change of state; [StatusBoard.Emit] sets its time.
 func Changed(c api.Change) api.Event {
 	return api.Event{EventHead: api.EventHead{Type: api.StateEvent}, Change: c}
 }
 
-// Warned is the event of a warning; [Board.Emit] sets its time. The code is a word
+// Warned is the event of a warning; [StatusBoard.Emit] sets its time. The code is a word
 // of a closed set, the detail is in words.
 func Warned(code, detail string) api.Event {
 	return api.Event{EventHead: api.EventHead{Type: api.WarningEvent}, Notice: api.Notice{Code: code, Detail: detail}}

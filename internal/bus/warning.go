@@ -46,7 +46,7 @@ const maxWarnings = 64
 
 // SetWarning makes a warning last until it is cleared. It replaces one of the same
 // Code and About; one that was not there yet is an event too.
-func (b *Board) SetWarning(w Warning) {
+func (b *StatusBoard) SetWarning(w Warning) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i, there := slices.BinarySearchFunc(b.warnings, w, compareWarnings)
@@ -65,7 +65,7 @@ func (b *Board) SetWarning(w Warning) {
 }
 
 // ClearWarning ends a warning, and says whether there was one.
-func (b *Board) ClearWarning(code WarningCode, about string) bool {
+func (b *StatusBoard) ClearWarning(code WarningCode, about string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i, there := slices.BinarySearchFunc(b.warnings, Warning{Code: code, About: about}, compareWarnings)
@@ -78,7 +78,7 @@ func (b *Board) ClearWarning(code WarningCode, about string) bool {
 
 // showWarnings brings them into the status, in a list that is never written to
 // again.
-func (b *Board) showWarnings() {
+func (b *StatusBoard) showWarnings() {
 	list := make([]api.Warning, len(b.warnings))
 	for i, w := range b.warnings {
 		list[i] = api.Warning{Code: string(w.Code), Detail: w.Detail, Hint: w.Hint}

@@ -12,7 +12,7 @@ import (
 // What lasts is in the status until it is over, whatever the state is; several of
 // one code are told apart by what they are about; and it is an event once.
 func TestWarningsLast(t *testing.T) {
-	b := bus.NewBoard()
+	b := bus.NewStatusBoard()
 	watch := b.Watch()
 	defer watch.Close()
 	shown := func() string {

@@ -27,7 +27,7 @@ const (
 // daemon itself has no right to set it.
 type clockSetter struct {
 	command []string
-	board   *bus.Board
+	board   *bus.StatusBoard
 	log     *zap.Logger
 	kept    func() bool // somebody else keeps the clock right
 	ran     time.Time   // when the program was last run
@@ -35,7 +35,7 @@ type clockSetter struct {
 
 // KeepClock runs a program, with the network's time for an argument, whenever the
 // system clock is far from it and nobody else keeps it, until ctx ends.
-func KeepClock(ctx context.Context, command []string, board *bus.Board, log *zap.Logger) error {
+func KeepClock(ctx context.Context, command []string, board *bus.StatusBoard, log *zap.Logger) error {
 	c := &clockSetter{command: command, board: board, log: log, kept: clockIsKept}
 	return c.run(ctx)
 }

@@ -32,7 +32,7 @@ func TestClockArguments(t *testing.T) {
 // network's word is new; once an hour, whatever becomes of it.
 func TestClockCommand(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ran")
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	kept := false
 	c := &clockSetter{
 		command: []string{"sh", "-c", `echo "$1" >>"$0"`, file}, board: board, log: zap.NewNop(), kept: func() bool { return kept },
@@ -84,7 +84,7 @@ func TestClockCommand(t *testing.T) {
 
 // A program that fails is told of, and left alone for an hour.
 func TestClockCommandFails(t *testing.T) {
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	watch := board.Watch()
 	defer watch.Close()
 	now := time.Now()

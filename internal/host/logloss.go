@@ -23,7 +23,7 @@ const lossHint = "see what reads the log: journald, logger, the disk it is on; t
 
 // TellLoss shows lines of the log that could not be written, until ctx ends: as a
 // warning that lasts, and in the log as soon as there is one again.
-func TellLoss(ctx context.Context, sink *Sink, board *bus.Board, log *zap.Logger) error {
+func TellLoss(ctx context.Context, sink *Sink, board *bus.StatusBoard, log *zap.Logger) error {
 	tick := time.NewTicker(lossLook)
 	defer tick.Stop()
 	var l loss
@@ -44,7 +44,7 @@ type loss struct {
 	last   time.Time // of the last line that was lost
 }
 
-func (l *loss) look(st SinkStats, now time.Time, board *bus.Board, log *zap.Logger) {
+func (l *loss) look(st SinkStats, now time.Time, board *bus.StatusBoard, log *zap.Logger) {
 	if st.Lost > l.shown {
 		l.shown, l.last = st.Lost, now
 	}

@@ -15,7 +15,7 @@ import (
 // Lines that are lost are told where somebody looks, as long as they are, and for a
 // while after; and in the log, once it can be written again.
 func TestLossIsTold(t *testing.T) {
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	core, lines := observer.New(zap.InfoLevel)
 	log := zap.New(core)
 	var l loss

@@ -23,7 +23,7 @@ func Notify(states ...string) {
 // TellStatus keeps the line that `systemctl status` shows. It is told anew when
 // the state changes and never in between: a line that counts seconds would wake
 // the service manager for nobody.
-func TellStatus(ctx context.Context, board *bus.Board) error {
+func TellStatus(ctx context.Context, board *bus.StatusBoard) error {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return nil
 	}

@@ -162,7 +162,7 @@ type daemon struct {
 	socket string
 	server *Server
 	hub    *bus.Hub
-	board  *bus.Board
+	board  *bus.StatusBoard
 	queue  *testQueue
 	http   *http.Client
 	stop   func() // ends Serve and waits for it
@@ -195,7 +195,7 @@ func startDaemon(t *testing.T, change func(*Options)) *daemon {
 
 func serveOn(t *testing.T, l net.Listener, change func(*Options), dial func(context.Context) (net.Conn, error)) *daemon {
 	t.Helper()
-	d := &daemon{t: t, hub: bus.NewHub(), board: bus.NewBoard(), queue: newTestQueue()}
+	d := &daemon{t: t, hub: bus.NewHub(), board: bus.NewStatusBoard(), queue: newTestQueue()}
 	o := Options{Outbox: d.queue, Hub: d.hub, Board: d.board, Version: "1.2.3"}
 	if change != nil {
 		change(&o)

@@ -69,7 +69,7 @@ type Recorder interface {
 type Options struct {
 	Outbox   Outbox
 	Hub      *bus.Hub
-	Board    *bus.Board
+	Board    *bus.StatusBoard
 	Module   Module                                   // POST /v1/at and /v1/reprovision; nil: there is none
 	Flight   *bus.Flight                              // GET /v1/trace; nil: there is none
 	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all

@@ -326,7 +326,7 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 func TestListenerThatFailsEndsServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := bus.NewHub()
-		s := New(Options{Outbox: newTestQueue(), Hub: hub, Board: bus.NewBoard()})
+		s := New(Options{Outbox: newTestQueue(), Hub: hub, Board: bus.NewStatusBoard()})
 		p := newPipes()
 		served := make(chan error, 1)
 		begun := time.Now()

@@ -30,7 +30,7 @@ type rig struct {
 	disk  *simdisk.Disk
 	queue *outbox.Queue
 	hub   *bus.Hub
-	board *bus.Board
+	board *bus.StatusBoard
 	log   *observer.ObservedLogs
 	count *counter
 
@@ -42,7 +42,7 @@ type rig struct {
 func inBubble(t *testing.T, limits outbox.Limits, change func(*Options), f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, disk: simdisk.New(), hub: bus.NewHub(), board: bus.NewBoard(), conns: make(chan net.Conn), count: &counter{n: map[string]int{}}}
+		r := &rig{t: t, disk: simdisk.New(), hub: bus.NewHub(), board: bus.NewStatusBoard(), conns: make(chan net.Conn), count: &counter{n: map[string]int{}}}
 		queue, err := outbox.Open("", limits, outbox.Options{Files: r.disk})
 		if err != nil {
 			t.Fatal(err)

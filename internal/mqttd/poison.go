@@ -20,7 +20,7 @@ const (
 // only be closed, and most libraries come back at once and send the same: their
 // next CONNECT is answered later and later.
 type poison struct {
-	board *bus.Board
+	board *bus.StatusBoard
 	mu    sync.Mutex
 	of    map[string]*strikes
 }
@@ -32,7 +32,7 @@ type strikes struct {
 	last   time.Time
 }
 
-func (p *poison) init(b *bus.Board) { p.board, p.of = b, map[string]*strikes{} }
+func (p *poison) init(b *bus.StatusBoard) { p.board, p.of = b, map[string]*strikes{} }
 
 // note counts one message that can never go. From the second one on it is a
 // warning that lasts.

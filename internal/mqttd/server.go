@@ -87,7 +87,7 @@ type Rules interface {
 type Options struct {
 	Outbox    Outbox
 	Hub       *bus.Hub
-	Board     *bus.Board
+	Board     *bus.StatusBoard
 	Status    func() api.Status                               // for $airbridge/state; nil: the board's
 	Carry     func(topic string, payload []byte) error        // why the module cannot carry a message, as *bus.CarryError; nil: it can
 	Source    func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart

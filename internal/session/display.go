@@ -18,7 +18,7 @@ import (
 // itself is in the part that owns it.
 type display struct {
 	log   *zap.Logger
-	board *bus.Board
+	board *bus.StatusBoard
 	meter Recorder
 }
 

@@ -105,7 +105,7 @@ type Options struct {
 	Subscribe []bus.Filter
 	Expand    func(topic, productKey, deviceName string) string
 	Hub       *bus.Hub
-	Board     *bus.Board
+	Board     *bus.StatusBoard
 	Limits    *PayloadLimits
 	Flight    *bus.Flight       // takes the AT traffic, redacted; nil: a recorder that nobody reads
 	State     durable.Directory // for what has to outlive the process and is no secret

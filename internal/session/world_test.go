@@ -45,7 +45,7 @@ type world struct {
 	module  *airsim.Module
 	queue   *outbox.Queue
 	hub     *bus.Hub
-	board   *bus.Board
+	board   *bus.StatusBoard
 	flight  *bus.Flight
 	store   *provision.Store
 	dir     string
@@ -94,7 +94,7 @@ func newWorld(t testing.TB, s setup) *world {
 	w.disk = &faulty{Directory: durable.OnDisk(w.state)}
 	w.store = provision.OpenIn(w.disk)
 	w.queue = outbox.New(outbox.Limits{Bytes: 64 << 20, Messages: 1_000_000})
-	w.hub, w.board, w.flight = bus.NewHub(), bus.NewBoard(), bus.NewFlight()
+	w.hub, w.board, w.flight = bus.NewHub(), bus.NewStatusBoard(), bus.NewFlight()
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), w.log, zap.DebugLevel)
 	log := zap.New(core)
 	defaults := config.Default()

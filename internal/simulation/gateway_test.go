@@ -61,7 +61,7 @@ type life struct {
 	files   *simdisk.Disk
 	state   *simdisk.Disk
 	hub     *bus.Hub
-	board   *bus.Board
+	board   *bus.StatusBoard
 	flight  *bus.Flight
 	port    io.Closer
 	session *session.Session
@@ -145,7 +145,7 @@ func (g *gateway) start(seed uint64) error {
 	g.mu.Lock()
 	files, state := g.queue, g.state
 	g.mu.Unlock()
-	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewBoard(), flight: bus.NewFlight(), done: make(chan error, 1), sealed: make(chan struct{})}
+	l := &life{g: g, files: files, state: state, hub: bus.NewHub(), board: bus.NewStatusBoard(), flight: bus.NewFlight(), done: make(chan error, 1), sealed: make(chan struct{})}
 	if files.Latency == nil {
 		slow := rand.New(rand.NewPCG(seed, 5)) // the committer's only
 		files.Latency = func(op string) time.Duration {

@@ -30,7 +30,7 @@ const Messages = 8
 type Daemon struct {
 	Socket string
 	Hub    *bus.Hub
-	Board  *bus.Board
+	Board  *bus.StatusBoard
 	Queue  *outbox.Queue
 	Stop   func() // ends it and waits; may be called again
 }
@@ -49,7 +49,7 @@ func StartAt(socket string, change func(*ipc.Options)) *Daemon {
 	d := &Daemon{
 		Socket: socket,
 		Hub:    bus.NewHub(),
-		Board:  bus.NewBoard(),
+		Board:  bus.NewStatusBoard(),
 		Queue:  outbox.New(outbox.Limits{Messages: Messages}),
 	}
 	o := ipc.Options{Outbox: d.Queue, Hub: d.Hub, Board: d.Board, Version: "1.2.3"}

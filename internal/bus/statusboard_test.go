@@ -20,7 +20,7 @@ import (
 func TestWatchBeginsWithThePresentState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		board := bus.NewBoard()
+		board := bus.NewStatusBoard()
 		made := time.Now()
 		first := board.Watch()
 		defer first.Close()
@@ -52,7 +52,7 @@ func TestWatchBeginsWithThePresentState(t *testing.T) {
 // is told so first, and still gets the newest: that is where the daemon stands.
 func TestWatcherWhoFellBehindIsToldAndGetsTheNewest(t *testing.T) {
 	t.Parallel()
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	w := board.Watch()
 	defer w.Close()
 	const emitted = bus.WatchEvents + 9
@@ -85,7 +85,7 @@ func TestWatcherWhoFellBehindIsToldAndGetsTheNewest(t *testing.T) {
 
 func TestClosedWatchGetsNothing(t *testing.T) {
 	t.Parallel()
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	w := board.Watch()
 	if _, err := w.Next(t.Context()); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestClosedWatchGetsNothing(t *testing.T) {
 func TestWatchWaitsForAnEventAndNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		board := bus.NewBoard()
+		board := bus.NewStatusBoard()
 		w := board.Watch()
 		defer w.Close()
 		if _, err := w.Next(t.Context()); err != nil {
@@ -128,7 +128,7 @@ func TestWatchWaitsForAnEventAndNoLongerThanItsContext(t *testing.T) {
 
 func TestStatusIsACopy(t *testing.T) {
 	t.Parallel()
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	before := board.Status()
 	if before.State != "probing" || before.Since.IsZero() || before.Cause != "" {
 		t.Fatalf("begins with %+v", before)
@@ -149,7 +149,7 @@ func TestStatusIsACopy(t *testing.T) {
 
 func TestBoardUnderTraffic(t *testing.T) {
 	t.Parallel()
-	board := bus.NewBoard()
+	board := bus.NewStatusBoard()
 	ctx, cancel := context.WithCancel(t.Context())
 	var writing, reading sync.WaitGroup
 	for range 4 {

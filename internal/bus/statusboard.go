@@ -13,9 +13,9 @@ import (
 // is full, because the newest state is the one that matters.
 const watchEvents = 64
 
-// Board carries the daemon's status and its events from the session to whoever
+// StatusBoard carries the daemon's status and its events from the session to whoever
 // watches. It is safe for concurrent use, and nobody who writes to it waits.
-type Board struct {
+type StatusBoard struct {
 	mu       sync.Mutex
 	status   Status
 	warnings []Warning // by code and what they are about; the status has them too
@@ -23,31 +23,31 @@ type Board struct {
 	watchers map[*Watch]struct{}
 }
 
-// NewBoard returns a board in the state that every daemon begins with.
-func NewBoard() *Board {
+// NewStatusBoard returns a board in the state that every daemon begins with.
+func NewStatusBoard() *StatusBoard {
 	now := time.Now()
-	b := &Board{last: Changed(api.Change{To: "probing"}), watchers: make(map[*Watch]struct{})}
+	b := &StatusBoard{last: Changed(api.Change{To: "probing"}), watchers: make(map[*Watch]struct{})}
 	b.status.State, b.status.Since, b.last.At = b.last.To, now, now
 	b.status.Warnings = []api.Warning{}
 	return b
 }
 
 // Update changes the status in place. f must not keep its argument.
-func (b *Board) Update(f func(*Status)) {
+func (b *StatusBoard) Update(f func(*Status)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f(&b.status)
 }
 
 // Status returns a copy. Values behind its pointers are never written to again.
-func (b *Board) Status() Status {
+func (b *StatusBoard) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.status
 }
 
 // Emit tells every watcher of an event; At is set here when it is zero.
-func (b *Board) Emit(e api.Event) {
+func (b *StatusBoard) Emit(e api.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
@@ -57,7 +57,7 @@ func (b *Board) Emit(e api.Event) {
 }
 
 // tell is Emit with the lock held.
-func (b *Board) tell(e api.Event) {
+func (b *StatusBoard) tell(e api.Event) {
 	if e.Type == api.StateEvent {
 		b.last = e
 	}
@@ -68,7 +68,7 @@ func (b *Board) tell(e api.Event) {
 
 // Watch opens a stream of events that begins with the present state. The caller
 // owns it and must Close it.
-func (b *Board) Watch() *Watch {
+func (b *StatusBoard) Watch() *Watch {
 	w := &Watch{board: b, wake: make(chan struct{}, 1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,7 +81,7 @@ func (b *Board) Watch() *Watch {
 
 // Watch is one watcher's bounded queue of events.
 type Watch struct {
-	board *Board
+	board *StatusBoard
 	wake  chan struct{}
 
 	mu     sync.Mutex
