@@ -17,6 +17,7 @@ import (
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/session"
+	"airbridged/internal/wiring"
 )
 
 // applied are the keys that change while the daemon runs. All others need a
@@ -111,7 +112,7 @@ func (r *reloader) reload() (api.Reloaded, error) {
 		r.log.Warn("configuration", zap.String("detail", w.String()))
 	}
 	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
-	r.session.Subscribe(filters(fresh.Subscribe))
+	r.session.Subscribe(wiring.Filters(fresh.Subscribe))
 	r.running.Log.Level, r.running.Subscribe = fresh.Log.Level, fresh.Subscribe
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
 	return done, nil

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"airbridged/internal/air"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/durable"
@@ -19,6 +18,7 @@ import (
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/session"
+	"airbridged/internal/wiring"
 )
 
 // serve wires the parts together and runs them until ctx ends or one of them
@@ -103,42 +103,11 @@ const stateLine = "state"
 func sessionOptions(cfg config.Config, state durable.Directory, store *provision.Store, queue *outbox.Queue, hub *bus.Hub, board *bus.StatusBoard, flight *bus.Flight,
 	limits *session.PayloadLimits, meter session.Recorder, log *zap.Logger,
 ) session.Options {
-	return session.Options{
-		Device: session.Device{
-			ProductKey: cfg.Device.ProductKey, DeviceName: cfg.Device.DeviceName,
-			ProductSecret: cfg.Device.ProductSecret, DeviceSecret: cfg.Device.DeviceSecret,
-		},
-		Cloud: session.Cloud{
-			HTTPSAuth: cfg.Cloud.Auth == "https", Sign: provision.Method(cfg.Cloud.Sign),
-			RegisterURL: cfg.Cloud.RegisterURL(), AuthURL: cfg.Cloud.AuthURL(),
-			Host: cfg.Cloud.Host(), Port: cfg.Cloud.MQTTPort, TLS: cfg.Cloud.TLS,
-			Keepalive: cfg.Cloud.Keepalive, Clean: cfg.Cloud.CleanSession,
-			Timeouts: air.Timeouts(cfg.Cloud.Timeouts),
-		},
-		Modem: session.Modem{
-			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
-		},
-		Recovery: session.Recovery(cfg.Recovery), JustBooted: host.Uptime() < session.JustBooted,
-		Open:      func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) },
-		HardReset: host.HardReset(cfg.Modem.ResetGPIO, cfg.Modem.ResetCommand, log),
-		Store:     store,
-		State:     state,
-		Queue:     queue,
-		Subscribe: filters(cfg.Subscribe),
-		Expand:    config.Expand,
-		Hub:       hub,
-		Board:     board,
-		Flight:    flight,
-		Limits:    limits,
-		Recorder:  meter,
-		Log:       log,
-	}
-}
-
-func filters(subscribe []config.Subscribe) []bus.Filter {
-	list := make([]bus.Filter, 0, len(subscribe))
-	for _, s := range subscribe {
-		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS})
-	}
-	return list
+	o := wiring.Session(cfg)
+	o.JustBooted = host.Uptime() < session.JustBooted
+	o.Open = func(baud int) (io.ReadWriteCloser, error) { return openPort(cfg.Modem.Device, baud) }
+	o.HardReset = host.HardReset(cfg.Modem.ResetGPIO, cfg.Modem.ResetCommand, log)
+	o.Store, o.State, o.Queue, o.Hub, o.Board, o.Flight = store, state, queue, hub, board, flight
+	o.Limits, o.Recorder, o.Log = limits, meter, log
+	return o
 }

@@ -36,7 +36,7 @@ func TestHostAndAddresses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := []string{cfg.Cloud.Host(), cfg.Cloud.RegisterURL(), cfg.Cloud.AuthURL()}; !reflect.DeepEqual(got, []string{c.host, c.register, c.auth}) {
+			if got := []string{cfg.MQTTHost(), cfg.Cloud.RegisterURL(), cfg.Cloud.AuthURL()}; !reflect.DeepEqual(got, []string{c.host, c.register, c.auth}) {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -54,8 +54,8 @@ func TestLargestValuesFitTheModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	clientID := name + "|securemode=2,signmethod=hmacsha256|"
-	if user := name + "&" + key; len(clientID) > 256 || len(user) > 256 || len(cfg.Cloud.Host()) > 255 {
-		t.Errorf("%d %d %d", len(clientID), len(user), len(cfg.Cloud.Host()))
+	if user := name + "&" + key; len(clientID) > 256 || len(user) > 256 || len(cfg.MQTTHost()) > 255 {
+		t.Errorf("%d %d %d", len(clientID), len(user), len(cfg.MQTTHost()))
 	}
 	for key, value := range map[string]string{
 		"device.product_key": key + "k", "device.device_name": name + "n", "cloud.region": strings.Repeat("r", 41),
@@ -322,7 +322,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		cfg, _, err := Load(path)
 		if err == nil {
-			if cfg.Device.ProductKey == "" || cfg.Device.ProductSecret.Empty() || strings.ContainsAny(cfg.Cloud.Host()+cfg.Modem.APN, "\r\n\x00\x1a\x1b\" ") {
+			if cfg.Device.ProductKey == "" || cfg.Device.ProductSecret.Empty() || strings.ContainsAny(cfg.MQTTHost()+cfg.Modem.APN, "\r\n\x00\x1a\x1b\" ") {
 				t.Fatalf("accepted: %+v", cfg)
 			}
 			again, _, err := load(t, cfg.Dump())

@@ -103,7 +103,6 @@ func (l *loader) result() (Config, []Warning, error) {
 		sortByPlace(l.mistakes, l.files)
 		return Config{}, l.warnings, &Mistakes{l.mistakes, l.passing}
 	}
-	l.cfg.Cloud.productKey = l.cfg.Device.ProductKey
 	return l.cfg, l.warnings, nil
 }
 

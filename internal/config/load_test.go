@@ -277,7 +277,7 @@ listen = "unix:/run/airbridged/metrics.sock"
 	want.Cloud = Cloud{
 		Region: "ap-southeast-1", Instance: "iot-060a0bcd", Auth: "direct", Sign: "hmacsha256",
 		OverrideRegisterURL: "https://r.example:8443/x?y=z", OverrideAuthURL: "https://a.example/x", MQTTPort: 8883,
-		Keepalive: 20 * time.Minute, Timeouts: want.Cloud.Timeouts, productKey: "b1KCi45LcCP",
+		Keepalive: 20 * time.Minute, Timeouts: want.Cloud.Timeouts,
 	}
 	want.Cloud.Timeouts.HTTP = 90 * time.Second
 	want.Outbox.MaxBytes, want.Outbox.MaxAge, want.Outbox.WhenFull = 512<<10, 168*time.Hour, "drop-oldest"

@@ -64,8 +64,6 @@ type Cloud struct {
 	Keepalive           time.Duration // 30 s to 1200 s in whole seconds (Aliyun limits, document 30527)
 	CleanSession        bool
 	Timeouts            Timeouts
-
-	productKey string // of [device]: the default host name begins with it
 }
 
 // Timeouts is [cloud.timeouts]: how long to wait for each kind of answer, each
@@ -182,17 +180,17 @@ func Default() Config {
 	}
 }
 
-// Host returns the MQTT host name: mqtt_host; else the instance's; else the
+// MQTTHost returns the MQTT host name: mqtt_host; else the instance's; else the
 // old public instance's, which begins with the product key as it is written
 // (it is case-sensitive; Aliyun documents 73742 and 147356).
-func (c Cloud) Host() string {
+func (c Config) MQTTHost() string {
 	switch {
-	case c.OverrideMQTTHost != "":
-		return c.OverrideMQTTHost
-	case c.Instance != "":
-		return c.Instance + ".mqtt.iothub.aliyuncs.com"
+	case c.Cloud.OverrideMQTTHost != "":
+		return c.Cloud.OverrideMQTTHost
+	case c.Cloud.Instance != "":
+		return c.Cloud.Instance + ".mqtt.iothub.aliyuncs.com"
 	}
-	return c.productKey + ".iot-as-mqtt." + c.Region + ".aliyuncs.com"
+	return c.Device.ProductKey + ".iot-as-mqtt." + c.Cloud.Region + ".aliyuncs.com"
 }
 
 // RegisterURL returns the address of dynamic registration (Aliyun document

@@ -169,7 +169,7 @@ func (x *examination) names(ctx context.Context, l *openedModule) {
 		x.skip(Names, "the firmware opens no bearer for it: %v", cause(err))
 		return
 	}
-	hosts := []string{x.cfg.Cloud.Host()}
+	hosts := []string{x.cfg.MQTTHost()}
 	if u, err := url.Parse(x.cfg.Cloud.AuthURL()); err == nil && x.cfg.Cloud.Auth == "https" {
 		hosts = append(hosts, u.Hostname())
 	}

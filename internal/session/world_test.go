@@ -18,7 +18,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"airbridged/client/api"
-	"airbridged/internal/air"
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
@@ -29,6 +28,7 @@ import (
 	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 	"airbridged/internal/session"
+	"airbridged/internal/wiring"
 )
 
 const (
@@ -97,22 +97,14 @@ func newWorld(t testing.TB, s setup) *world {
 	w.hub, w.board, w.flight = bus.NewHub(), bus.NewStatusBoard(), bus.NewFlight()
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), w.log, zap.DebugLevel)
 	log := zap.New(core)
-	defaults := config.Default()
-	w.options = session.Options{
-		Device: session.Device{ProductKey: simcloud.GuideProductKey, ProductSecret: secret.New(simcloud.GuideProductSecret)},
-		Cloud: session.Cloud{
-			HTTPSAuth: true, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
-			Host: simcloud.GuideProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
-			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
-		},
-		Modem:    session.Modem{Baud: 115200, APN: "CMIOT"},
-		Recovery: session.Recovery(defaults.Recovery),
-		Open:     func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil },
-		Store:    w.store, Queue: w.queue, Hub: w.hub, Board: w.board, Flight: w.flight,
-		Expand: config.Expand, State: w.disk,
-		Limits:   session.NewPayloadLimits(w.disk, 0, log),
-		Recorder: w.meter, Log: log, Seed: 1,
-	}
+	cfg := config.Default()
+	cfg.Device.ProductKey, cfg.Device.ProductSecret = simcloud.GuideProductKey, secret.New(simcloud.GuideProductSecret)
+	cfg.Modem.Baud = 115200
+	w.options = wiring.Session(cfg)
+	w.options.Open = func(int) (io.ReadWriteCloser, error) { return w.module.Open(), nil }
+	w.options.Store, w.options.State, w.options.Limits = w.store, w.disk, session.NewPayloadLimits(w.disk, 0, log)
+	w.options.Queue, w.options.Hub, w.options.Board, w.options.Flight = w.queue, w.hub, w.board, w.flight
+	w.options.Recorder, w.options.Log, w.options.Seed = w.meter, log, 1
 	if s.session != nil {
 		s.session(&w.options)
 	}

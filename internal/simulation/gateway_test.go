@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"airbridged/internal/air"
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
@@ -26,6 +25,7 @@ import (
 	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
 	"airbridged/internal/session"
+	"airbridged/internal/wiring"
 )
 
 // gateway is the machine that the daemon runs on: the module at its serial port, and
@@ -176,36 +176,31 @@ func (g *gateway) start(seed uint64) error {
 }
 
 func (l *life) options(store *provision.Store, seed uint64, log *zap.Logger) session.Options {
-	defaults, g := config.Default(), l.g
+	g := l.g
 	random := rand.New(rand.NewPCG(seed, 6))
-	return session.Options{
-		Device: session.Device{ProductKey: identity.ProductKey, ProductSecret: secret.New(simcloud.GuideProductSecret)},
-		Cloud: session.Cloud{
-			HTTPSAuth: g.p.https, Sign: "hmacmd5", RegisterURL: defaults.Cloud.RegisterURL(), AuthURL: defaults.Cloud.AuthURL(),
-			Host: identity.ProductKey + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", Port: 1883, TLS: true,
-			Keepalive: 300 * time.Second, Clean: true, Timeouts: air.Timeouts(defaults.Cloud.Timeouts),
-		},
-		Modem:    g.p.modem,
-		Recovery: g.p.recovery(session.Recovery(defaults.Recovery)),
-		Open: func(baud int) (io.ReadWriteCloser, error) {
-			port := g.module.Open()
-			l.port = port
-			_ = port.(interface{ SetBaud(int) error }).SetBaud(baud) // one that is gone says so when it is read
-			return &serial{port, l}, nil
-		},
-		HardReset: func(context.Context) error {
-			if l.dead.Load() {
-				return simdisk.ErrDead
-			}
-			g.order("reset")
-			return nil
-		},
-		Store: store, Queue: witnessed{l}, Hub: l.hub, Board: l.board, Flight: l.flight, Expand: config.Expand, State: stateDir{l.state},
-		Limits:   session.NewPayloadLimits(stateDir{l.state}, 0, log),
-		Recorder: &recorder{metrics.New("simulated", "", metrics.Labels{States: metrics.Words(recovery.States())}), l}, Log: log, Seed: seed | 1,
-		JustBooted: g.booted,
-		Random:     func() string { return "r" + time.Duration(random.Int64()).String() },
+	cfg := config.Default()
+	cfg.Device.ProductKey, cfg.Device.ProductSecret = identity.ProductKey, secret.New(simcloud.GuideProductSecret)
+	o := wiring.Session(cfg)
+	o.Cloud.HTTPSAuth, o.Modem, o.Recovery, o.JustBooted = g.p.https, g.p.modem, g.p.recovery(o.Recovery), g.booted
+	o.Open = func(baud int) (io.ReadWriteCloser, error) {
+		port := g.module.Open()
+		l.port = port
+		_ = port.(interface{ SetBaud(int) error }).SetBaud(baud) // one that is gone says so when it is read
+		return &serial{port, l}, nil
 	}
+	o.HardReset = func(context.Context) error {
+		if l.dead.Load() {
+			return simdisk.ErrDead
+		}
+		g.order("reset")
+		return nil
+	}
+	o.Store, o.State, o.Limits = store, stateDir{l.state}, session.NewPayloadLimits(stateDir{l.state}, 0, log)
+	o.Queue, o.Hub, o.Board, o.Flight = witnessed{l}, l.hub, l.board, l.flight
+	o.Recorder = &recorder{metrics.New("simulated", "", metrics.Labels{States: metrics.Words(recovery.States())}), l}
+	o.Log, o.Seed = log, seed|1
+	o.Random = func() string { return "r" + time.Duration(random.Int64()).String() }
+	return o
 }
 
 // watch reads the daemon's events, status and trace, as a program would.
