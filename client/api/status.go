@@ -16,6 +16,7 @@ type Status struct {
 	Cloud         Cloud      `json:"cloud"`
 	Outbox        Outbox     `json:"outbox"`
 	Counters      Counters   `json:"counters"`
+	MQTT          *MQTT      `json:"mqtt"` // null: the listener is off
 	Data          Data       `json:"data"`
 	Warnings      []Warning  `json:"warnings"` // what lasts, in any state; never null
 	Version       string     `json:"version"`
@@ -27,6 +28,14 @@ type Warning struct {
 	Code   string `json:"code"`   // a word of a closed set
 	Detail string `json:"detail"` // what it is about, in words
 	Hint   string `json:"hint"`   // what to do
+}
+
+// MQTT is the listener for local MQTT programs.
+type MQTT struct {
+	Clients   int   `json:"clients"`    // connected
+	Away      int   `json:"away"`       // sessions of programs that are not
+	Held      int   `json:"held"`       // messages without an answer, because the outbox is full or its disk fails
+	HeldBytes int64 `json:"held_bytes"` // theirs
 }
 
 // Identity names the device at the cloud.

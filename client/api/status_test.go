@@ -31,6 +31,7 @@ func TestStatusJSON(t *testing.T) {
 		Cloud:    api.Cloud{Host: "b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", Auth: "https", TokenAgeSeconds: &age, PaceSeconds: &gap},
 		Outbox:   api.Outbox{Messages: 2, Bytes: 256, OldestAt: &oldest, InFlight: 1, DiskBytes: 524288, DiskLimit: &share},
 		Counters: api.Counters{Acked: 1, Sent: 2, Unknown: 3, Connects: 4, Downlink: 5, LastAckedAt: &acked},
+		MQTT:     &api.MQTT{Clients: 3, Away: 1, Held: 2, HeldBytes: 400},
 		Data: api.Data{
 			Since: &oldest, Until: &next, Bytes: 6000, ByCause: map[string]uint64{"payload": 1000, "handshake": 5000},
 			ByProgram: []api.ProgramData{{Program: "root/sensord", Bytes: 1000}}, BudgetBytes: &budget, ForecastBytes: &forecast, Holding: true,

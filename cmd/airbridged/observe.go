@@ -9,6 +9,7 @@ import (
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
+	"airbridged/internal/mqttd"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
@@ -19,6 +20,7 @@ import (
 var (
 	_ session.Recorder = recorder{}
 	_ ipc.Recorder     = (*metrics.Metrics)(nil)
+	_ mqttd.Recorder   = (*metrics.Metrics)(nil)
 )
 
 type recorder struct {
@@ -38,12 +40,13 @@ func labels() metrics.Labels {
 	return metrics.Labels{
 		States: metrics.Words(recovery.States()), Causes: metrics.Words(recovery.Causes()), Rungs: metrics.Words(recovery.Rungs()),
 		Kinds: metrics.Words(air.EventKinds()), Reasons: outbox.Reasons(), ByteCauses: session.ByteCauses(), Paths: ipc.Paths(),
+		Fates: mqttd.Outcomes(), Welcomes: mqttd.Results(),
 	}
 }
 
 // observe lets a scrape ask the parts that keep numbers of their own.
 func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bus.Hub, board *bus.StatusBoard,
-	server *ipc.Server, state *durable.Held, data budget, sink *host.Sink, healthy func() error,
+	server *ipc.Server, programs *mqttd.Server, state *durable.Held, data budget, sink *host.Sink, healthy func() error,
 ) {
 	m.Observe(metrics.Sources{
 		Outbox: func() metrics.OutboxStats { return metrics.OutboxStats(queue.Stats()) },
@@ -54,6 +57,7 @@ func observe(m *metrics.Metrics, cfg config.Outbox, queue *outbox.Queue, hub *bu
 		},
 		Hub:      func() metrics.HubStats { return metrics.HubStats(hub.Stats()) },
 		Streams:  func() metrics.StreamStats { return metrics.StreamStats(server.Stats()) },
+		MQTT:     func() metrics.MQTTStats { return metrics.MQTTStats(programs.Stats()) },
 		Pace:     func() *float64 { return board.Status().Cloud.PaceSeconds },
 		Healthy:  healthy,
 		LogLost:  func() uint64 { return sink.Stats().Lost },

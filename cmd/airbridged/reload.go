@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -16,13 +17,14 @@ import (
 	"airbridged/internal/config"
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
+	"airbridged/internal/passwords"
 	"airbridged/internal/session"
 	"airbridged/internal/wiring"
 )
 
 // applied are the keys that change while the daemon runs. All others need a
 // restart.
-var applied = []string{"log.level", "subscribe"}
+var applied = []string{"log.level", "mqtt.password_file", "subscribe"}
 
 // What is logged of a reload, every time.
 const (
@@ -40,6 +42,7 @@ type reloader struct {
 	asks    chan chan<- reloaded
 
 	running config.Config // in effect; owned by run
+	known   atomic.Pointer[passwords.File]
 }
 
 // reloaded is what a reload came to.
@@ -49,8 +52,13 @@ type reloaded struct {
 }
 
 func newReloader(path string, running config.Config, s *session.Session, level zap.AtomicLevel, log *zap.Logger) *reloader {
-	return &reloader{path: path, session: s, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+	r := &reloader{path: path, session: s, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+	r.known.Store(running.MQTT.Passwords)
+	return r
 }
+
+// passwords are those in effect; nil: none is asked for.
+func (r *reloader) passwords() *passwords.File { return r.known.Load() }
 
 // run reloads whenever it is asked to, until ctx ends.
 func (r *reloader) run(ctx context.Context) error {
@@ -113,7 +121,8 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	}
 	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
 	r.session.Subscribe(wiring.Filters(fresh.Subscribe))
-	r.running.Log.Level, r.running.Subscribe = fresh.Log.Level, fresh.Subscribe
+	r.known.Store(fresh.MQTT.Passwords)
+	r.running.Log.Level, r.running.Subscribe, r.running.MQTT.PasswordFile = fresh.Log.Level, fresh.Subscribe, fresh.MQTT.PasswordFile
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
 	return done, nil
 }

@@ -9,12 +9,14 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/durable"
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
+	"airbridged/internal/mqttd"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/session"
@@ -55,11 +57,15 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	limits := session.NewPayloadLimits(state, cfg.Modem.MaxPayload, log)
 	supervisor := session.New(sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log))
 	reload := newReloader(path, cfg, supervisor, level, log)
+	conns := host.Connections(log, cfg.Socket.MaxConnections, cfg.MQTT.MaxConnections)
+	var programs *mqttd.Server
 	server := ipc.New(ipc.Options{
+		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
 		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Metrics: meter.Handler(), Reload: reload.ask,
-		Healthy: supervisor.Healthy, Version: version, Conns: host.Connections(log, cfg.Socket.MaxConnections)[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
+		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	observe(meter, cfg.Outbox, queue, hub, board, server, state, data, sink, supervisor.Healthy)
+	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, board, server, limits, data, reload, meter, log))
+	observe(meter, cfg.Outbox, queue, hub, board, server, programs, state, data, sink, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {
 		for _, l := range list {
@@ -67,6 +73,8 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 		}
 	}
 	each(open.Of(apiSocket), server.Serve)
+	each(open.Of(mqttSocket), programs.Serve)
+	group.Go(func() error { return programs.Run(ctx) })
 	each(open.Of(metricsSocket), func(ctx context.Context, l net.Listener) error { return serveMetrics(ctx, l, meter.Handler(), log) })
 	each(open.Unserved(), host.TurnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })

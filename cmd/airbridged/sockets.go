@@ -19,6 +19,7 @@ import (
 const (
 	apiSocket     = "api"
 	metricsSocket = "metrics"
+	mqttSocket    = "mqtt"
 )
 
 // openSockets opens all that the configuration wants.
@@ -29,11 +30,30 @@ func openSockets(cfg config.Config, log *zap.Logger) (*host.Sockets, error) {
 			Open: func() (net.Listener, error) { return ipc.Listen(cfg.Socket.Path, cfg.Socket.Mode, cfg.Socket.Group) },
 		},
 		host.Socket{
+			Name: mqttSocket, Key: "mqtt.socket", Address: cfg.MQTT.Socket,
+			Open: func() (net.Listener, error) { return ipc.Listen(cfg.MQTT.Socket, cfg.Socket.Mode, cfg.Socket.Group) },
+		},
+		host.Socket{
+			Name: mqttSocket, Key: "mqtt.listen", Address: cfg.MQTT.Listen, TCP: true,
+			Open: func() (net.Listener, error) { return listenMQTT(cfg.MQTT.Listen) },
+			// Programs on the sockets go on.
+			Spare: "make a socket unit with ListenStream=" + cfg.MQTT.Listen + " and FileDescriptorName=mqtt, or set mqtt.listen to \"\"",
+		},
+		host.Socket{
 			Name: metricsSocket, Key: "metrics.listen", Address: strings.TrimPrefix(cfg.Metrics.Listen, "unix:"),
 			Open: func() (net.Listener, error) { return listenMetrics(cfg.Metrics.Listen) },
 			// A page that cannot be scraped is no reason to bring no messages to the cloud.
 			Spare: "enable airbridged-metrics.socket, or set metrics.listen to \"\"",
 		})
+}
+
+// listenMQTT opens a loopback address.
+func listenMQTT(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt: %w (is a broker running? set mqtt.listen to another address, or to \"\")", err)
+	}
+	return l, nil
 }
 
 // listenMetrics opens a loopback address, or a Unix socket for "unix:/path".

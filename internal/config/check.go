@@ -35,6 +35,7 @@ func (l *loader) check() {
 		{"metrics.listen", unixPath(c.Metrics.Listen)},
 	}, "socket")
 	l.distinct([]place{{"mqtt.listen", c.MQTT.Listen}, {"metrics.listen", c.Metrics.Listen}}, "address")
+	l.checkMQTT()
 	l.checkSubscribe()
 	l.checkAccess()
 }
@@ -145,8 +146,6 @@ func (l *loader) checkTopics(element, key string, topics []string) {
 // yet, and what happens instead. A key stands here with its section, a table
 // by its name.
 var unready = []struct{ key, instead string }{
-	{"mqtt.socket", "no MQTT listener is opened, use the API socket"},
-	{"mqtt.listen", "no MQTT listener is opened, use the API socket"},
 	{"access", "every program that can open the socket may use every topic"},
 }
 

@@ -137,8 +137,6 @@ subscribe = ["/b"]
 	}
 	const cannot = "this version cannot do that yet: "
 	want := []string{
-		"10:1: mqtt.socket: " + cannot + "no MQTT listener is opened, use the API socket",
-		"11:1: mqtt.listen: " + cannot + "no MQTT listener is opened, use the API socket",
 		"12:3: access: " + cannot + "every program that can open the socket may use every topic",
 	}
 	if !reflect.DeepEqual(got, want) {

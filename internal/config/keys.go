@@ -90,6 +90,12 @@ var keys = []key{
 
 	text("mqtt.socket", func(c *Config) *string { return &c.MQTT.Socket }, optional(socketPath)),
 	text("mqtt.listen", func(c *Config) *string { return &c.MQTT.Listen }, optional(loopback)),
+	text("mqtt.password_file", func(c *Config) *string { return &c.MQTT.PasswordFile }, optional(absolute)),
+	choice("mqtt.when_full", func(c *Config) *string { return &c.MQTT.WhenFull }, "hold", "refuse"),
+	number("mqtt.max_connections", func(c *Config) *int { return &c.MQTT.MaxConnections }, 1, 10_000),
+	size("mqtt.max_packet", func(c *Config) *int64 { return &c.MQTT.MaxPacket }, 8<<10, 16<<20),
+	number("mqtt.receive_maximum", func(c *Config) *int { return &c.MQTT.ReceiveMaximum }, 1, 65535),
+	size("mqtt.hold_bytes", func(c *Config) *int64 { return &c.MQTT.HoldBytes }, 8<<10, 64<<20),
 
 	text("subscribe.topic", func(c *Config) *string { return &last(c.Subscribe).Topic }, required),
 	qos("subscribe.qos"),

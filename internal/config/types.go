@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"time"
 
+	"airbridged/internal/passwords"
 	"airbridged/internal/secret"
 )
 
@@ -122,8 +123,16 @@ type Socket struct {
 
 // MQTT is [mqtt]: the listener for local MQTT clients.
 type MQTT struct {
-	Socket string // absolute path; "": off
-	Listen string // loopback host:port; "": off
+	Socket         string // absolute path; "": off
+	Listen         string // loopback host:port; "": off
+	PasswordFile   string // in mosquitto's format; "": clients on Listen need no password
+	WhenFull       string // "hold" or "refuse"
+	MaxConnections int    // 1 to 10,000
+	MaxPacket      int64  // bytes, 8 KiB to 16 MiB
+	ReceiveMaximum int    // 1 to 65535
+	HoldBytes      int64  // bytes, 8 KiB to 64 MiB
+
+	Passwords *passwords.File // what is in PasswordFile; nil: there is none
 }
 
 // Subscribe is one [[subscribe]] table.
@@ -170,11 +179,14 @@ func Default() Config {
 			BackoffMin: 2 * time.Second, BackoffMax: 5 * time.Minute, StableAfter: time.Minute,
 			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5,
 		},
-		Outbox:  Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
-		Data:    Data{BudgetDay: 1, WhenOver: "warn"},
-		State:   State{Dir: "/var/lib/airbridged"},
-		Socket:  Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660, MaxConnections: 1200},
-		MQTT:    MQTT{Socket: "/run/airbridged/mqtt.sock"},
+		Outbox: Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
+		Data:   Data{BudgetDay: 1, WhenOver: "warn"},
+		State:  State{Dir: "/var/lib/airbridged"},
+		Socket: Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660, MaxConnections: 1200},
+		MQTT: MQTT{
+			Socket: "/run/airbridged/mqtt.sock", WhenFull: "hold",
+			MaxConnections: 1200, MaxPacket: 256 << 10, ReceiveMaximum: 64, HoldBytes: 256 << 10,
+		},
 		Metrics: Metrics{Listen: "127.0.0.1:9481"},
 		Log:     Log{Level: "info", Format: "auto"},
 	}

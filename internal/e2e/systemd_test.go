@@ -156,7 +156,7 @@ func TestUnderAServiceManager(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
-	// Nobody speaks MQTT here yet. A client must not wait for an answer for ever.
+	// MQTT is switched off here. A client must not wait for an answer for ever.
 	c, err := net.Dial("unix", mqtt.Addr().String())
 	if err != nil {
 		t.Fatal(err)

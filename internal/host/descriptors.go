@@ -9,8 +9,9 @@ import (
 
 // spareFiles are the descriptors that a daemon needs besides those of its
 // programs' connections: queue and state, the port, the metrics' connections,
-// those that are being told "too busy", and what a child process takes.
-const spareFiles = 192
+// those that are being told "too busy" or wait for a place, and what a child
+// process takes.
+const spareFiles = 256
 
 // leastConns is served whatever the limit says: fewer would not be a service.
 const leastConns = 32
@@ -40,7 +41,7 @@ func connections(limit uint64, wanted []int) (granted []int, fewer bool) {
 	left := int(min(limit, math.MaxInt32)) - spareFiles
 	for _, n := range wanted {
 		if sum > left {
-			n, fewer = max(leastConns, int(int64(n)*int64(max(left, 0))/int64(sum))), true
+			n, fewer = min(n, max(leastConns, int(int64(n)*int64(max(left, 0))/int64(sum)))), true
 		}
 		granted = append(granted, n)
 	}

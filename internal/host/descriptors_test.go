@@ -17,9 +17,10 @@ func TestConnectionsFitTheOpenFiles(t *testing.T) {
 	}{
 		{4096, []int{1200, 1200}, []int{1200, 1200}, false},
 		{math.MaxUint64, []int{10000}, []int{10000}, false},
-		{1024, []int{1200}, []int{832}, true},
-		{1024, []int{1200, 600}, []int{554, 277}, true},
-		{256, []int{1200}, []int{64}, true},
+		{1024, []int{1200}, []int{768}, true},
+		{1024, []int{1200, 600}, []int{512, 256}, true},
+		{256, []int{1200}, []int{32}, true},
+		{256, []int{1200, 3}, []int{32, 3}, true},
 		{64, []int{1200, 1200}, []int{32, 32}, true},
 	} {
 		got, fewer := connections(c.limit, c.wanted)

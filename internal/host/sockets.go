@@ -21,6 +21,7 @@ type Socket struct {
 	Key     string // of the configuration
 	Address string // that the configuration says; "": it is switched off
 	Unix    bool   // an inherited one has to be a Unix socket
+	TCP     bool   // it is TCP beside a Unix socket of the same name: an inherited one is whichever it is
 	// Open opens one that was not inherited.
 	Open func() (net.Listener, error)
 	// Spare says what to do where the process may have no such socket, and makes
@@ -56,32 +57,64 @@ func OpenSockets(log *zap.Logger, wanted ...Socket) (*Sockets, error) {
 // take sorts the inherited sockets of one name.
 func (s *Sockets) take(name string, list []net.Listener, wanted []Socket, log *zap.Logger) {
 	i := slices.IndexFunc(wanted, func(w Socket) bool { return w.Name == name })
-	if i < 0 || wanted[i].Address == "" {
-		s.unserved = append(s.unserved, list...)
-		why := "this version has no use for it: disable its socket unit"
-		if i >= 0 {
-			why = wanted[i].Key + " is empty: mask its socket unit, or set " + wanted[i].Key
+	if both := slices.IndexFunc(wanted, func(w Socket) bool { return w.Name == name && w.TCP }); both >= 0 {
+		tcp := slices.DeleteFunc(slices.Clone(list), func(l net.Listener) bool { return !isTCP(l) })
+		if len(tcp) > 0 {
+			s.takeAs(wanted[both], tcp, log)
 		}
-		log.Warn("an inherited socket is not served, connections to it are closed", zap.String("name", name), zap.String("detail", why))
+		if list = slices.DeleteFunc(list, isTCP); len(list) == 0 {
+			return
+		}
+	}
+	if i < 0 {
+		s.turnAway(name, list, "this version has no use for it: disable its socket unit", log)
 		return
 	}
-	s.served[name] = list
+	s.takeAs(wanted[i], list, log)
+}
+
+func isTCP(l net.Listener) bool {
+	_, ok := l.(*net.TCPListener)
+	return ok
+}
+
+// turnAway keeps inherited sockets that nobody answers on.
+func (s *Sockets) turnAway(name string, list []net.Listener, why string, log *zap.Logger) {
+	s.unserved = append(s.unserved, list...)
+	log.Warn("an inherited socket is not served, connections to it are closed", zap.String("name", name), zap.String("detail", why))
+}
+
+// takeAs takes inherited sockets for one that is wanted.
+func (s *Sockets) takeAs(w Socket, list []net.Listener, log *zap.Logger) {
+	if w.Address == "" {
+		s.turnAway(w.Name, list, w.Key+" is empty: mask its socket unit, or set "+w.Key, log)
+		return
+	}
+	s.served[w.slot()] = list
 	for _, l := range list {
-		if l.Addr().String() != wanted[i].Address {
+		if l.Addr().String() != w.Address {
 			log.Warn("the inherited socket is used, not the configured one",
-				zap.String("name", name), zap.String("socket", l.Addr().String()), zap.String("detail", wanted[i].Key+" is "+wanted[i].Address))
+				zap.String("name", w.Name), zap.String("socket", l.Addr().String()), zap.String("detail", w.Key+" is "+w.Address))
 		}
 	}
 }
 
+// slot is where the open sockets of one are filed.
+func (w Socket) slot() string {
+	if w.TCP {
+		return w.Name + " tcp"
+	}
+	return w.Name
+}
+
 // complete opens what was not inherited.
 func (s *Sockets) complete(w Socket, log *zap.Logger) error {
-	for _, l := range s.served[w.Name] {
+	for _, l := range s.served[w.slot()] {
 		if _, ok := l.(*net.UnixListener); w.Unix && !ok {
 			return fmt.Errorf("inherited socket %s is %s and no Unix socket: give its socket unit a path in ListenStream=", w.Name, l.Addr())
 		}
 	}
-	if len(s.served[w.Name]) > 0 || w.Address == "" {
+	if len(s.served[w.slot()]) > 0 || w.Address == "" {
 		return nil
 	}
 	l, err := w.Open()
@@ -92,12 +125,14 @@ func (s *Sockets) complete(w Socket, log *zap.Logger) error {
 	case err != nil:
 		return err
 	}
-	s.served[w.Name] = append(s.served[w.Name], l)
+	s.served[w.slot()] = append(s.served[w.slot()], l)
 	return nil
 }
 
-// Of are the open sockets of a name.
-func (s *Sockets) Of(name string) []net.Listener { return s.served[name] }
+// Of are the open sockets of a name, TCP last.
+func (s *Sockets) Of(name string) []net.Listener {
+	return slices.Concat(s.served[name], s.served[Socket{Name: name, TCP: true}.slot()])
+}
 
 // Unserved are inherited ones that nobody here answers on.
 func (s *Sockets) Unserved() []net.Listener { return s.unserved }

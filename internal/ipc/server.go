@@ -79,6 +79,7 @@ type Options struct {
 	Conns    int                                             // socket.max_connections; 0 is 1200
 	Reload   func(ctx context.Context) (api.Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
 	Source   func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
+	MQTT     func() *api.MQTT                                // what the listener for MQTT programs holds; nil: there is none
 	Data     func() api.Data                                 // what the connection has used; nil: nothing is known
 	Recorder Recorder                                        // nil: nobody counts
 	Log      *zap.Logger

@@ -77,6 +77,7 @@ func TestStatus(t *testing.T) {
 			`"cloud":{"host":"","auth":"https","token_age_seconds":null,"pace_seconds":null},`+
 			`"outbox":{"messages":0,"bytes":0,"oldest_at":null,"inflight":0,"disk_bytes":0,"disk_limit":null},`+
 			`"counters":{"acked":0,"sent":0,"unknown":0,"connects":0,"downlink":0,"last_acked_at":null},`+
+			`"mqtt":null,`+
 			`"data":{"since":null,"until":null,"bytes":0,"by_cause":null,"by_program":null,"budget_bytes":null,"forecast_bytes":null,"holding":false},`+
 			`"warnings":[],"version":"1.2.3","uptime_seconds":90}`+"\n")
 		d.ask("POST", "/v1/publish?topic=/a", "12345")

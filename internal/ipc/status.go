@@ -7,8 +7,14 @@ import (
 	"airbridged/client/api"
 )
 
-// status answers with the board's status and what the socket adds to it.
-func (s *serving) status(w http.ResponseWriter, r *http.Request, _ query) error {
+// status answers with Status.
+func (s *serving) status(w http.ResponseWriter, _ *http.Request, _ query) error {
+	writeJSON(w, http.StatusOK, "application/json", s.Status())
+	return nil
+}
+
+// Status is the board's status with what the socket adds to it.
+func (s *Server) Status() api.Status {
 	status := s.o.Board.Status().Told(time.Now())
 	queue, disk := s.o.Outbox.Stats(), s.o.Outbox.Disk()
 	status.Outbox = api.Outbox{
@@ -17,13 +23,15 @@ func (s *serving) status(w http.ResponseWriter, r *http.Request, _ query) error 
 	if disk.Share > 0 {
 		status.Outbox.DiskLimit = &disk.Share
 	}
+	if s.o.MQTT != nil {
+		status.MQTT = s.o.MQTT()
+	}
 	if s.o.Data != nil {
 		status.Data = s.o.Data()
 	}
 	status.Version = s.o.Version
 	status.UptimeSeconds = int64(time.Since(s.begun) / time.Second)
-	writeJSON(w, http.StatusOK, "application/json", status)
-	return nil
+	return status
 }
 
 // healthz says whether the supervisor makes progress. It takes any query, as

@@ -105,7 +105,7 @@ func (v vocabulary) combinations(metric, selector string) []string {
 // bounds are the buckets that are asked for, as they print; the least is enough.
 var bounds = map[string][]string{
 	"airbridged_publish_ack_seconds_bucket": {"0.5", "+Inf"},
-	"airbridged_at_command_seconds_bucket":  {"0.1", "+Inf"},
+	"airbridged_at_command_seconds_bucket":  {"0.3", "+Inf"},
 }
 
 // matches says whether a selector's matchers let a value of a label through.

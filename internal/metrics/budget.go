@@ -94,7 +94,7 @@ type commands struct {
 func newCommands(b *budget) *commands {
 	opts := prometheus.HistogramOpts{
 		Name: prefix + "at_command_seconds", Help: "AT commands from the first byte to the final result. Only result=\"ok\" has buckets.",
-		Buckets: []float64{.1, 1, 5, 30},
+		Buckets: []float64{.3, 3, 30},
 	}
 	labels := []string{"verb", "result"}
 	c := &commands{ok: prometheus.NewHistogramVec(opts, labels), share: newShare(b, 12, 3, len(labels))}

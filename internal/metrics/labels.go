@@ -20,6 +20,8 @@ type Labels struct {
 	Reasons    []string // why the outbox dropped a message
 	ByteCauses []string // what bytes on the air are for
 	Paths      []string // of the local socket, as http.ServeMux writes them
+	Fates      []string // what becomes of a publish of an MQTT program
+	Welcomes   []string // how a connection of one is answered
 }
 
 // publishPath is where programs hand in their messages.

@@ -3,6 +3,7 @@ package metrics
 import (
 	"airbridged/internal/air"
 	"airbridged/internal/ipc"
+	"airbridged/internal/mqttd"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 	"airbridged/internal/session"
@@ -12,6 +13,7 @@ import (
 var labels = Labels{
 	States: Words(recovery.States()), Causes: Words(recovery.Causes()), Rungs: Words(recovery.Rungs()), Kinds: Words(air.EventKinds()),
 	Reasons: outbox.Reasons(), ByteCauses: session.ByteCauses(), Paths: ipc.Paths(),
+	Fates: mqttd.Outcomes(), Welcomes: mqttd.Results(),
 }
 
 var (

@@ -50,6 +50,10 @@ type Metrics struct {
 	cloudBytes  *counters
 	requests    *counters
 	requestTime prometheus.Histogram
+
+	mqttPublished *prometheus.CounterVec
+	mqttConnects  *prometheus.CounterVec
+	mqttRetained  prometheus.Counter
 }
 
 // New returns the collectors with their first values; version and commit are
@@ -67,6 +71,9 @@ func New(version, commit string, labels Labels) *Metrics {
 	m.recoveries = newCounters(b, 14, "modem_recoveries_total", "Attempts to recover the module or its session.", "rung", "result")
 	m.cloudBytes = newCounters(b, 7, "cloud_bytes_estimated_total", "Bytes over the air, both ways, estimated.", "cause")
 	m.requests = newCounters(b, 24, "ipc_requests_total", "Requests on the local socket.", "route", "code")
+	m.mqttPublished = newClosed("mqtt_publish_total", "Publishes of MQTT programs, by what became of them.", "outcome", labels.Fates)
+	m.mqttConnects = newClosed("mqtt_connects_total", "Connections of MQTT programs, by how they were answered.", "result", labels.Welcomes)
+	m.mqttRetained = newCounter("mqtt_retain_total", "Messages of MQTT programs with the retain flag, which the cloud does not have.")
 	m.commands = newCommands(b)
 	m.ackSeconds = newHistogram("publish_ack_seconds", "From the acceptance of a QoS 1 message to the cloud's acknowledgement, outages included.",
 		.5, 1, 5, 10, 30, 60, 300, 1800, 21600, 86400)
@@ -83,6 +90,7 @@ func New(version, commit string, labels Labels) *Metrics {
 		buildInfo(version, commit), &m.facts, &m.watched, newProcess(), newGoroutines(), storage{"/proc/self/io"},
 		m.transitions, m.published, m.ackSeconds, m.turnaround, m.inFlight, m.fsync, m.commands, m.failures, m.urcs, m.resyncs,
 		m.logins, m.reboots, m.serialBytes, m.recoveries, m.cloudBytes, m.requests, m.requestTime,
+		m.mqttPublished, m.mqttConnects, m.mqttRetained,
 	)
 	m.zero()
 	return m
@@ -120,6 +128,15 @@ func (m *Metrics) zero() {
 
 func newCounter(name, help string) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
+}
+
+// newClosed counts by a label of which every word is on the page from the start.
+func newClosed(name, help, label string, words []string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, []string{label})
+	for _, word := range words {
+		c.WithLabelValues(word)
+	}
+	return c
 }
 
 func newHistogram(name, help string, buckets ...float64) prometheus.Histogram {

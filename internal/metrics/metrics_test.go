@@ -76,6 +76,7 @@ func anHour(m *Metrics) {
 		Disk:     func() DiskStats { return DiskStats{Written: 65536, Quarantined: 1} },
 		Hub:      func() HubStats { return HubStats{Subscribers: 2, Messages: 7, Dropped: 1} },
 		Streams:  func() StreamStats { return StreamStats{Streams: 3, StreamsDropped: 1} },
+		MQTT:     func() MQTTStats { return MQTTStats{Clients: 4, Sessions: 2, Held: 5} },
 		Pace:     func() *float64 { pace := 0.6; return &pace },
 		Healthy:  func() error { return nil },
 		State:    func() uint64 { return 1234 },
@@ -304,7 +305,7 @@ func TestCommandTimes(t *testing.T) {
 	m.Command("MPUB", "ok", 70*time.Millisecond)
 	m.Command("MPUB", "timeout", 9*time.Second)
 	want(t, m,
-		`at_command_seconds_bucket{result="ok",verb="MPUB",le="0.1"} 1`,
+		`at_command_seconds_bucket{result="ok",verb="MPUB",le="0.3"} 1`,
 		`at_command_seconds_bucket{result="timeout",verb="MPUB",le="+Inf"} 1`,
 		`at_command_seconds_sum{result="timeout",verb="MPUB"} 9`,
 	)
@@ -320,6 +321,7 @@ func quiet() Sources {
 		Disk:     func() DiskStats { return DiskStats{} },
 		Hub:      func() HubStats { return HubStats{} },
 		Streams:  func() StreamStats { return StreamStats{} },
+		MQTT:     func() MQTTStats { return MQTTStats{} },
 		Pace:     func() *float64 { return nil },
 		Healthy:  func() error { return nil },
 		State:    func() uint64 { return 0 },

@@ -86,6 +86,16 @@ func (m *Metrics) Request(route string, code int, d time.Duration) {
 	m.requestTime.Observe(seconds(d))
 }
 
+// MQTTPublish counts a publish of an MQTT program by what became of it, a word of
+// [Labels].
+func (m *Metrics) MQTTPublish(outcome string) { m.mqttPublished.WithLabelValues(outcome).Inc() }
+
+// MQTTConnect counts a connection of one by how it was answered, a word of [Labels].
+func (m *Metrics) MQTTConnect(result string) { m.mqttConnects.WithLabelValues(result).Inc() }
+
+// MQTTRetain counts a retain flag that is not kept.
+func (m *Metrics) MQTTRetain() { m.mqttRetained.Inc() }
+
 // Fsync is the time of one flush of the outbox to storage.
 func (m *Metrics) Fsync(d time.Duration) { m.fsync.Observe(seconds(d)) }
 

@@ -52,6 +52,15 @@ type StreamStats struct {
 	ConnsEnded     uint64 // that had to make room for another user
 }
 
+// MQTTStats is the listener for MQTT programs at the moment of a scrape, with the
+// fields of its own numbers.
+type MQTTStats struct {
+	Clients   int   // connected
+	Sessions  int   // of clients that are away; not shown
+	Held      int   // messages without an answer because there is no room for them
+	HeldBytes int64 // theirs; not shown
+}
+
 // DataStats is the month's account of the connection at the moment of a scrape.
 type DataStats struct {
 	Bytes    uint64
@@ -68,6 +77,7 @@ type Sources struct {
 	Disk     func() DiskStats
 	Hub      func() HubStats
 	Streams  func() StreamStats
+	MQTT     func() MQTTStats
 	Pace     func() *float64 // seconds; nil: there is none
 	Healthy  func() error    // nil: the supervisor makes progress
 	Data     func() DataStats
@@ -104,6 +114,8 @@ var (
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
 	descConnsEnded   = describe("ipc_connections_ended_total", "Connections to the local socket that ended to make room for another user.")
+	descClients      = describe("mqtt_clients", "MQTT programs connected (at most mqtt.max_connections).")
+	descMQTTHeld     = describe("mqtt_held_messages", "Messages of MQTT programs without an answer, because the outbox is full or its disk fails.")
 	descPace         = describe("publish_pace_seconds", "Least time between two publishes while the cloud is known to drop faster ones; absent otherwise.")
 	descHealthy      = describe("healthy", "1 while the supervisor makes progress, as /healthz says.")
 	descData         = describe("data_month_bytes", "Bytes on the air in the month of the contract, estimated, over restarts.")
@@ -120,7 +132,7 @@ var (
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDiskBytes, descFailing,
-		descDownlink, descSubscribers, descSlow, descFilters, descStreams, descCutOff, descConnsEnded, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
+		descDownlink, descSubscribers, descSlow, descFilters, descStreams, descCutOff, descConnsEnded, descClients, descMQTTHeld, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -143,6 +155,9 @@ func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- gauge(descStreams, float64(s.Streams))
 	ch <- counter(descCutOff, float64(s.StreamsDropped))
 	ch <- counter(descConnsEnded, float64(s.ConnsEnded))
+	q := from.MQTT()
+	ch <- gauge(descClients, float64(q.Clients))
+	ch <- gauge(descMQTTHeld, float64(q.Held))
 	if pace := from.Pace(); pace != nil {
 		ch <- gauge(descPace, *pace)
 	}

@@ -228,7 +228,7 @@ func (c *conn) end(err error) {
 			c.answer(&packet.Disconnect{Code: wrong.Code})
 		}
 		c.close(wrong.Error())
-		c.srv.o.Log.Info("mqtt: a client breaks the protocol", c.fields(zap.String("why", c.why))...)
+		c.srv.o.Log.Info("a client breaks the protocol", c.fields(zap.String("why", c.why))...)
 		return
 	}
 	switch {
@@ -241,10 +241,10 @@ func (c *conn) end(err error) {
 	default:
 		c.close("the connection is gone")
 	}
-	c.srv.o.Log.Debug("mqtt: connection ended", c.fields(zap.String("why", c.why))...)
+	c.srv.o.Log.Debug("connection ended", c.fields(zap.String("why", c.why))...)
 }
 
 // fields name a client in the log.
 func (c *conn) fields(more ...zap.Field) []zap.Field {
-	return append([]zap.Field{zap.String("client", shown(c.clientID)), zap.String("user", c.who.person())}, more...)
+	return append([]zap.Field{zap.String("client", short(c.clientID)), zap.String("user", c.who.person())}, more...)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,7 +30,7 @@ func (c *conn) comeAgain(ctx context.Context, p *packet.Connect, err error) {
 	}
 	_ = c.welcome(p, c.srv.sessions.has(c))
 	c.srv.o.Recorder.MQTTConnect(NoPlace)
-	c.srv.o.Log.Warn("mqtt: a client finds no place, and is sent away", c.fields(zap.String("why", err.Error()))...)
+	c.srv.o.Log.Warn("a client finds no place, and is sent away", c.fields(zap.String("why", err.Error()))...)
 }
 
 // greet reads the CONNECT and answers it, within 8 s and never before a reason
@@ -46,15 +47,14 @@ func (c *conn) greet(ctx context.Context) bool {
 	}
 	late, cancel := context.WithDeadline(ctx, at.Add(connackTime))
 	defer cancel()
-	delay := c.srv.poison.delay(c.key())
-	if delay > 0 && !c.pause(ctx, delay) {
+	if delay := c.srv.poison.delay(c.key()); delay > 0 && !c.pause(ctx, delay) {
 		return false
 	}
 	if err := c.srv.places.enter(late, c); err != nil {
 		c.comeAgain(ctx, p, err)
 		return false
 	}
-	present, over, err := c.srv.sessions.attach(late, c, p)
+	present, err := c.srv.sessions.attach(late, c, p)
 	if err != nil {
 		if r, ok := errors.AsType[*refusal](err); ok {
 			c.refuse(r)
@@ -73,15 +73,8 @@ func (c *conn) greet(ctx context.Context) bool {
 		c.srv.sessions.detach(c)
 		return false
 	}
-	switch {
-	case delay > 0:
-		c.srv.o.Recorder.MQTTConnect(Delayed)
-	case over:
-		c.srv.o.Recorder.MQTTConnect(TakenOver)
-	default:
-		c.srv.o.Recorder.MQTTConnect(Welcome)
-	}
-	c.srv.o.Log.Debug("mqtt: connected", c.fields(zap.Uint8("level", c.level), zap.Bool("session", present))...)
+	c.srv.o.Recorder.MQTTConnect(Welcome)
+	c.srv.o.Log.Debug("connected", c.fields(zap.Uint8("version", c.level))...)
 	return true
 }
 
@@ -121,7 +114,7 @@ func (c *conn) unreadable(e *packet.Error) {
 	case e.Code == packet.UnsupportedLevel:
 		c.say(&packet.Connack{Code: packet.UnsupportedLevel}, packet.Level5)
 	}
-	c.srv.o.Log.Info("mqtt: a client breaks the protocol", zap.String("user", c.who.person()), zap.String("why", e.Error()))
+	c.srv.o.Log.Info("a client breaks the protocol", zap.String("user", c.who.person()), zap.String("why", e.Error()))
 }
 
 // introduce takes over what a CONNECT says, and checks who says it.
@@ -167,10 +160,14 @@ func (c *conn) identify(p *packet.Connect) *refusal {
 	if c.who.Local || c.srv.o.Passwords == nil {
 		return nil
 	}
+	known := c.srv.o.Passwords()
+	if known == nil {
+		return nil
+	}
 	if p.Username == nil {
 		return &refusal{packet.NotAuthorized311, packet.NotAuthorized, "it brings no name and password (mqtt.password_file)"}
 	}
-	if !c.srv.o.Passwords(*p.Username, p.Password) {
+	if !known.Check(*p.Username, p.Password) {
 		return &refusal{packet.BadUserOrPassword, packet.BadUser, "its name and password are not in mqtt.password_file"}
 	}
 	c.who.Name = *p.Username
@@ -189,7 +186,7 @@ func (c *conn) refuse(r *refusal) {
 	}
 	c.say(answer, c.level)
 	c.srv.o.Recorder.MQTTConnect(Rejected)
-	c.srv.o.Log.Warn("mqtt: a client is refused", c.fields(zap.String("why", r.why))...)
+	c.srv.o.Log.Warn("a client is refused", c.fields(zap.String("why", r.why))...)
 }
 
 // welcome answers a CONNECT with success.
@@ -222,11 +219,19 @@ func (c *conn) say(p packet.Packet, level byte) error {
 // key names a client in what is remembered of it.
 func (c *conn) key() string { return c.who.owner() + " " + c.clientID }
 
-// shown is a client's string, fit for the log: quoted and not too long.
+// shown is a client's string, fit for a text: quoted and not too long.
 func shown(s string) string {
-	const most = 64
-	if len(s) > most {
-		return strconv.Quote(s[:most]) + "..."
+	if cut := short(s); len(cut) < len(s) {
+		return strconv.Quote(strings.TrimSuffix(cut, "...")) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// short is a client's string, fit for a field of the log: not too long.
+func short(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
 }

@@ -151,11 +151,11 @@ func (f *flow) failed(c *conn, e *entry, err error) {
 	case r.Cause.Passes() && !c.srv.o.Refuse:
 		f.hold(c, e)
 	case c.level < packet.Level5:
-		c.srv.o.Recorder.MQTTPublish(int(e.qos), Refused)
+		c.srv.o.Recorder.MQTTPublish(Refused)
 		c.forget(e.qos, e.id)
 		c.close(r.Detail)
 	default:
-		c.srv.o.Recorder.MQTTPublish(int(e.qos), Refused)
+		c.srv.o.Recorder.MQTTPublish(Refused)
 		c.forget(e.qos, e.id)
 		e.ready, e.code, e.why = true, codes[r.Cause], r.Detail
 	}
@@ -166,7 +166,7 @@ func (f *flow) hold(c *conn, e *entry) {
 	if f.held == 0 {
 		f.nextTry = time.Now().Add(retryTime)
 		if c.srv.told.first("held " + c.key()) {
-			c.srv.o.Log.Warn("mqtt: messages are held without an answer until there is room for them", c.fields(zap.String("topic", shown(e.m.Topic)))...)
+			c.srv.o.Log.Warn("messages are held without an answer until there is room for them", c.fields(zap.String("topic", short(e.m.Topic)))...)
 		}
 	}
 	f.held++
@@ -237,7 +237,7 @@ func (f *flow) learn(c *conn) {
 			f.failed(c, e, err)
 			continue
 		}
-		c.published(e.m, e.qos)
+		c.published(e.m)
 		e.m.Payload = nil
 		e.ready = true
 	}
@@ -301,7 +301,7 @@ func (f *flow) abandon(c *conn) {
 				c.forget(e.qos, e.id)
 				continue
 			}
-			c.published(e.m, e.qos)
+			c.published(e.m)
 		case <-late.C:
 			return
 		}

@@ -2,7 +2,6 @@ package mqttd
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -92,9 +91,9 @@ func (c *counter) add(what string) {
 	c.n[what]++
 }
 
-func (c *counter) MQTTPublish(qos int, outcome string) { c.add(fmt.Sprint(outcome, " ", qos)) }
-func (c *counter) MQTTConnect(result string)           { c.add(result) }
-func (c *counter) MQTTRetain()                         { c.add("retain") }
+func (c *counter) MQTTPublish(outcome string) { c.add(outcome) }
+func (c *counter) MQTTConnect(result string)  { c.add(result) }
+func (c *counter) MQTTRetain()                { c.add("retain") }
 
 // of is how often something was counted.
 func (r *rig) of(what string) int {

@@ -72,7 +72,6 @@ func (c *conn) publish(p *packet.Publish) error {
 	case n != nil:
 		return c.refuseMessage(p, n)
 	case local:
-		c.srv.o.Recorder.MQTTPublish(int(p.QoS), Local)
 		if p.QoS > 0 {
 			c.flow.push(c, &entry{qos: p.QoS, id: p.ID, ready: true})
 		}
@@ -107,7 +106,6 @@ func (c *conn) again(p *packet.Publish) bool {
 	if !seen {
 		return false
 	}
-	c.srv.o.Recorder.MQTTPublish(2, Again)
 	if !c.flow.has(p.ID) {
 		c.flow.push(c, &entry{qos: 2, id: p.ID, ready: true})
 	}
@@ -124,22 +122,22 @@ func (c *conn) publishLoose(m outbox.Message) {
 		c.dropped(m.Topic, intake.Of(err).Detail)
 		return
 	}
-	c.published(m, 0)
+	c.published(m)
 }
 
 // published notes a message that is kept.
-func (c *conn) published(m outbox.Message, qos byte) {
+func (c *conn) published(m outbox.Message) {
 	c.session.mu.Lock()
 	c.session.echo.published(m.Topic, m.Payload)
 	c.session.mu.Unlock()
-	c.srv.o.Recorder.MQTTPublish(int(qos), Kept)
+	c.srv.o.Recorder.MQTTPublish(Kept)
 }
 
 // dropped notes a QoS 0 message that is not.
 func (c *conn) dropped(topic, why string) {
-	c.srv.o.Recorder.MQTTPublish(0, Dropped)
+	c.srv.o.Recorder.MQTTPublish(Dropped)
 	if c.srv.told.first("dropped " + c.key() + " " + topic) {
-		c.srv.o.Log.Warn("mqtt: messages with QoS 0 are dropped", c.fields(zap.String("topic", shown(topic)), zap.String("why", why))...)
+		c.srv.o.Log.Warn("messages with QoS 0 are dropped", c.fields(zap.String("topic", short(topic)), zap.String("why", why))...)
 	}
 }
 
@@ -150,11 +148,11 @@ func (c *conn) refuseMessage(p *packet.Publish, n *never) error {
 		c.dropped(p.Topic, n.why)
 		return nil
 	}
-	c.srv.o.Recorder.MQTTPublish(int(p.QoS), Refused)
+	c.srv.o.Recorder.MQTTPublish(Refused)
 	c.srv.poison.note(c, p.Topic, n.why, c.level < packet.Level5)
 	poke(c.srv.due)
 	if c.srv.told.first("refused " + c.key() + " " + p.Topic + " " + n.why) {
-		c.srv.o.Log.Warn("mqtt: a program publishes what can never go", c.fields(zap.String("topic", shown(p.Topic)), zap.String("why", n.why))...)
+		c.srv.o.Log.Warn("a program publishes what can never go", c.fields(zap.String("topic", short(p.Topic)), zap.String("why", n.why))...)
 	}
 	if c.level >= packet.Level5 {
 		c.forget(p.QoS, p.ID)
@@ -177,6 +175,6 @@ func (c *conn) forget(qos byte, id uint16) {
 func (s *Server) retained(c *conn) {
 	s.o.Recorder.MQTTRetain()
 	if s.told.first("retain " + c.key()) {
-		s.o.Log.Info("mqtt: retain is not kept, the cloud has no retained messages; the message goes as a plain one", c.fields()...)
+		s.o.Log.Info("retain is not kept, the cloud has no retained messages; the message goes as a plain one", c.fields()...)
 	}
 }

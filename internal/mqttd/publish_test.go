@@ -36,7 +36,7 @@ func TestPubackMeansOnDisk(t *testing.T) {
 			if m, ok := back.Take(); !ok || m.Topic != update || string(m.Payload) != "one" || m.Priority != outbox.Normal {
 				t.Errorf("after a power cut %+v is there", m)
 			}
-			if r.of("kept 1") != 1 || r.of("kept 0") != 1 || r.of("accepted") != 1 {
+			if r.of("kept") != 2 || r.of("accepted") != 1 {
 				t.Errorf("%v", r.count.n)
 			}
 		})
@@ -111,7 +111,7 @@ func TestQoS2IsStoredOnce(t *testing.T) {
 				code = packet.IDNotFound
 			}
 			c.ack(packet.PUBCOMP, 10, code)
-			if page[0].QoS != 1 || r.of("again 2") != 2 || r.of("kept 2") != 2 {
+			if page[0].QoS != 1 || r.of("kept") != 2 {
 				t.Errorf("QoS %d, %v", page[0].QoS, r.count.n)
 			}
 		})
@@ -183,7 +183,7 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 			c.send(publish(0, 0, want.topic, want.payload))
 		}
 		r.want(update+"=fits", update+"=fits", update+"=fits")
-		if r.of("refused 1") != 8 || r.of("refused 2") != 8 || r.of("dropped 0") != 8 {
+		if r.of("refused") != 16 || r.of("dropped") != 8 {
 			t.Errorf("%v", r.count.n)
 		}
 		// A QoS 2 message that was refused is over: its identifier is free.
@@ -262,7 +262,7 @@ func TestWhatCanNeverGoBefore5(t *testing.T) {
 		c.send(publish(0, 0, "/a b", ""))
 		c.send(&packet.Ping{Kind: packet.PINGREQ})
 		expect[*packet.Ping](c)
-		if n := r.logged("QoS 0 are dropped"); n != 1 || r.of("dropped 0") != 2 {
+		if n := r.logged("QoS 0 are dropped"); n != 1 || r.of("dropped") != 2 {
 			t.Errorf("told %d times, %v", n, r.count.n)
 		}
 	})
@@ -461,8 +461,5 @@ func TestBridgeTopicsStayLocal(t *testing.T) {
 		_ = c.nc.Close()
 		time.Sleep(time.Second)
 		r.want()
-		if r.of("local 0") != 1 || r.of("local 1") != 1 || r.of("local 2") != 1 {
-			t.Errorf("%v", r.count.n)
-		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
+	"airbridged/internal/passwords"
 )
 
 // Times of the server.
@@ -51,30 +52,33 @@ type Outbox interface {
 // Recorder counts. Labels are out of closed sets.
 type Recorder interface {
 	// MQTTPublish counts one PUBLISH of a program, by what became of it.
-	MQTTPublish(qos int, outcome string)
+	MQTTPublish(outcome string)
 	// MQTTConnect counts one CONNECT, by how it was answered.
 	MQTTConnect(result string)
 	// MQTTRetain counts one PUBLISH, or will, whose retain flag was not kept.
 	MQTTRetain()
 }
 
-// Outcomes of Recorder.MQTTPublish.
+// Outcomes of Recorder.MQTTPublish. What is about a bridge itself, and the repeat of
+// a QoS 2 message, are none.
 const (
 	Kept    = "kept"    // in the outbox
-	Local   = "local"   // about a bridge itself; never sent
 	Refused = "refused" // QoS 1 or 2 that can never go, or that did not fit with when_full = "refuse"
-	Dropped = "dropped" // QoS 0 that was not kept
-	Again   = "again"   // a repeat of a QoS 2 message that is kept already
+	Dropped = "dropped" // QoS 0 or a will that was not kept
 )
+
+// Outcomes are all of them.
+func Outcomes() []string { return []string{Kept, Refused, Dropped} }
 
 // Results of Recorder.MQTTConnect.
 const (
-	Welcome   = "accepted"
-	Rejected  = "refused"
-	NoPlace   = "no-place"   // max_connections, for all of the 8 s
-	Delayed   = "delayed"    // accepted, later, because it keeps publishing what can never go
-	TakenOver = "taken-over" // accepted, in place of an older connection
+	Welcome  = "accepted"
+	Rejected = "refused"
+	NoPlace  = "no-place" // max_connections, for all of the 8 s
 )
+
+// Results are all of them.
+func Results() []string { return []string{Welcome, Rejected, NoPlace} }
 
 // Rules say who may do what; nil: everybody everything. Their errors are for the
 // program.
@@ -88,11 +92,11 @@ type Options struct {
 	Outbox    Outbox
 	Hub       *bus.Hub
 	Board     *bus.StatusBoard
-	Status    func() api.Status                               // for $airbridge/state; nil: the board's
-	Carry     func(topic string, payload []byte) error        // why the module cannot carry a message, as *bus.CarryError; nil: it can
-	Source    func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
-	Rules     Rules                                           // nil: none
-	Passwords func(name string, password []byte) (known bool) // of clients on TCP; nil: they need none
+	Status    func() api.Status                        // for $airbridge/state; nil: the board's
+	Carry     func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can
+	Source    func(program string) uint8               // the number of a program, for outbox.Message.Source; nil: none is told apart
+	Rules     Rules                                    // nil: none
+	Passwords func() *passwords.File                   // of clients on TCP; nil, or what it returns: they need none
 
 	Refuse         bool // mqtt.when_full = "refuse"
 	MaxConnections int  // 0: 1200
@@ -153,9 +157,9 @@ func New(o Options) *Server {
 // nobody counts.
 type nobody struct{}
 
-func (nobody) MQTTPublish(int, string) {}
-func (nobody) MQTTConnect(string)      {}
-func (nobody) MQTTRetain()             {}
+func (nobody) MQTTPublish(string) {}
+func (nobody) MQTTConnect(string) {}
+func (nobody) MQTTRetain()        {}
 
 // Stats returns the present numbers.
 func (s *Server) Stats() Stats {
@@ -199,7 +203,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			}
 			return nil
 		case err != nil && passing(err):
-			s.o.Log.Warn("mqtt: a connection could not be accepted, trying again", zap.Error(err))
+			s.o.Log.Warn("a connection could not be accepted, trying again", zap.Error(err))
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():

@@ -114,20 +114,19 @@ var errStaying = errors.New("the older connection of its client id does not end"
 
 // attach gives a connection its session. An older connection of the same user is
 // ended before; ctx bounds the wait for that. present: the session was there.
-func (r *registry) attach(ctx context.Context, c *conn, p *packet.Connect) (present, over bool, err error) {
+func (r *registry) attach(ctx context.Context, c *conn, p *packet.Connect) (present bool, err error) {
 	for {
 		old, err := r.tryAttach(c, p, &present)
 		if err != nil || old == nil {
-			return present, over, err
+			return present, err
 		}
-		over = true
 		old.close(whyTakenOver)
 		select {
 		case <-old.left:
 		case <-ctx.Done():
-			return false, over, errStaying
+			return false, errStaying
 		case <-c.gone:
-			return false, over, context.Canceled
+			return false, context.Canceled
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (c *conn) subscribe(p *packet.Subscribe) {
 			answer.Codes = append(answer.Codes, packet.SubscriptionRefused)
 		}
 		if n != nil && c.srv.told.first("filter "+c.key()+" "+f.Filter) {
-			c.srv.o.Log.Warn("mqtt: a subscription is refused", c.fields(zap.String("filter", shown(f.Filter)), zap.String("why", n.why))...)
+			c.srv.o.Log.Warn("a subscription is refused", c.fields(zap.String("filter", short(f.Filter)), zap.String("why", n.why))...)
 		}
 	}
 	c.answer(answer)

@@ -158,7 +158,7 @@ func (s *Server) publishWills(ctx context.Context, due map[string]*will) {
 				s.againWill(key, due[key], err)
 				continue
 			}
-			s.o.Recorder.MQTTPublish(int(due[key].qos), Kept)
+			s.o.Recorder.MQTTPublish(Kept)
 		case <-ctx.Done():
 			return
 		}
@@ -174,8 +174,8 @@ func (s *Server) againWill(key string, w *will, err error) {
 }
 
 func (s *Server) lostWill(w *will, why string) {
-	s.o.Recorder.MQTTPublish(int(w.qos), Dropped)
-	s.o.Log.Warn("mqtt: a will is not published", zap.String("user", w.who.person()), zap.String("topic", shown(w.m.Topic)), zap.String("why", why))
+	s.o.Recorder.MQTTPublish(Dropped)
+	s.o.Log.Warn("a will is not published", zap.String("user", w.who.person()), zap.String("topic", short(w.m.Topic)), zap.String("why", why))
 }
 
 // tend looks after what is due by a clock, until ctx ends.
