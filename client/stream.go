@@ -121,12 +121,16 @@ type Item struct {
 	Subscribed []Grant   // the subscription stands; which filters the cloud has acknowledged by now
 	Message    *Received // a message came down
 	Granted    string    // the cloud has acknowledged this filter; repeats after a reconnect
+	Refused    *Refused  // the cloud refuses a filter; it is asked for again after an hour, or a reload
 	Gap        int       // so many messages were missed here, because this program was too slow
 }
 
 // Grant tells whether the cloud has acknowledged a filter. Until then messages
 // may pass by unseen.
 type Grant = api.Grant
+
+// Refused tells which filter the cloud refuses, and why.
+type Refused = api.Refused
 
 // Received is a message from the cloud.
 type Received struct {
@@ -159,6 +163,9 @@ func decodeItem(kind string, data []byte) (it Item, ok bool, err error) {
 		var l api.Granted
 		err = json.Unmarshal(data, &l)
 		it.Granted = l.Topic
+	case api.RefusedLine:
+		it.Refused = new(Refused)
+		err = json.Unmarshal(data, it.Refused)
 	case api.GapLine:
 		var l api.Gap
 		err = json.Unmarshal(data, &l)

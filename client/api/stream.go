@@ -37,6 +37,7 @@ type End struct {
 const (
 	SubscribedLine = "subscribed"
 	GrantedLine    = "granted"
+	RefusedLine    = "refused"
 	MessageLine    = "message"
 )
 
@@ -59,6 +60,14 @@ type Grant struct {
 type Granted struct {
 	Type  string `json:"type"`
 	Topic string `json:"topic"`
+}
+
+// Refused says that the cloud refuses a filter. It is asked for again after an hour,
+// or after a reload.
+type Refused struct {
+	Type   string `json:"type"`
+	Topic  string `json:"topic"`
+	Reason string `json:"reason"`
 }
 
 // Received is a message from the cloud.

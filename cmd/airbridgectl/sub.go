@@ -80,6 +80,8 @@ func printItem(e *env, it client.Item) error {
 		e.note("%d messages were missed here: this reader was too slow", it.Gap)
 	case it.Granted != "":
 		e.note("%s: acknowledged by the cloud", printable(it.Granted))
+	case it.Refused != nil:
+		e.note("%s: refused, tried again in an hour: %s", printable(it.Refused.Topic), printable(it.Refused.Reason))
 	}
 	for _, g := range it.Subscribed {
 		if !g.Granted {

@@ -32,7 +32,7 @@ func (s *Subscription) Add(filter string) error {
 		return ErrTooManyFilters
 	}
 	s.filters = append(s.filters, filter)
-	h.interestIn(filter).subs[s] = struct{}{}
+	h.listen(s, filter)
 	h.wake()
 	return nil
 }

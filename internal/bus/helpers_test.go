@@ -38,7 +38,7 @@ func mustNext(t *testing.T, s *bus.Subscription) bus.Item {
 		t.Fatal("nothing in the queue")
 	}
 	set := 0
-	for _, is := range []bool{it.Message != nil, it.Gap > 0, it.Granted != ""} {
+	for _, is := range []bool{it.Message != nil, it.Gap > 0, it.Granted != "", it.Refused != ""} {
 		if is {
 			set++
 		}

@@ -51,8 +51,9 @@ type Hub struct {
 	mu      sync.Mutex
 	subs    map[*Subscription]struct{}
 	filters map[string]*interest
-	round   uint64 // of handing out, so that nobody gets a message twice
-	asked   uint64 // filters that somebody began to want
+	aside   map[string]aside // that the cloud refuses, whether somebody wants them or not
+	round   uint64           // of handing out, so that nobody gets a message twice
+	asked   uint64           // filters that somebody began to want
 	linger  *time.Timer
 	stats   HubStats
 }
@@ -67,6 +68,16 @@ type interest struct {
 	asked   uint64                     // when it was wanted first, as a count
 	left    time.Time                  // since when nobody wants it
 }
+
+// aside is a filter that is not asked for until then.
+type aside struct {
+	until  time.Time
+	reason string
+}
+
+// maxAside bounds how many are remembered; beyond it the one whose time is over first
+// is forgotten.
+const maxAside = 64
 
 func (f *interest) wanted() bool { return f.kept || len(f.subs) > 0 }
 
@@ -85,6 +96,7 @@ func NewHub() *Hub {
 		changed: make(chan struct{}, 1),
 		subs:    make(map[*Subscription]struct{}),
 		filters: make(map[string]*interest),
+		aside:   make(map[string]aside),
 	}
 }
 
@@ -197,11 +209,20 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 	}
 	s := &Subscription{hub: h, filters: filters, queue: newQueue()}
 	for _, name := range filters {
-		h.interestIn(name).subs[s] = struct{}{}
+		h.listen(s, name)
 	}
 	h.subs[s] = struct{}{}
 	h.wake()
 	return s, nil
+}
+
+// listen enters a subscription at a filter, and tells it if that is set aside.
+func (h *Hub) listen(s *Subscription, name string) {
+	f := h.interestIn(name)
+	f.subs[s] = struct{}{}
+	if h.isAside(name) {
+		s.queue.push(Item{Refused: name, Reason: h.aside[name].reason}, 0)
+	}
 }
 
 // fits says whether the cloud would take these filters, each given once, as well.
@@ -239,6 +260,7 @@ func (h *Hub) Missing() []Filter {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	list := h.list(func(f *interest) bool { return f.wanted() && !f.granted })
+	list = slices.DeleteFunc(list, func(f Filter) bool { return h.isAside(f.Topic) })
 	slices.SortStableFunc(list, func(a, b Filter) int { return cmp.Compare(h.filters[a.Topic].asked, h.filters[b.Topic].asked) })
 	return list
 }
@@ -272,6 +294,48 @@ func (h *Hub) Grant(filter string) {
 		s.queue.push(Item{Granted: filter}, 0)
 	}
 	h.leave(filter, f) // if all left meanwhile
+}
+
+// SetAside has a filter not asked for a while, because the cloud refuses it, and tells
+// its subscribers, those that come meanwhile too.
+func (h *Hub) SetAside(filter, reason string, d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.aside[filter] = aside{time.Now().Add(d), reason}
+	if len(h.aside) > maxAside {
+		first := filter
+		for name, a := range h.aside {
+			if a.until.Before(h.aside[first].until) {
+				first = name
+			}
+		}
+		delete(h.aside, first)
+	}
+	if f := h.filters[filter]; f != nil {
+		f.granted = false
+		for s := range f.subs {
+			s.queue.push(Item{Refused: filter, Reason: reason}, 0)
+		}
+		h.leave(filter, f)
+	}
+}
+
+// isAside says whether a filter is set aside now.
+func (h *Hub) isAside(filter string) bool {
+	a, ok := h.aside[filter]
+	if ok && !time.Now().Before(a.until) {
+		delete(h.aside, filter)
+		return false
+	}
+	return ok
+}
+
+// Forgive has all filters asked for again that were set aside.
+func (h *Hub) Forgive() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.aside)
+	h.wake()
 }
 
 // GiveBack picks a filter that the cloud has and that nobody has wanted for

@@ -20,11 +20,13 @@ const (
 // ErrClosed is returned by Next after Close.
 var ErrClosed = errors.New("subscription is closed")
 
-// Item is what a subscriber gets next; exactly one field is set.
+// Item is what a subscriber gets next; exactly one field is set, but for Reason.
 type Item struct {
 	Message *Message // a downlink message
 	Gap     int      // so many messages were missed here, because the subscriber was too slow
 	Granted string   // the cloud has acknowledged this filter
+	Refused string   // the cloud refuses this filter, and it is not asked for a while
+	Reason  string   // with Refused: why
 }
 
 // Subscription is one program's bounded view of the downlink. Next is for one
@@ -97,7 +99,7 @@ func (q *queue) push(it Item, size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.signal()
-	if it.Granted != "" && slices.Contains(q.items, it) {
+	if it.Message == nil && slices.Contains(q.items, it) {
 		return true
 	}
 	// A gap that was not told yet needs a place of its own before the item.

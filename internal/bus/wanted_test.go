@@ -188,3 +188,52 @@ func TestSubscribeRefusesABadFilter(t *testing.T) {
 		t.Error("a refusal left something behind")
 	}
 }
+
+// A filter that the cloud refuses is not asked for until its time is over, or a reload
+// forgives it; whoever listens is told, and whoever comes meanwhile, again and again.
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := bus.NewHub()
+		wantRefusal := func(s *bus.Subscription) {
+			t.Helper()
+			if it := mustNext(t, s); it.Refused != topicGet || it.Reason != "because" {
+				t.Fatalf("%+v", it)
+			}
+		}
+		a := subscribe(t, hub, topicGet, topicUpdate)
+		hub.Grant(topicGet)
+		wantGrant(t, a, topicGet)
+		hub.SetAside(topicGet, "because", time.Hour)
+		wantRefusal(a)
+		wantGranted(t, a, map[string]bool{topicGet: false, topicUpdate: false})
+		wantMissing(t, hub, topicUpdate)
+		a.Close()
+		b := subscribe(t, hub, topicGet)
+		wantRefusal(b)
+		wantMissing(t, hub)
+		time.Sleep(time.Hour)
+		wantMissing(t, hub, topicGet)
+		hub.SetAside(topicGet, "because", time.Hour)
+		wantRefusal(b)
+		wantMissing(t, hub)
+		woken(hub)
+		hub.Forgive()
+		wantWoken(t, hub, "Forgive")
+		wantMissing(t, hub, topicGet)
+		noMore(t, "b", b)
+	})
+}
+
+// However many filters are refused, it stays a short list.
+func TestSetAsideIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := bus.NewHub()
+		for i := range 100 {
+			hub.SetAside(fmt.Sprintf("f/%02d", i), "because", time.Hour+time.Duration(i)*time.Second)
+		}
+		subscribe(t, hub, "f/00", "f/35", "f/36", "f/99")
+		wantMissing(t, hub, "f/00", "f/35")
+	})
+}

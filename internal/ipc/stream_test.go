@@ -35,12 +35,14 @@ func TestSubscribe(t *testing.T) {
 	d.send("/b/x/y", "<&>\r\n\"\\\u2028\x00é")
 	d.send("/b", string([]byte{0xff, 0xfe, 0x00}))
 	d.send("/b", "")
+	d.hub.SetAside("/b/#", "the cloud closes over it", time.Hour)
 	for _, want := range []string{
 		`{"type":"message","topic":"/a/gw/get","payload":"on","encoding":"utf-8","received_at":"2026-11-22T00:00:00Z"}`,
 		`{"type":"granted","topic":"/b/#"}`,
 		`{"type":"message","topic":"/b/x/y","payload":"<&>\r\n\"\\\u2028\u0000é","encoding":"utf-8","received_at":"2026-11-22T00:00:00Z"}`,
 		`{"type":"message","topic":"/b","payload":"//4A","encoding":"base64","received_at":"2026-11-22T00:00:00Z"}`,
 		`{"type":"message","topic":"/b","payload":"","encoding":"utf-8","received_at":"2026-11-22T00:00:00Z"}`,
+		`{"type":"refused","topic":"/b/#","reason":"the cloud closes over it"}`,
 	} {
 		expect(t, "line", s.line(), want)
 	}

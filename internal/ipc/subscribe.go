@@ -81,6 +81,8 @@ func itemLine(it bus.Item) streamLine {
 		return streamLine{m.Type, m}
 	case it.Gap > 0:
 		return gapOf(it.Gap)
+	case it.Refused != "":
+		return streamLine{api.RefusedLine, api.Refused{Type: api.RefusedLine, Topic: it.Refused, Reason: it.Reason}}
 	}
 	return streamLine{api.GrantedLine, api.Granted{Type: api.GrantedLine, Topic: it.Granted}}
 }

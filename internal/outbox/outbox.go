@@ -71,18 +71,19 @@ type Queue struct {
 	ready      chan struct{} // 1-buffered wake-up
 	log        *segmentLog   // nil: in memory only
 
-	mu      sync.Mutex // guards what follows, and what segmentLog says; nothing under it waits
-	clock   clock
-	ids     idSource
-	kept    population // QoS 1
-	held    population // QoS 0
-	flight  ref        // no population: nothing in flight
-	back    Priority   // levels from this one on are held back; levels: none is
-	bodies  map[uint64]body
-	keys    keyTable
-	waiters map[uint64]*waiter
-	history history
-	dropped map[string]uint64 // by reason
+	mu        sync.Mutex // guards what follows, and what segmentLog says; nothing under it waits
+	clock     clock
+	ids       idSource
+	kept      population           // QoS 1
+	held      population           // QoS 0
+	flight    ref                  // no population: nothing in flight
+	postponed map[uint64]time.Time // messages that others pass until then
+	back      Priority             // levels from this one on are held back; levels: none is
+	bodies    map[uint64]body
+	keys      keyTable
+	waiters   map[uint64]*waiter
+	history   history
+	dropped   map[string]uint64 // by reason
 }
 
 // population is the messages of one QoS with their bounds.

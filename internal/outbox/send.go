@@ -69,6 +69,9 @@ func (q *Queue) HoldBack(from Priority) {
 // head returns the message of a level that is sent first.
 func (q *Queue) head(p Priority) (*population, *slot) {
 	kept, held := q.nextKept(p), q.held.head(p)
+	if now := time.Now(); kept != nil && q.passes(kept.seq, now) {
+		kept = q.notPostponed(p, now)
+	}
 	if held == nil || kept != nil && q.kept.placeOf(kept) <= q.held.placeOf(held) {
 		return &q.kept, kept
 	}

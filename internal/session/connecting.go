@@ -42,6 +42,7 @@ func (s *Session) connecting(ctx context.Context) (recovery.State, error) {
 		return "", err
 	}
 	s.filters.newSession()
+	s.suspects.newSession()
 	s.device.served()
 	s.link.opened(time.Now())
 	if err := s.subscribe(ctx); err != nil {

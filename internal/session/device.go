@@ -70,10 +70,24 @@ func (d *device) clientID() string { return d.names.DeviceName }
 // more is told, because by then the operator knows.
 const foreignMost = 32
 
-// owns says whether a topic or filter carries the device's names, one level after
-// the other, as all topics of a device do (/KEY/NAME/..., /sys/KEY/NAME/...).
+// ownPlaces are how many levels stand before the device's names, by the first of them:
+// /sys/KEY/NAME/..., /shadow/update/KEY/NAME, /ext/ntp/KEY/NAME/request,
+// /ota/device/inform/KEY/NAME (Aliyun IoT, topics of a device).
+var ownPlaces = map[string]int{"sys": 1, "shadow": 2, "ext": 2, "ota": 3}
+
+// owns says whether a topic or filter is the device's own: its names stand where the
+// cloud has them, level by level. Where else they stand, it is somebody's topic.
 func (d *device) owns(topic string) bool {
-	return strings.Contains(topic+"/", "/"+d.names.ProductKey+"/"+d.names.DeviceName+"/")
+	rest, ok := strings.CutPrefix(topic, "/")
+	if !ok {
+		return false
+	}
+	levels := strings.Split(rest, "/")
+	at := ownPlaces[levels[0]]
+	if levels[0] == "ext" && len(levels) > 3 && levels[1] == "rrpc" { // /ext/rrpc/ID/TOPIC
+		return d.owns("/" + strings.Join(levels[3:], "/"))
+	}
+	return len(levels) > at+1 && levels[at] == d.names.ProductKey && levels[at+1] == d.names.DeviceName
 }
 
 // tellForeign warns of a topic that is not the device's.

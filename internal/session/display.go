@@ -98,6 +98,18 @@ func (d *display) warn(code, detail string) {
 	d.board.Emit(bus.Warned(code, detail))
 }
 
+// filterRefused shows a filter that is set aside, for as long as it is.
+func (d *display) filterRefused(filter, reason string) {
+	d.log.Warn("a subscription was set aside", zap.String("topic", filter), zap.String("detail", reason))
+	d.board.SetWarning(bus.Warning{
+		Code: bus.FilterRefused, About: filter, Detail: filter + ": " + reason,
+		Hint: "check in the console that the device may subscribe to it; it is tried again every hour, and after a reload",
+	})
+}
+
+// filterTaken shows that one is no longer set aside.
+func (d *display) filterTaken(filter string) { d.board.ClearWarning(bus.FilterRefused, filter) }
+
 // settled shows that the failures of the past are over.
 func (d *display) settled() { d.board.Update(func(st *bus.Status) { st.Attempt = 0 }) }
 

@@ -37,6 +37,7 @@ func (f *filters) stand(standing []bus.Filter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.standing = slices.Clone(standing)
+	f.hub.Forgive()
 	if f.names.DeviceName != "" {
 		f.hub.Keep(f.expanded())
 	}
@@ -67,14 +68,18 @@ func (f *filters) newSession() { f.refused = make(map[string]bool) }
 func (f *filters) lost() { f.hub.Revoke() }
 
 // missing is the filter to be asked for next: one that is wanted, and neither granted
-// nor refused.
-func (f *filters) missing() (bus.Filter, bool) {
+// nor refused; ok is false where there is none. Those that suspect names come last.
+func (f *filters) missing(suspect func(topic string) bool) (next bus.Filter, suspected, ok bool) {
 	for _, w := range f.hub.Missing() {
-		if !f.refused[w.Topic] {
-			return w, true
+		switch {
+		case f.refused[w.Topic]:
+		case !suspect(w.Topic):
+			return w, false, true
+		case !ok:
+			next, suspected, ok = w, true, true
 		}
 	}
-	return bus.Filter{}, false
+	return next, suspected, ok
 }
 
 // churn bounds what programs that subscribe and leave may cost: a whole set of filters

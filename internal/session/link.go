@@ -47,13 +47,15 @@ const (
 )
 
 // closed tells an ordinary CLOSED from being kicked: the cloud says so on
-// /ext/notify, or closes session after session right after it accepted them.
-func (l *link) closed(text string, now time.Time) *recovery.Failure {
+// /ext/notify, or closes session after session right after it accepted them. One that
+// comes right behind a request of ours may be the answer to that, and says nothing
+// about another client.
+func (l *link) closed(text string, now time.Time, behindRequest bool) *recovery.Failure {
 	err := fmt.Errorf("module reports %s", text)
 	if l.kicked.Swap(false) {
 		return &recovery.Failure{Cause: recovery.Kicked, Err: err}
 	}
-	if l.shorts++; now.Sub(l.since) >= shortSession {
+	if l.shorts++; behindRequest || now.Sub(l.since) >= shortSession {
 		l.shorts = 0
 	}
 	if l.shorts >= shortSessions {

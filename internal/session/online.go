@@ -17,6 +17,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	s.past.Online()
 	s.up.newSession()
 	defer func() { s.past.Offline(time.Now()) }()
+	s.filters.due = true // what is under suspicion is left to this state
 	poll := time.NewTicker(s.o.Recovery.StatusPoll)
 	defer poll.Stop()
 	stable := time.NewTimer(s.o.Recovery.StableAfter)
@@ -61,6 +62,9 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		rest := s.up.pace.left(time.Now())
 		if rest <= 0 {
 			if m, ok := s.up.queue.Take(); ok {
+				if s.passedOver(m) {
+					continue
+				}
 				s.filters.after = false
 				if err := s.publish(ctx, m); err != nil {
 					return "", err

@@ -67,6 +67,7 @@ type Queue interface {
 	Take() (outbox.Message, bool)
 	Done(id string, s outbox.State, reason string) error
 	Release(id string) error
+	Postpone(id string, d time.Duration) error
 }
 
 // Recorder takes the measurements.

@@ -37,6 +37,9 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	defer s.show.meter.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
+	if m.QoS > 0 {
+		s.suspects.asked(theMessage(m))
+	}
 	receipt, err := s.port.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
 	rides := false
 	if !s.up.acked.IsZero() && !receipt.WrittenAt.IsZero() {
@@ -51,6 +54,7 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 		s.books.published(m, rides)
 		return s.delivered(m, receipt)
 	case errors.As(err, &cannot):
+		s.suspects.harmless(theMessage(m), true)
 		s.reject(m, cannot.Error())
 		return nil
 	case errors.Is(err, air.ErrNotSent), errors.Is(err, atengine.ErrRefused) && m.QoS == 0: // no PUBACK can come of it
@@ -71,6 +75,8 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 	} else {
 		s.up.acked, s.up.pace.acked = r.AckedAt, true
 	}
+	s.suspects.harmless(theMessage(m), true)
+	s.suspects.alive(time.Now())
 	s.up.refused.over(m.ID)
 	if err := s.up.queue.Done(m.ID, state, ""); err != nil {
 		return storeFailure(err)
@@ -84,9 +90,12 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 // loses it, so what is known of the module is found out anew before that.
 func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
 	if gone := s.linkGone(ctx, err); gone != nil {
-		s.release(m)
+		if !s.setAsideOver(m, gone) {
+			s.release(m)
+		}
 		return gone
 	}
+	s.suspects.harmless(theMessage(m), false)
 	if s.tooOften(m, err) {
 		return nil
 	}
@@ -111,6 +120,9 @@ func (s *Session) refused(ctx context.Context, m outbox.Message, err error) erro
 		if again := s.refusedAgain(err); again != nil {
 			why = again
 		}
+	}
+	if s.setAsideOver(m, why) {
+		return why
 	}
 	s.release(m)
 	s.show.unknown(m)
@@ -142,8 +154,7 @@ func (s *Session) refusedAgain(err error) error {
 // before anything is published again.
 func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) error {
 	why := s.lost()
-	if why != nil && s.endsSessions(m, why) {
-		s.reject(m, "the cloud closes the connection each time it is sent: its topic is not this device's")
+	if why != nil && s.setAsideOver(m, why) {
 		return why
 	}
 	s.release(m)
@@ -152,20 +163,6 @@ func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) erro
 		return why // the event that ended the wait says more exactly what happened
 	}
 	return s.unacknowledged(ctx, err)
-}
-
-// foreignTries is how many sessions in a row may end over one message to such a
-// topic before it is set aside: one user report has the cloud close the connection
-// instead, and then everything behind that message would wait for ever.
-const foreignTries = 3
-
-// endsSessions says whether a message to a foreign topic has ended its last session.
-func (s *Session) endsSessions(m outbox.Message, why error) bool {
-	var f *recovery.Failure
-	if s.device.owns(m.Topic) || !errors.As(why, &f) || f.Cause != recovery.Closed && f.Cause != recovery.Kicked {
-		return false
-	}
-	return s.up.fatal.again(m.ID) >= foreignTries
 }
 
 func (s *Session) release(m outbox.Message) {

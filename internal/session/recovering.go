@@ -18,6 +18,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 		s.past.Heard(s.port.modem.LastByte()) // while training it may be noise at a wrong speed
 	}
 	s.port.suspect(f.Cause)
+	s.closedByCloud(f)
 	s.link.failed(f.Cause)
 	s.books.failed(f.Cause)
 	s.past.recallResets()

@@ -25,6 +25,7 @@ type Session struct {
 	link     link
 	filters  filters
 	up       up
+	suspects suspects
 	books    *books
 	flight   flight
 	errands  errands
@@ -53,6 +54,7 @@ func New(o Options) *Session {
 		progress: progress{state: recovery.Probing},
 		filters:  newFilters(o),
 		up:       up{queue: o.Queue},
+		suspects: newSuspects(),
 		flight:   flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log},
 	}
 	s.port = newPort(o, air.Options{

@@ -12,10 +12,11 @@ import (
 	"airbridged/internal/recovery"
 )
 
-// subscribe does all that is to do with filters, as a session begins with it.
+// subscribe does all that is to do with filters, as a session begins with it. One that
+// is under suspicion is left for later.
 func (s *Session) subscribe(ctx context.Context) error {
 	for {
-		if did, err := s.tendFilters(ctx); err != nil || !did {
+		if did, _, err := s.tendFilters(ctx); err != nil || !did {
 			return err
 		}
 	}
@@ -24,7 +25,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 // tendInTurn does one operation with a filter where it is due: one for each publish
 // while messages wait (more says so), so that programs which subscribe and leave all
 // the time do not hold them up, and not more than churn allows. wait is how long the
-// next one has to wait for that.
+// next one has to wait.
 func (s *Session) tendInTurn(ctx context.Context, more bool) (did bool, wait time.Duration, err error) {
 	f := &s.filters
 	if !f.due || more && f.after {
@@ -37,27 +38,54 @@ func (s *Session) tendInTurn(ctx context.Context, more bool) (did bool, wait tim
 		}
 		return false, wait, nil
 	}
-	did, err = s.tendFilters(ctx)
-	f.due, f.after = did, did
+	did, wait, err = s.tendFilters(ctx)
+	f.due, f.after = did || wait > 0, did
 	if did {
 		f.churn.count()
 	}
-	return did, 0, err
+	return did, wait, err
 }
 
 // tendFilters does one operation, if one is to do: it gives a filter back that
-// nobody wants any more, or asks for one that is wanted and not granted yet. The
-// module's SUBACK carries no return code, so that a refusal by the cloud looks like a
-// grant; one by the module leaves the filter out for this session, and everything
+// nobody wants any more, or asks for one that is wanted and not granted yet. One that
+// is under suspicion has to wait until the session has shown that it lives without it.
+// The module's SUBACK carries no return code, so that a refusal by the cloud looks like
+// a grant; one by the module leaves the filter out for this session, and everything
 // else flows.
-func (s *Session) tendFilters(ctx context.Context) (did bool, err error) {
+func (s *Session) tendFilters(ctx context.Context) (did bool, wait time.Duration, err error) {
 	if filter, ok := s.filters.hub.GiveBack(); ok {
-		return true, s.unsubscribeFrom(ctx, filter)
+		return true, 0, s.unsubscribeFrom(ctx, filter)
 	}
-	if f, ok := s.filters.missing(); ok {
-		return true, s.subscribeTo(ctx, f)
+	suspect := func(topic string) bool { return s.suspects.against(theFilter(topic)) > 0 }
+	f, suspected, ok := s.filters.missing(suspect)
+	switch {
+	case !ok:
+		return false, 0, nil
+	case !suspected:
+		return true, 0, s.subscribeTo(ctx, f)
+	case !s.proven(time.Now()):
+		return false, rightBehind, nil
 	}
-	return false, nil
+	return true, 0, s.tryFilter(ctx, f)
+}
+
+// tryFilter asks for a filter under suspicion, and then for nothing else until it is
+// clear whether the cloud ends the session over it.
+func (s *Session) tryFilter(ctx context.Context, f bus.Filter) error {
+	if err := s.subscribeTo(ctx, f); err != nil {
+		return err
+	}
+	if err := s.pause(ctx, rightBehind); err != nil {
+		return err
+	}
+	if err := s.lost(); err != nil {
+		return err
+	}
+	if gone := s.linkGone(ctx, errSilentlyGone); gone != nil {
+		return gone
+	}
+	s.suspects.alive(time.Now())
+	return nil
 }
 
 func (s *Session) subscribeTo(ctx context.Context, f bus.Filter) error {
@@ -65,15 +93,20 @@ func (s *Session) subscribeTo(ctx context.Context, f bus.Filter) error {
 		s.device.tellForeign(f.Topic, "subscribed to")
 	}
 	s.progress.expect(s.o.Cloud.Timeouts.SubAck)
+	what := theFilter(f.Topic)
+	s.suspects.asked(what)
 	if err := s.port.modem.Subscribe(ctx, f.Topic, f.QoS); err != nil {
 		if err := s.subscriptionFailed(ctx, f.Topic, err); err != nil {
 			return err
 		}
+		s.suspects.harmless(what, false)
 		s.filters.refused[f.Topic] = true
 		return nil
 	}
+	s.suspects.answered(what, time.Now())
 	s.books.subscribed(f.Topic)
 	s.filters.hub.Grant(f.Topic)
+	s.show.filterTaken(f.Topic)
 	return nil
 }
 

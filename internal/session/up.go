@@ -10,7 +10,6 @@ type up struct {
 	acked time.Time // when the last PUBACK was seen, while nothing else was written since
 
 	refused repeats // by a module whose link is up
-	fatal   repeats // to a topic that is not the device's, and a session ended over it
 }
 
 // newSession says that a new session begins.

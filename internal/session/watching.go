@@ -19,6 +19,9 @@ import (
 // one cell to the next, before its registration counts as lost.
 const cellChange = 3 * time.Second
 
+// errSilentlyGone is why a session ended whose end nobody told of.
+var errSilentlyGone = errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")
+
 // poll asks the module for the state of the link, because CLOSED can get lost
 // (Air724 before V838 never sent it), and of its registration, and refreshes the
 // signal.
@@ -28,9 +31,11 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 		s.settled()
 	default:
 	}
-	if gone := s.linkGone(ctx, errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")); gone != nil {
+	if gone := s.linkGone(ctx, errSilentlyGone); gone != nil {
 		return gone
 	}
+	s.suspects.alive(time.Now())
+	s.filters.due = true // one that was set aside may be tried again by now
 	if err := s.checkRegistration(ctx); err != nil {
 		return err
 	}
@@ -53,7 +58,7 @@ func (s *Session) lost() error {
 	for _, e := range s.port.news() {
 		switch e.Kind {
 		case air.Closed:
-			return s.link.closed(e.Text, time.Now())
+			return s.link.closed(e.Text, time.Now(), s.suspects.near(time.Now(), true))
 		case air.BearerLost:
 			s.network.attached = false
 			return &recovery.Failure{Cause: recovery.BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}

@@ -52,6 +52,7 @@ type wedge struct {
 	detect  time.Duration // the longest it may take to be noticed; 0: the aim
 	recover time.Duration // the longest until a message is acknowledged again; 0: the aim
 	resets  int           // the most resets of the module it may cost
+	again   int           // how often the session is lost once more, to find out what it is about
 	apart   string        // why no policy could keep the aims; it is told by itself then
 }
 

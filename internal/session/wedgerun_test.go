@@ -151,8 +151,13 @@ func (w *wedged) checkPromises(began, recovered time.Time) {
 	w.Helper()
 	k := w.wedge
 	calm := recovered.Add(90 * time.Second)
+	again := map[time.Time]bool{}
 	n, at := w.find(began, calm, func(n noted) bool {
-		return n.To == string(recovery.Recovering) && (k.kind == ridden || n.At.After(recovered))
+		lost := n.To == string(recovery.Recovering) && (k.kind == ridden || n.At.After(recovered))
+		if lost && slices.Contains(k.causes, recovery.Cause(n.Cause)) {
+			again[n.At] = true
+		}
+		return lost && len(again) > k.again
 	})
 	if at >= 0 {
 		w.Errorf("the session was lost %v after the blow: %s", n.At.Sub(began), n.Cause)

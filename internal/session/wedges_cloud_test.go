@@ -145,9 +145,15 @@ func cloudWedges() []wedge {
 		},
 		{
 			name: "forbidden topic, closed", field: "the same, and the cloud closes the connection each time (one user report)",
-			noticed: "CLOSED over the same message, three sessions in a row: it is set aside, and what waits behind it goes on",
+			noticed: "CLOSED right behind the same message: what waits behind it goes first, and after three sessions in a row it is set aside",
 			strike:  []string{"forbidden close"}, hook: publishForeign, publish: "held",
-			causes: []recovery.Cause{recovery.Closed},
+			causes: []recovery.Cause{recovery.Closed}, again: 2,
+		},
+		{
+			name: "forbidden filter, closed", field: "a program subscribes to a filter over which the cloud closes the connection",
+			noticed: "CLOSED right behind the same subscription: all else goes on without it, and after three sessions in a row it is set aside for an hour",
+			strike:  []string{`on ">AT+MSUB=\"/` + simcloud.GuideProductKey + `/another" count=all closed`}, hook: subscribeForeign, publish: "held",
+			causes: []recovery.Cause{recovery.Closed}, again: 2,
 		},
 		{
 			name: "throttled", field: "a burst of 20 messages where the cloud takes 10 a second and drops the rest without a word",
@@ -185,6 +191,13 @@ func cloudWedges() []wedge {
 // publishForeign is a program with a wrong topic.
 func publishForeign(w *wedged) {
 	w.append("/"+simcloud.GuideProductKey+"/another/update", 1, "not ours")
+}
+
+// subscribeForeign is a program that listens to another device's topic.
+func subscribeForeign(w *wedged) {
+	if _, err := w.hub.Subscribe([]string{"/" + simcloud.GuideProductKey + "/another/get"}); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // burst is a program that sends more than its device may.

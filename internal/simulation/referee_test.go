@@ -67,6 +67,7 @@ type message struct {
 	program, n int
 	told       bool // the program was told that it is accepted
 	appended   bool // it was told, or may be there without: the answer got lost in a crash
+	passed     bool // others go before it, because session after session ended over it
 
 	takes, arrivals, unknown, crashed, settled int
 	end                                        outbox.State // what the session made of it; empty: nothing yet
@@ -209,6 +210,20 @@ func (r *referee) done(id string, s outbox.State, reason string) {
 	}
 }
 
+// postponed books that the session lets others pass the message in hand, which it may
+// do after sessions ended over it.
+func (r *referee) postponed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.flight; m != nil {
+		m.passed = true
+		if m.takes--; m.takes < 2 {
+			r.violated("%s is passed by others after %d attempts", m, m.takes)
+		}
+	}
+	r.flight = nil
+}
+
 func (r *referee) release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -264,7 +279,7 @@ func (r *referee) received(got simcloud.Received) {
 		r.violated("%s arrived %d times and was sent %d times", m, m.arrivals, m.takes)
 	case m.arrivals > 1:
 		r.Duplicates++
-	case m.Latest: // it is sent in the place of what it replaced
+	case m.Latest, m.passed: // it is sent in the place of what it replaced, or others went first
 	case m.n < r.arrived[in]-1:
 		r.violated("%s arrived after message %d of the same program and priority", m, r.arrived[in]-1)
 	}

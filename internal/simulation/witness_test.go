@@ -54,6 +54,14 @@ func (w witnessed) Release(id string) error {
 	return w.l.queue.Release(id)
 }
 
+func (w witnessed) Postpone(id string, d time.Duration) error {
+	if w.l.dead.Load() {
+		return simdisk.ErrDead
+	}
+	w.l.g.referee.postponed()
+	return w.l.queue.Postpone(id, d)
+}
+
 // recorder is the production metrics, with the referee looking on.
 type recorder struct {
 	*metrics.Metrics

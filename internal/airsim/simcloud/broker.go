@@ -1,6 +1,7 @@
 package simcloud
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -244,9 +245,13 @@ func (c *Cloud) throttled(d *device) bool {
 	return false
 }
 
+// ownTopics are what may stand before the device's names in a topic of its own: nothing,
+// or the platform's words (Aliyun IoT, topics).
+var ownTopics = regexp.MustCompile(`^(|/sys|/shadow/[^/+#]+|/ext/[^/+#]+|/ota/[^/+#]+/[^/+#]+|/ext/rrpc/[^/]+)$`)
+
 // may says whether a topic or filter is the device's own: its key and name stand
-// in it, one behind the other, with no wildcard before them. Broadcasts of the
-// product may be subscribed.
+// in it, one behind the other, where they have to. Broadcasts of the product may be
+// subscribed.
 func (d *device) may(topic string, filter bool) bool {
 	good := goodTopic
 	if filter {
@@ -260,7 +265,7 @@ func (d *device) may(topic string, filter bool) bool {
 	}
 	own := "/" + d.key + "/" + d.name + "/"
 	at := strings.Index(topic+"/", own)
-	return at >= 0 && !strings.ContainsAny(topic[:at], "+#")
+	return at >= 0 && ownTopics.MatchString(topic[:at])
 }
 
 // Push sends a message to every device that has subscribed to its topic, and
