@@ -43,6 +43,11 @@ func (q *Queue) Append(ctx context.Context, m Message) (Message, error) {
 	if q.log != nil && m.QoS == 1 {
 		return q.appendDurably(ctx, m)
 	}
+	return q.hold(m)
+}
+
+// hold accepts a message that is kept in memory.
+func (q *Queue) hold(m Message) (Message, error) {
 	m.Payload = bytes.Clone(m.Payload)
 	digest := digestOf(&m)
 	q.mu.Lock()

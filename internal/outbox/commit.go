@@ -234,7 +234,7 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 	seg = l.active
 	now := time.Now()
 	l.buf = l.buf[:0]
-	places := map[string]uint64{} // of Latest messages in this batch
+	var places map[string]uint64 // of Latest messages in this batch
 	for len(l.pending) > 0 && len(batch) < batchMessages {
 		if q.overtaking(); len(l.pending) == 0 {
 			break
@@ -254,11 +254,15 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 			if r.place = places[r.m.Topic]; r.place == 0 {
 				r.place = q.placeOf(q.replacedBy(&r.m))
 			}
+			if places == nil {
+				places = map[string]uint64{}
+			}
 			if places[r.m.Topic] = r.place; r.place == 0 {
 				places[r.m.Topic] = r.slot.seq
 			}
 		}
-		l.buf = appendRecord(l.buf, seg.seed, recordOf(r, now))
+		rec := recordOf(r, now)
+		l.buf = appendRecord(l.buf, seg.seed, &rec, r.m.Topic, r.m.Payload)
 		batch = append(batch, r)
 		l.pending[0] = nil
 		l.pending = l.pending[1:]
@@ -278,10 +282,9 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 }
 
 // recordOf is the record of a request.
-func recordOf(r *request, now time.Time) *record {
-	rec := &record{
-		seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority, topic: []byte(r.m.Topic), payload: r.m.Payload,
-		user: r.m.User, key: r.m.Key, place: r.place,
+func recordOf(r *request, now time.Time) record {
+	rec := record{
+		seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority, user: r.m.User, key: r.m.Key, place: r.place,
 	}
 	rec.expiry = expiryOf(rec.origin, r.m.TTL)
 	if r.m.Latest {
@@ -297,7 +300,7 @@ func (q *Queue) applied(batch []*request, seg *segment) {
 	for _, r := range batch {
 		l.waiting--
 		l.waitingBytes -= r.m.size()
-		delete(q.keys.waiting, keyOf(&r.m))
+		q.keys.waitsNot(r)
 		seg.records++
 		seg.live++
 		seg.liveBytes += recordSize(r.m.size())
@@ -323,7 +326,7 @@ func (q *Queue) fail(batch []*request, err error) {
 	for _, r := range batch {
 		q.log.waiting--
 		q.log.waitingBytes -= r.m.size()
-		delete(q.keys.waiting, keyOf(&r.m))
+		q.keys.waitsNot(r)
 		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: q.log.warning(err).Hint}
 		close(r.done)
 	}

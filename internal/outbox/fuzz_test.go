@@ -3,6 +3,8 @@ package outbox
 import (
 	"bytes"
 	"testing"
+
+	"airbridged/internal/outbox/simdisk"
 )
 
 // FuzzSegment gives the reader arbitrary bytes behind a sound header: what it
@@ -11,7 +13,7 @@ func FuzzSegment(f *testing.F) {
 	h := header{version: formatVersion, number: 7, nonce: 1, base: 1}
 	var records []byte
 	for i := range 3 {
-		records = appendRecord(records, seed(h.nonce), &record{seq: uint64(5 + i), origin: 1, ordinal: uint16(i), topic: []byte("t"), payload: []byte("payload")})
+		records = appendRecord(records, seed(h.nonce), &record{seq: uint64(5 + i), origin: 1, ordinal: uint16(i)}, "t", []byte("payload"))
 	}
 	f.Add(records, []byte{3}, 3)
 	f.Add(records[56:], []byte{}, -1)
@@ -55,10 +57,10 @@ func FuzzRecord(f *testing.F) {
 			user = 0
 		}
 		in := record{
-			seq: seq, origin: origin, expiry: expiry, ordinal: ordinal, priority: Priority(prio % 3), topic: []byte(topic), payload: payload,
+			seq: seq, origin: origin, expiry: expiry, ordinal: ordinal, priority: Priority(prio % 3),
 			key: key, user: user, tail: tail, place: place,
 		}
-		b := appendRecord(nil, 9, &in)
+		b := appendRecord(nil, 9, &in, topic, payload)
 		out, n, ok := decodeRecord(b, 9)
 		if !ok || padded(int64(n)) != int64(len(b)) || string(out.topic) != topic || !bytes.Equal(out.payload, payload) || out.seq != seq ||
 			out.origin != origin || out.expiry != expiry || out.ordinal != ordinal || out.priority != in.priority ||
@@ -71,6 +73,33 @@ func FuzzRecord(f *testing.F) {
 		b[int(flip)%n] ^= 1 << (flip % 8)
 		if _, _, ok := decodeRecord(b, 9); ok {
 			t.Error("a flipped bit is not noticed")
+		}
+	})
+}
+
+// FuzzKeys: whatever stands in the file of keys, the start takes it, and what is
+// written is read.
+func FuzzKeys(f *testing.F) {
+	e := keyEntry{keyID: keyID{7, "key"}, seq: 5, tail: 6, state: Acked}
+	b := make([]byte, 2*keySlot)
+	e.encode(b[keySlot:])
+	f.Add(b)
+	f.Add(b[1:])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		disk := simdisk.New()
+		disk.Put(keysName, b)
+		q, err := Open("", Limits{}, Options{Files: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		for id, e := range q.keys.byID {
+			again := make([]byte, keySlot)
+			e.encode(again)
+			got, ok := decodeKey(again)
+			if !ok || got.keyID != id || got.seq != e.seq || got.tail != e.tail || got.state != e.state || got.digest != e.digest {
+				t.Errorf("%+v became %+v", e, got)
+			}
 		}
 	})
 }

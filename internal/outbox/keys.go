@@ -85,8 +85,11 @@ func newKeyTable() keyTable {
 
 // repeat answers a message whose key is known.
 func (q *Queue) repeat(m *Message, d digest) (first Message, known bool, err error) {
+	if m.Key == "" {
+		return Message{}, false, nil
+	}
 	e := q.keys.byID[keyOf(m)]
-	if m.Key == "" || e == nil {
+	if e == nil {
 		return Message{}, false, nil
 	}
 	id := encodeID(e.seq, e.tail)
@@ -119,6 +122,13 @@ func (q *Queue) Repeat(m Message) (first Message, known bool, err error) {
 func (k *keyTable) add(m *Message, d digest, seq, tail uint64) {
 	if m.Key != "" {
 		k.insert(&keyEntry{keyID: keyOf(m), digest: d, seq: seq, tail: tail})
+	}
+}
+
+// waitsNot is the end of waiting for a commit.
+func (k *keyTable) waitsNot(r *request) {
+	if r.m.Key != "" {
+		delete(k.waiting, keyOf(&r.m))
 	}
 }
 
@@ -175,6 +185,9 @@ func (k *keyTable) giveUp(e *keyEntry) {
 
 // end notes the final state of a message that may have a key.
 func (k *keyTable) end(seq uint64, s State) {
+	if len(k.bySeq) == 0 {
+		return
+	}
 	if e := k.bySeq[seq]; e != nil {
 		e.state = s
 		k.dirty[e.slot/keysInSector] = true
@@ -234,7 +247,7 @@ func (ld *loader) readKeys() error {
 	}
 	ld.keyRoom = len(b) / keySlot
 	if lost > 0 {
-		ld.note("%d idempotency keys are damaged, and forgotten", lost)
+		ld.note(NoteDamage, "%d idempotency keys are damaged, and forgotten", lost)
 	}
 	return nil
 }

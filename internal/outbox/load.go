@@ -33,7 +33,7 @@ type loader struct {
 	x       index      // of the messages
 	keyed   []keyedRecord
 
-	notes                       []string
+	notes                       []Note
 	damagedRecords, quarantined uint64
 }
 
@@ -51,8 +51,15 @@ func (q *Queue) newLoader(h *home) *loader {
 	return &loader{q: q, l: q.log, home: h, first: len(q.log.order) == 0 && q.kept.n == 0, now: time.Now(), x: newIndex()}
 }
 
-func (ld *loader) note(format string, args ...any) {
-	ld.notes = append(ld.notes, fmt.Sprintf(format, args...))
+func (ld *loader) note(kind, format string, args ...any) {
+	ld.notes = append(ld.notes, Note{Kind: kind, Text: fmt.Sprintf(format, args...)})
+}
+
+// cannot notes a segment that cannot be read now.
+func (ld *loader) cannot(name string, err error) {
+	if ld.unread = append(ld.unread, name); !ld.more {
+		ld.note(NoteUnreadable, "segment %s cannot be read at present, and is tried again: %v", name, err)
+	}
 }
 
 // look opens the segments among the names. Error: ErrVersion.
@@ -83,8 +90,7 @@ func (ld *loader) look(names []string) error {
 		case errors.Is(err, ErrVersion):
 			return err
 		case err != nil:
-			ld.unread = append(ld.unread, name)
-			ld.note("segment %s cannot be read at present, and is tried again: %v", name, err)
+			ld.cannot(name, err)
 		case seg != nil:
 			ld.found = append(ld.found, seg)
 			upTo = max(upTo, seg.upTo)
@@ -111,9 +117,10 @@ func (ld *loader) lookAtSpare() {
 // error is of the moment: the file may be sound.
 func (ld *loader) lookAt(name string, number uint64) (*segment, error) {
 	f, err := ld.home.files.OpenRead(name)
-	if errors.Is(err, files.ErrNotRegular) || errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, files.ErrNotRegular), errors.Is(err, fs.ErrNotExist) && errors.Is(ld.home.files.Stat(name), fs.ErrNotExist):
 		return nil, nil
-	} else if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	defer f.Close()
@@ -194,7 +201,7 @@ func (ld *loader) segment(name string, h header, head []byte, size int64) (*segm
 	seg.key = ld.l.newKey()
 	ld.q.mu.Unlock()
 	if seg.size = size; size > ld.longest() {
-		ld.note("segment %s has %d bytes, no segment is longer than %d: it is cut to its content", name, size, ld.longest())
+		ld.note(NoteDamage, "segment %s has %d bytes, no segment is longer than %d: it is cut to its content", name, size, ld.longest())
 		seg.size, seg.cut = ld.longest(), true
 	}
 	if n := seg.readSettled(head); n > 0 {
@@ -257,8 +264,7 @@ func (ld *loader) readAll() {
 func (ld *loader) read(seg *segment, given int) bool {
 	records, s, lost, whole, err := ld.records(seg, given)
 	if err != nil {
-		ld.unread = append(ld.unread, seg.name)
-		ld.note("segment %s cannot be read at present, and is tried again: %v", seg.name, err)
+		ld.cannot(seg.name, err)
 		return false
 	}
 	for i := range records {
@@ -266,9 +272,10 @@ func (ld *loader) read(seg *segment, given int) bool {
 	}
 	ld.last = max(ld.last, s.seq)
 	if !whole {
+		if ld.unread = append(ld.unread, seg.name); !seg.partial {
+			ld.note(NoteUnreadable, "segment %s cannot be read whole: %d messages of it are there, the others are tried again every %v", seg.name, seg.live, retryLater)
+		}
 		seg.partial = true
-		ld.unread = append(ld.unread, seg.name)
-		ld.note("segment %s cannot be read whole: %d messages of it are there, the others are tried again every %v", seg.name, seg.live, retryLater)
 		lost, given = 0, max(given, maxRecords)
 	} else {
 		seg.partial = false
@@ -444,11 +451,14 @@ func (q *Queue) leaveOutKnown(ld *loader) {
 		if have == nil {
 			continue
 		}
-		if seg := q.log.segments[s.segment]; have.segment == s.segment {
+		switch seg, other := q.log.segments[s.segment], q.log.segments[have.segment]; {
+		case seg == other:
 			seg.live--
 			seg.liveBytes -= recordSize(int64(s.size))
-		} else {
+		case seg.idTail(s.ordinal) == other.idTail(have.ordinal):
 			q.log.settle(s) // a copy that was moved since
+		default: // the clock was set back by just so much: the next start finds it
+			q.log.note(NoteUnreadable, fmt.Sprintf("a message of segment %s has the number of another one, and waits for the next start", seg.name))
 		}
 		ld.x.remove(pos)
 	}
@@ -483,15 +493,15 @@ func (ld *loader) damage(seg *segment, records int, what string) {
 		}
 		ld.quarantined++
 	}
-	ld.note("segment %s: %s; what can be read is kept, see %s", seg.name, what, quarantineDir)
+	ld.note(NoteDamage, "segment %s: %s; what can be read is kept, see %s", seg.name, what, quarantineDir)
 }
 
 // setAside moves a file out of the way of which nothing can be read.
 func (ld *loader) setAside(name, why string) {
 	ld.quarantined++
 	if err := ld.home.setAside(name); err != nil {
-		ld.note("segment %s: %s; it could not be moved to %s: %v", name, why, quarantineDir, err)
+		ld.note(NoteDiskFailing, "segment %s: %s; it could not be moved to %s: %v", name, why, quarantineDir, err)
 		return
 	}
-	ld.note("segment %s: %s; moved to %s", name, why, quarantineDir)
+	ld.note(NoteDamage, "segment %s: %s; moved to %s", name, why, quarantineDir)
 }

@@ -270,8 +270,10 @@ func (q *Queue) begin(r *request) error {
 		r.m, r.known = first, true
 		return err
 	}
-	if r.behind = q.keys.waiting[keyOf(&r.m)]; r.behind != nil {
-		return nil
+	if r.m.Key != "" {
+		if r.behind = q.keys.waiting[keyOf(&r.m)]; r.behind != nil {
+			return nil
+		}
 	}
 	if _, err := q.makeRoom(&r.m, l.waiting, l.waitingBytes); err != nil {
 		return err
@@ -307,7 +309,7 @@ func (q *Queue) abandon(r *request) bool {
 				break
 			}
 		}
-		delete(q.keys.waiting, keyOf(&r.m))
+		q.keys.waitsNot(r)
 		close(r.done) // for repeats of it
 	}
 	return true

@@ -129,7 +129,7 @@ func (q *Queue) move(run []*segment) error {
 	for i := range list {
 		r := &list[i]
 		r.tail, r.record.ordinal, r.offset = r.from.idTail(r.ordinal), uint16(i), int64(len(content))
-		content = appendRecord(content, seg.seed, &r.record)
+		content = appendRecord(content, seg.seed, &r.record, string(r.topic), r.payload)
 		seg.tails = append(seg.tails, r.tail)
 	}
 	seg.size = int64(len(content))

@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ const (
 	NoteDamage        = "outbox-damaged"    // something on disk was damaged, and is set aside
 	NoteDiskFailing   = "outbox-disk"       // messages are refused, or acknowledgements not durable
 	NoteDiskRecovered = "outbox-recovered"  // the disk works again
-	NoteUnreadable    = "outbox-unreadable" // messages could not be read for long, and are passed over
+	NoteUnreadable    = "outbox-unreadable" // something cannot be read, and is tried again; others may pass it
 	NoteMoved         = "outbox-moved"      // the directory was taken away, or is back
 	NoteDropped       = "messages-dropped"  // by a bound, by expiry, by damage
 	NotesMissed       = "outbox-notes-lost" // there were more notes than anybody read
@@ -152,7 +153,7 @@ func (l *segmentLog) warning(err error) Warning {
 			return Warning{WarnReadOnly, err.Error(), hint}
 		}
 		return Warning{WarnReadOnly, err.Error(), hintReadOnly}
-	case errors.Is(err, files.ErrGone), errors.Is(err, files.ErrElsewhere):
+	case errors.Is(err, files.ErrGone), errors.Is(err, files.ErrElsewhere), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESTALE):
 		return Warning{WarnGone, err.Error(), hintGone}
 	}
 	return Warning{WarnFailing, err.Error(), hintDisk}

@@ -105,7 +105,7 @@ func (q *Queue) adopt(ld *loader) {
 	defer q.mu.Unlock()
 	l, h := q.log, ld.home
 	for _, n := range ld.notes {
-		l.note(NoteDamage, n)
+		l.note(n.Kind, n.Text)
 	}
 	l.disk.Damaged += ld.damagedRecords
 	l.disk.Quarantined += ld.quarantined

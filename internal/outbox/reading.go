@@ -37,17 +37,36 @@ func (q *Queue) load(where place) (body, error) {
 	}
 	defer q.letGo(fd)
 	for range 2 {
-		b := make([]byte, recordHead+where.size+maxExtra)
-		n, err := fd.ReadAt(b, where.offset)
-		if err != nil && !ended(err) {
+		b, err := readRecord(fd, where)
+		if err != nil {
 			return body{}, err
 		}
-		if r, _, ok := decodeRecord(b[:n], where.segment.seed); ok && r.seq == where.seq {
+		if r, _, ok := decodeRecord(b, where.segment.seed); ok && r.seq == where.seq {
 			return body{r.payload, r.ttl()}, nil
 		}
-		fd.Forget(where.offset, int64(len(b)))
+		fd.Forget(where.offset, recordHead+where.size+maxExtra)
 	}
 	return body{}, errDamaged
+}
+
+// readRecord reads what a record takes, and not a byte more: what is behind it may
+// not be readable.
+func readRecord(fd *opened, where place) ([]byte, error) {
+	b := make([]byte, recordHead+where.size, recordHead+where.size+maxExtra)
+	n, err := fd.ReadAt(b, where.offset)
+	if err != nil {
+		if ended(err) {
+			err = nil
+		}
+		return b[:n], err
+	}
+	if extra := int64(extraLength(b)); extra > 0 && extra <= maxExtra {
+		b = b[:recordHead+where.size+extra]
+		if n, err = fd.ReadAt(b, where.offset); ended(err) {
+			return b[:n], nil
+		}
+	}
+	return b, err
 }
 
 // moved says whether a message's record is elsewhere by now.
@@ -91,7 +110,7 @@ func (q *Queue) unreadable(id string, where place, err error) {
 		q.log.note(NoteDiskFailing, fmt.Sprintf("message %s cannot be read at present: %v", id, err))
 	}
 	rd := &q.log.reading
-	if _, before := rd.passed[s.seq]; before || time.Since(seg.failing) >= patience {
+	if _, before := rd.passed[s.seq]; before || seg.partial || time.Since(seg.failing) >= patience {
 		q.passOver(seg, s, err)
 		return
 	}

@@ -116,7 +116,7 @@ func TestWhatCannotBeReadIsPassed(t *testing.T) {
 		put(t, q.Queue, "next")
 		spot := int64(headSize)
 		disk.Fail(nil)
-		disk.FailReads(func(_ string, off int64) error {
+		disk.FailReads(func(_ string, off, _ int64) error {
 			if off == spot {
 				return syscall.EIO
 			}

@@ -99,14 +99,14 @@ func seed(nonce uint64) uint32 {
 	return crc32.Update(0, castagnoli, le.AppendUint64(nil, nonce))
 }
 
-// appendRecord encodes a record.
-func appendRecord(buf []byte, seed uint32, r *record) []byte {
+// appendRecord encodes a record with this topic and payload.
+func appendRecord(buf []byte, seed uint32, r *record, topic string, payload []byte) []byte {
 	start := len(buf)
 	extra := r.extra()
 	buf = append(buf, make([]byte, recordHead)...)
-	buf = append(buf, r.topic...)
+	buf = append(buf, topic...)
 	buf = append(buf, extra...)
-	buf = append(buf, r.payload...)
+	buf = append(buf, payload...)
 	b := buf[start:]
 	le.PutUint32(b[4:], uint32(len(b)))
 	le.PutUint64(b[8:], r.seq)
@@ -117,7 +117,7 @@ func appendRecord(buf []byte, seed uint32, r *record) []byte {
 	if len(extra) > 0 {
 		b[35] |= flagExtra
 	}
-	le.PutUint16(b[36:], uint16(len(r.topic)))
+	le.PutUint16(b[36:], uint16(len(topic)))
 	le.PutUint16(b[38:], uint16(len(extra)))
 	le.PutUint32(b, crc32.Update(seed, castagnoli, b[4:]))
 	return append(buf, make([]byte, padded(int64(len(b)))-int64(len(b)))...)

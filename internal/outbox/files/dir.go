@@ -23,12 +23,15 @@ const (
 // Dir is a directory of a real file system. Its methods are those of
 // [FileSystem].
 type Dir struct {
-	path   string
-	root   *os.Root
-	self   *os.File // the directory, to sync and to lock
-	id     fileID
-	held   *durable.Lock // nil: it is not locked
-	beside *os.File      // the file lock; nil: there is none
+	path string
+	root *os.Root
+	self *os.File // the directory, to sync and to lock
+	id   fileID
+
+	// What Check was asked last; one goroutine asks at a time.
+	checked, checkedPath string
+	held                 *durable.Lock // nil: it is not locked
+	beside               *os.File      // the file lock; nil: there is none
 }
 
 // fileID is what a file is known by in the whole system.
@@ -204,7 +207,10 @@ func (d *Dir) Check(name string, f File) error {
 	if err := again(func() error { return unix.Fstat(int(f.(diskFile).Fd()), &have) }); err != nil {
 		return fmt.Errorf("fstat %s: %w", name, err)
 	}
-	path := filepath.Join(d.path, name)
+	if d.checked != name {
+		d.checked, d.checkedPath = name, filepath.Join(d.path, name)
+	}
+	path := d.checkedPath
 	err := again(func() error { return unix.Lstat(path, &there) })
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):

@@ -45,7 +45,7 @@ type Disk struct {
 	dead     bool
 	readOnly bool
 	fail     func(op, name string) error
-	failRead func(name string, off int64) error
+	failRead func(name string, off, n int64) error
 	garble   func(name string, b []byte)
 	notify   func(op string)
 	now      map[string]*content // what the program sees
@@ -336,7 +336,7 @@ func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 			return fs.ErrClosed
 		}
 		if h.d.failRead != nil {
-			if err := h.d.failRead(h.name, off); err != nil {
+			if err := h.d.failRead(h.name, off, int64(len(p))); err != nil {
 				return fmt.Errorf("read %s: %w", h.name, err)
 			}
 		}

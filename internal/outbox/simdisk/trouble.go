@@ -14,8 +14,8 @@ type away struct {
 	removed   bool  // nothing has a name in the directory any more; what is open stays so
 }
 
-// FailReads has decide say which reads fail, by where they begin; nil: none.
-func (d *Disk) FailReads(decide func(name string, off int64) error) {
+// FailReads has decide say which reads fail, by what they read; nil: none.
+func (d *Disk) FailReads(decide func(name string, off, n int64) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.failRead = decide
