@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +30,10 @@ func TestKnocksAreAnswered(t *testing.T) {
 	said := make(chan string, 1)
 	scraped := make(chan error, 1)
 	go func() {
-		c := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+		c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}}
 		r, err := c.Post("http://d/v1/publish?topic=/a", "", strings.NewReader("x"))
 		if err != nil {
 			said <- err.Error()

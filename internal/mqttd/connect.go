@@ -110,9 +110,9 @@ func (c *conn) readConnect() (*packet.Connect, bool) {
 func (c *conn) unreadable(e *packet.Error) {
 	switch {
 	case e.Code == packet.UnsupportedLevel && e.Level < packet.Level5:
-		c.say(&packet.Connack{Code: packet.BadLevel}, packet.Level311)
+		_ = c.say(&packet.Connack{Code: packet.BadLevel}, packet.Level311)
 	case e.Code == packet.UnsupportedLevel:
-		c.say(&packet.Connack{Code: packet.UnsupportedLevel}, packet.Level5)
+		_ = c.say(&packet.Connack{Code: packet.UnsupportedLevel}, packet.Level5)
 	}
 	c.srv.o.Log.Info("a client breaks the protocol", zap.String("user", c.who.person()), zap.String("why", e.Error()))
 }
@@ -184,7 +184,7 @@ func (c *conn) refuse(r *refusal) {
 			answer.Properties = answer.Properties.WithData(packet.ReasonString, []byte(r.why))
 		}
 	}
-	c.say(answer, c.level)
+	_ = c.say(answer, c.level)
 	c.srv.o.Recorder.MQTTConnect(Rejected)
 	c.srv.o.Log.Warn("a client is refused", c.fields(zap.String("why", r.why))...)
 }

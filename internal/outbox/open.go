@@ -35,7 +35,7 @@ func Open(dir string, l Limits, o Options) (*Queue, error) {
 		case errors.Is(err, ErrVersion):
 			e.Hint = hintVersion
 		}
-		q.closeHomes()
+		_ = q.closeHomes()
 		return nil, e
 	}
 	q.readAhead()

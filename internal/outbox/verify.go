@@ -29,7 +29,7 @@ func Verify(dir string, each func(Message) error) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	defer q.closeHomes()
+	defer func() { _ = q.closeHomes() }()
 	if err := q.log.homeErr; err != nil {
 		return Report{}, &Error{Op: "verify", Err: err}
 	}

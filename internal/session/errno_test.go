@@ -148,7 +148,6 @@ type diskStage struct {
 	prior bool                   // the device has been online before, by an earlier process
 	begun func(*world) bool      // from when on the disk fails
 	works func(call string) bool // it is online while the disk fails
-	after func(*world)           // once it is online, if it is so then
 }
 
 var diskStages = []diskStage{

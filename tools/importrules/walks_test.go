@@ -16,8 +16,8 @@ func TestWalksLeadThroughWhatExists(t *testing.T) {
 	}
 	_, text, found := strings.Cut(string(data), "\n## Four walks\n")
 	text, _, _ = strings.Cut(text, "\n## ")
-	hops := regexp.MustCompile("(?m)^[0-9]+\\. `([a-z/_]+\\.go)` `(\\w+)` .+$").FindAllStringSubmatch(text, -1)
-	if lines := regexp.MustCompile("(?m)^[0-9]+\\. ").FindAllString(text, -1); !found || len(hops) != len(lines) || len(hops) < 20 {
+	hops := regexp.MustCompile(`(?m)^[0-9]+\. \x60([a-z/_]+\.go)\x60 \x60(\w+)\x60 .+$`).FindAllStringSubmatch(text, -1)
+	if lines := regexp.MustCompile(`(?m)^[0-9]+\. `).FindAllString(text, -1); !found || len(hops) != len(lines) || len(hops) < 20 {
 		t.Fatalf("%d of %d hops name a file and a function", len(hops), len(lines))
 	}
 	for _, hop := range hops {

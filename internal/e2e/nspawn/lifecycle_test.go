@@ -300,7 +300,7 @@ systemd-run -q --unit=holder flock /var/lib/airbridged-held/outbox sleep 100`)
 			c.has(said, what)
 		}
 		c.lacks(said, "airbridged-exporter")
-		if names := c.sh("ls /var/lib/airbridged-north"); strings.Trim(names, "credentials.jsonprev\nregistering ") != "" {
+		if names := c.sh("ls /var/lib/airbridged-north"); strings.Trim(names, "acdeginlstr.jopv\n ") != "" {
 			c.Errorf("of the instance there is left %s", names)
 		}
 	})
