@@ -42,12 +42,22 @@ flags:
                    twice, also after a restart of the daemon: where nobody knows
                    whether a message is kept (exit 75), try again with its key
 
+as mosquitto_pub has them:
+  -t TOPIC         in place of the argument
+  -m PAYLOAD       likewise
+  -f FILE          what is in a file, as it is
+  -l               every line of standard input is a message, but for empty
+                   ones. It stops at the first one that is not kept
+  -q N             --qos
+  -r               retain: does nothing, the cloud has no retained messages
+
 examples:
   airbridgectl pub /a1b2c3/gw-1/update '{"temperature":21.5}'
   airbridgectl pub --wait 10s /a1b2c3/gw-1/update hello
   airbridgectl pub --key "$(uuidgen)" /a1b2c3/gw-1/update 'door closed'
   sensor-read | airbridgectl pub --qos 0 /a1b2c3/gw-1/update -
   airbridgectl pub /a1b2c3/gw-1/update -- -5.5
+  sensor-log | airbridgectl pub -t /a1b2c3/gw-1/update -l
 `,
 	setup: setupPub,
 }
@@ -61,16 +71,30 @@ func setupPub(flags *flag.FlagSet) func(*env, []string) error {
 	flags.DurationVar(&o.TTL, "ttl", 0, "")
 	flags.BoolVar(&o.Latest, "latest", false, "")
 	flags.StringVar(&o.Key, "key", "", "")
+	h := habit{flags: flags}
+	flags.StringVar(&h.topic, "t", "", "")
+	flags.StringVar(&h.message, "m", "", "")
+	flags.StringVar(&h.file, "f", "", "")
+	flags.BoolVar(&h.lines, "l", false, "")
+	flags.StringVar(&qos, "q", "", "")
+	flags.BoolVar(&h.retain, "r", false, "")
 	return func(e *env, args []string) error {
-		if len(args) < 1 || len(args) > 2 {
-			return usageError{"pub takes a topic and a payload; quote a payload with blanks"}
-		}
-		payload, err := payloadOf(e.stdin, args[1:])
+		topic, args, err := h.topicOf(args)
 		if err != nil {
 			return err
 		}
+		if h.retain {
+			e.note("-r does nothing: the cloud has no retained messages")
+		}
 		o.QoS, o.Priority = client.QoS(qos), client.Priority(priority)
-		return publish(e, args[0], payload, o)
+		if h.lines {
+			return publishLines(e, topic, o)
+		}
+		payload, err := h.payloadOf(e.stdin, args)
+		if err != nil {
+			return err
+		}
+		return publish(e, topic, payload, o)
 	}
 }
 

@@ -171,6 +171,9 @@ func TestPub(t *testing.T) {
 		{"negative number", []string{"pub", "--qos", "1", "--", waits, "-5.5"}, nil, "-5.5", 1, "queued"},
 		{"wait", []string{"pub", "--wait", "10s", ipctest.UpdateTopic, "x"}, nil, "", 1, "acked"},
 		{"wait for best effort", []string{"pub", "--wait", "10s", "--qos", "0", ipctest.UpdateTopic, "x"}, nil, "", 0, "sent"},
+		{"-t, -m, -q", []string{"pub", "-t", waits, "-m", "hello", "-q", "0"}, nil, "hello", 0, "held"},
+		{"-t, -f", []string{"pub", "-t", waits, "-f", file}, nil, "from a file", 1, "queued"},
+		{"-m with a topic", []string{"pub", waits, "-m", ""}, nil, "", 1, "queued"},
 		{"key", []string{"pub", "--key", "k 1", waits, "x"}, nil, "x", 1, "queued"},
 		{"latest, priority", []string{"pub", "--latest", "--priority", "high", waits, "x"}, nil, "x", 1, "queued"},
 	} {
@@ -189,6 +192,80 @@ func TestPub(t *testing.T) {
 				t.Errorf("kept %q with QoS %d", m.Payload, m.QoS)
 			}
 		})
+	}
+}
+
+// Every line is a message, as with mosquitto_pub -l; it stops at the first one that
+// is not kept, and says where, so that nothing is lost or sent twice.
+func TestPubLines(t *testing.T) {
+	d := start(t, nil)
+	const waits = "/a1b2c3/gw-1/waits"
+	code, out, errs := ctl(strings.NewReader("one\n\ntwo\nthree"), "pub", "-t", waits, "-l", "-r")
+	if code != 0 || strings.Count(out, " queued\n") != 3 || !strings.Contains(errs, "-r does nothing") {
+		t.Fatalf("%d, %q, %q", code, out, errs)
+	}
+	var got []string
+	for line := range strings.Lines(out) {
+		id, _, _ := strings.Cut(line, " ")
+		m, err := d.Queue.Get(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(m.Payload))
+	}
+	if fmt.Sprint(got) != "[one two three]" {
+		t.Errorf("%q were kept", got)
+	}
+	many := strings.Repeat("x\n", ipctest.Messages+5)
+	code, out, errs = ctl(strings.NewReader(many), "pub", "-t", waits, "-l")
+	if n := strings.Count(out, " queued\n"); code == 0 || n == 0 || n > ipctest.Messages || !strings.Contains(errs, fmt.Sprintf("stopped at line %d", n+1)) {
+		t.Errorf("%d, %d are kept, %q", code, n, errs)
+	}
+	if code, _, errs := ctl(strings.NewReader("x\n"), "pub", "-t", "/a/+", "-l"); code == 0 {
+		t.Errorf("a topic that is none: %d, %q", code, errs)
+	}
+}
+
+// More than one payload, or none to be found, is a mistake and sends nothing.
+func TestPubHabitMistakes(t *testing.T) {
+	d := start(t, nil)
+	for _, c := range []struct{ args, says string }{
+		{"-t /a x", "goes behind -m, -f or -l"},
+		{"-t /a -m x -l", "more than one payload"},
+		{"/a x -m y", "more than one payload"},
+		{"-m x", "takes a topic"},
+		{"-t /a -f /nonexistent", "no such file"},
+		{"-t /a -l --key k", "-l sends many"},
+	} {
+		code, _, errs := ctl(strings.NewReader("x\n"), append([]string{"pub"}, strings.Fields(c.args)...)...)
+		if code != exitUsage || !strings.Contains(errs, c.says) {
+			t.Errorf("pub %s: %d, %q; want %q", c.args, code, errs, c.says)
+		}
+	}
+	if n := d.Queue.Stats().Messages; n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+}
+
+// sub -t prints the payload alone, -v the topic too, -C ends after so many.
+func TestSubHabit(t *testing.T) {
+	d := start(t, nil)
+	for args, want := range map[string]string{"-t /a/b/get -C 1": "hello\n", "-t /a/b/get -t /a/b/other -v -C 1": "/a/b/get hello\n"} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if code, out, errs := ctl(nil, append([]string{"sub"}, strings.Fields(args)...)...); code != 0 || out != want {
+				t.Errorf("sub %s: %d, %q, %q", args, code, out, errs)
+			}
+		}()
+		for over := false; !over; {
+			d.Hub.Publish(bus.Message{Topic: "/a/b/get", Payload: []byte("hello"), ReceivedAt: time.Now()})
+			select {
+			case <-done:
+				over = true
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
 	}
 }
 

@@ -24,6 +24,12 @@ quoted, one that is no text as base64: and its bytes; --json is exact.
 flags:
   -n COUNT   end after so many messages
 
+as mosquitto_sub has them:
+  -t FILTER  in place of the arguments, and again for more; prints the payload
+             alone
+  -v         topic and payload
+  -C COUNT   -n
+
 examples:
   airbridgectl sub /a1b2c3/gw-1/get
   airbridgectl sub '/sys/a1b2c3/gw-1/#' -n 1
@@ -31,21 +37,27 @@ examples:
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var count int
+		var verbose bool
+		var more []string
 		fs.IntVar(&count, "n", 0, "")
+		fs.IntVar(&count, "C", 0, "")
+		fs.BoolVar(&verbose, "v", false, "")
+		fs.Func("t", "", func(s string) error { more = append(more, s); return nil })
 		return func(e *env, filters []string) error {
-			switch {
+			bare := len(more) > 0 && !verbose
+			switch filters = append(filters, more...); {
 			case len(filters) == 0:
 				return usageError{"sub takes at least one topic filter"}
 			case count < 0:
 				return usageError{"-n takes a number from 1 on"}
 			}
-			return follow(e, filters, count)
+			return follow(e, filters, count, bare)
 		}
 	},
 }
 
-// follow prints until count messages came; 0 is no end.
-func follow(e *env, filters []string, count int) error {
+// follow prints until count messages came; 0 is no end. bare: without the topic.
+func follow(e *env, filters []string, count int, bare bool) error {
 	stream, err := e.client.Subscribe(e.ctx, filters...)
 	if err != nil {
 		return err
@@ -59,9 +71,12 @@ func follow(e *env, filters []string, count int) error {
 		if it.Message != nil {
 			seen++
 		}
-		if e.json {
+		switch {
+		case e.json:
 			_, err = fmt.Fprintf(e.stdout, "%s\n", stream.Line())
-		} else {
+		case bare && it.Message != nil:
+			_, err = fmt.Fprintf(e.stdout, "%s\n", payloadText(it.Message.Payload))
+		default:
 			err = printItem(e, it)
 		}
 		if err != nil {

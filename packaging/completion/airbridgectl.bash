@@ -4,8 +4,8 @@
 _airbridgectl_flags() {
     local own=''
     case $1 in
-    pub) own='--qos --wait --ttl --priority --latest --key' ;;
-    sub) own='-n' ;;
+    pub) own='--qos --wait --ttl --priority --latest --key -t -m -f -l -q -r' ;;
+    sub) own='-n -t -v -C' ;;
     status) own='--check --watch' ;;
     events) own='-f -n' ;;
     doctor) own='--config --take-port' ;;
@@ -23,7 +23,7 @@ _airbridgectl_flags() {
 # nothing, and a dash where nothing can be proposed.
 _airbridgectl_values() {
     case $1 in
-    --qos) echo 0 1 ;;
+    --qos | -q) echo 0 1 ;;
     --priority) echo high normal low ;;
     --color) echo auto always never ;;
     --wait | --ttl) echo 10s 1m 1h ;;
