@@ -42,11 +42,13 @@ func (m *Modem) Quiet(ctx context.Context) error {
 	}
 	wanted := m.caps.hexSession()
 	if m.caps.Hex {
+		begun := m.eng.Mark()
 		_, err := m.do(ctx, "AT+MQTTMODE="+flag(wanted))
-		if _, no := refusal(err); no {
+		err = m.surely(ctx, begun, err)
+		if _, no := refusal(err); no && !errors.Is(err, ErrDoubtful) {
 			wanted = false
 		} else if err != nil {
-			return err
+			return err // in the wrong mode every message would be another one
 		}
 	}
 	m.encoding(wanted)
@@ -148,8 +150,10 @@ func (m *Modem) Login(ctx context.Context, clean bool, keepalive time.Duration) 
 	m.live.Store(true)
 	m.expect(ConnAckOK)
 	defer m.expect()
+	begun := m.eng.Mark()
 	reply, err := m.do(ctx, line)
-	if _, no := refusal(err); no {
+	err = m.surely(ctx, begun, err)
+	if _, no := refusal(err); no && !errors.Is(err, ErrDoubtful) {
 		return fmt.Errorf("%w (%w)", ErrConnectRefused, err)
 	}
 	if err != nil {
@@ -196,12 +200,13 @@ func (m *Modem) Unsubscribe(ctx context.Context, filter string) error {
 func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventKind) error {
 	m.expect(want)
 	defer m.expect()
+	begun := m.eng.Mark()
 	reply, err := m.do(ctx, line)
 	if err != nil {
-		return err
+		return m.surely(ctx, begun, err)
 	}
 	_, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.SubAck, what, want)
-	return err
+	return m.surely(ctx, begun, err)
 }
 
 // Link asks the module for the state of its MQTT link: CLOSED can get lost, and

@@ -191,6 +191,38 @@ func TestQuiet(t *testing.T) {
 	})
 }
 
+// A refusal that another answer follows was the answer to something else, and the
+// command may have been taken: a filter would count as refused while its messages come, a
+// good token be thrown away, and each message in the wrong mode be another one.
+func TestAStrayRefusalIsNoRefusal(t *testing.T) {
+	for name, c := range map[string]struct {
+		line string
+		run  func(b *bench) error
+	}{
+		"subscribe":   {`AT+MSUB="t",1`, func(b *bench) error { return b.Subscribe(b.ctx, "t", 1) }},
+		"unsubscribe": {`AT+MUNSUB="t"`, func(b *bench) error { return b.Unsubscribe(b.ctx, "t") }},
+		"login": {"AT+MCONNECT=1,300", func(b *bench) error {
+			b.says("CONNECT OK")
+			return b.Login(b.ctx, true, 300*time.Second)
+		}},
+		"encoding": {"AT+MQTTMODE=1", func(b *bench) error {
+			b.SetCapabilities(Capabilities{Hex: true})
+			return b.Quiet(b.ctx)
+		}},
+	} {
+		var before []exchange
+		if name == "encoding" {
+			before = ok("AT+MQTTMSGSET=0")
+		}
+		play(t, Options{}, script(before, on(c.line, "ERROR", "~100ms", "OK")), func(b *bench) {
+			b.expect(ConnectOK)
+			if err := c.run(b); !errors.Is(err, ErrDoubtful) || errors.Is(err, ErrConnectRefused) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
 func TestHangupIgnoresResults(t *testing.T) {
 	play(t, Options{}, script(on("AT+MDISCONNECT", "+CME ERROR: 767"), on("AT+MIPCLOSE", "ERROR"), ok("AT+MDISCONNECT", "AT+MIPCLOSE")), func(b *bench) {
 		b.Hangup(b.ctx)

@@ -75,6 +75,27 @@ func (m *Modem) refused(ctx context.Context, begun atengine.Mark, code int, refu
 	return refusal
 }
 
+// surely is the error of a command that is no publish, or [ErrDoubtful] where a refusal
+// of it was followed by another answer: one of the two was the answer to something else.
+func (m *Modem) surely(ctx context.Context, begun atengine.Mark, err error) error {
+	_, no := refusal(err)
+	if err != nil && !no {
+		return err
+	}
+	if no {
+		if failed := m.eng.Listen(ctx); failed != nil {
+			return failed
+		}
+	}
+	switch {
+	case !m.doubted(begun):
+		return err
+	case err == nil:
+		return ErrDoubtful
+	}
+	return fmt.Errorf("%w (%w)", ErrDoubtful, err)
+}
+
 // doubted says whether there was reason to doubt the module's answers since a mark.
 func (m *Modem) doubted(since atengine.Mark) bool {
 	urcs, _ := m.eng.Since(since)

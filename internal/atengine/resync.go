@@ -141,11 +141,21 @@ func (e *Engine) drain(ctx context.Context) error {
 		case <-e.pulse:
 			quiet.Reset(quietFor)
 		case <-ctx.Done():
-			return fmt.Errorf("resync: %w", context.Cause(ctx))
+			return fmt.Errorf("waiting for the line to be quiet: %w", context.Cause(ctx))
 		case <-e.dead:
 			return e.closed()
 		}
 	}
+}
+
+// Listen writes nothing and waits until the module has been quiet for a moment, so that
+// an answer behind an answer is seen. It does not wait for a stream that does not end.
+func (e *Engine) Listen(ctx context.Context) error {
+	select {
+	case <-e.pulse: // of what was read before
+	default:
+	}
+	return e.drain(ctx)
 }
 
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {

@@ -217,6 +217,42 @@ func TestAStrayRefusalOpensNoDataPhase(t *testing.T) {
 	}
 }
 
+// The same before the session is up: a good login, a filter and the encoding are taken,
+// though an answer to something else came first.
+func TestAStrayRefusalWhileConnecting(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"MCONNECT", "MSUB", "MQTTMODE", "MQTTMSGSET", "MCONFIG", "SSLMIPSTART", "MDISCONNECT"} {
+		for _, stray := range []string{"ERROR", "OK", "+CME ERROR: 3"} {
+			for _, personality := range []string{"2g", "air724", "air780ep"} {
+				t.Run(verb+", "+stray+", "+personality, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, setup{module: func(o *airsim.Options) { o.Personality = personality }})
+						defer w.end()
+						sub, err := w.hub.Subscribe([]string{get})
+						if err != nil {
+							t.Fatal(err)
+						}
+						defer sub.Close()
+						w.order(`on >AT+` + verb + ` inject "` + stray + `"`)
+						w.begin()
+						w.reaches(time.Minute, recovery.Online, "")
+						w.truly(map[string]string{w.append(update, 1, "1234"): "1234"})
+						w.order("push " + get + " hello")
+						ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+						defer cancel()
+						for item, err := sub.Next(ctx); item.Message == nil || string(item.Message.Payload) != "hello"; item, err = sub.Next(ctx) {
+							if err != nil {
+								t.Fatal(err)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 // A message that the module refuses whatever is done is set aside, though each refusal
 // costs a session: without more CONNECTs than leave some to others, in minutes, and
 // without a reset. What stands behind it arrives.

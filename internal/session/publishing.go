@@ -18,6 +18,10 @@ import (
 // asked to stop.
 const publishGrace = 5 * time.Second
 
+// silences is how long a publish may take besides its deadlines: the end of a doubt
+// before it, and behind a refusal two data phases and the way back in step.
+const silences = 2 * time.Minute
+
 // refusals is how often one message may be refused by a module whose link is up
 // before the module is probed anew, and then once more as often before it is set
 // aside: then it is the message, and the rest must flow.
@@ -30,7 +34,7 @@ const spared = 2
 // publish sends one message and settles what became of it. The message in hand
 // is always given back to the queue: done, or released.
 func (s *Session) publish(ctx context.Context, m outbox.Message) error {
-	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck)
+	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck + silences)
 	s.device.tellForeign(m.Topic, "published to")
 	s.up.pace.begin(time.Now())
 	s.show.meter.InFlight(1)

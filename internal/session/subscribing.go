@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"airbridged/internal/air"
 	"airbridged/internal/atengine"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
@@ -127,7 +128,7 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 	if why := s.lost(); why != nil {
 		return why
 	}
-	if !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
+	if errors.Is(err, air.ErrDoubtful) || !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, atengine.ErrUnsafe) {
 		return s.port.unanswered(recovery.SubAckTimeout, fmt.Errorf("subscription to %s: %w", filter, err))
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
