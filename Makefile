@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e simulate seeds crash soak bench clean
+.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -109,6 +109,12 @@ e2e: ## end to end: the real programs on pseudo-terminals, built with the race d
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
 	@# They wait for time-outs more than they compute: six at a time, whatever the machine has.
 	@$(GO) test $(RACE) -count=1 -timeout 8m -parallel 6 ./internal/e2e/...
+
+mqtt-clients: ## real MQTT clients that CI does not install, against the daemon: paho for Python (Debian's), mqtt.js (npm), a bridge that repeats
+	@$(NEED_CC)
+	@dir='$(abspath bin/mqtt-clients)'; mkdir -p "$$dir"; \
+	    [ -d "$$dir/node_modules/mqtt" ] || npm --prefix "$$dir" install --no-audit --no-fund mqtt@5.16.0; \
+	    MQTT_CLIENTS="$$dir" $(GO) test $(RACE) -count=1 -timeout 15m -v -run 'TestMosquitto|TestPaho|TestWillAndKill|TestMQTTJS|TestABridgeThatRepeats' ./internal/e2e
 
 simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SECONDS=s at most; SEED=n replays one
 	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
