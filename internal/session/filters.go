@@ -26,9 +26,7 @@ type filters struct {
 	names    provision.Identity // of the device, which stand in standing; zero: not known yet
 }
 
-func newFilters(o Options) filters {
-	return filters{hub: o.Hub, expand: o.Expand, standing: o.Subscribe}
-}
+func (f *filters) begin(o Options) { f.hub, f.expand, f.standing = o.Hub, o.Expand, o.Subscribe }
 
 // Subscribe replaces the filters that stay subscribed even when no program listens.
 func (s *Session) Subscribe(standing []bus.Filter) { s.filters.stand(standing) }

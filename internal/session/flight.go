@@ -31,6 +31,10 @@ type flight struct {
 	log      *zap.Logger
 }
 
+func newFlight(o Options) flight {
+	return flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log}
+}
+
 // traffic is called by the modem's reader too, and never waits.
 func (f *flight) traffic(dir air.TraceDir, text []byte, size int) {
 	f.recorder.Add(traceDirs[dir], text, size)
@@ -98,7 +102,7 @@ func (f *flight) dump(r recovery.Rung, c recovery.Cause, attempts int) {
 // write writes one dump and returns its path, or "" if none is due.
 func (d *dumps) write(flight *bus.Flight, head dumpHead) (path string, err error) {
 	if !d.seen {
-		d.look()
+		d.recall()
 	}
 	last := flight.Last()
 	if last == d.upTo || !d.due(time.Now()) {
@@ -138,9 +142,9 @@ func (d *dumps) due(now time.Time) bool {
 	return len(d.times) < dumpsPerDay && !slices.ContainsFunc(d.times, func(t time.Time) bool { return now.Sub(t) < dumpEvery })
 }
 
-// look takes in what earlier processes have written, so that one that is started
+// recall takes in what earlier processes have written, so that one that is started
 // again and again keeps to the bounds too.
-func (d *dumps) look() {
+func (d *dumps) recall() {
 	d.seen = true
 	for _, name := range d.files() {
 		n := 0

@@ -127,7 +127,7 @@ func (s *Session) settled() {
 		s.show.log.Info("stable again", zap.Int("attempts", failures), zap.Int("folded", folded))
 	}
 	s.link.settled()
-	s.port.speed.bad = 0
+	s.port.settled()
 	s.show.settled()
 }
 

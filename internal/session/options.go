@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
@@ -119,4 +120,17 @@ type Options struct {
 
 	// Random makes the registration's random value; nil is provision.Random.
 	Random func() string
+}
+
+func (o Options) withDefaults() Options {
+	if o.Random == nil {
+		o.Random = provision.Random
+	}
+	if o.Flight == nil {
+		o.Flight = bus.NewFlight()
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	return o
 }

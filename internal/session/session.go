@@ -6,62 +6,49 @@ import (
 	"time"
 
 	"airbridged/internal/air"
-	"airbridged/internal/bus"
-	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
 
-// Session is the supervisor. Make one with New and call Run once.
+// Session is the supervisor. Make one with New and call Run once. Its parts belong to
+// the goroutine in Run, but for what each says of itself.
 type Session struct {
-	o        Options
-	random   *rand.Rand
-	show     display
-	progress progress
-	past     past
-	port     port
-	network  network
-	device   device
-	gate     *gate
-	link     link
-	filters  filters
-	up       up
-	suspects suspects
-	books    *books
-	flight   flight
-	errands  errands
+	o      Options
+	random *rand.Rand // of all that is drawn
+
+	show     display  // what others see
+	progress progress // where the procedure stands
+	past     past     // failures, and what to do about them
+	port     port     // the serial port and the module behind it
+	network  network  // SIM, radio and bearer
+	device   device   // who this is at the cloud, and what proves it
+	gate     *gate    // when the cloud may be asked
+	link     link     // the MQTT session
+	up       up       // messages to the cloud
+	filters  filters  // subscriptions
+	suspects suspects // filters and messages that may end sessions
+	books    *books   // what it costs on the air
+	flight   flight   // the AT traffic, kept for who looks for a fault
+	errands  errands  // what people ask for
 }
 
 // New returns a session that has done nothing yet.
 func New(o Options) *Session {
-	if o.Random == nil {
-		o.Random = provision.Random
-	}
-	if o.Flight == nil {
-		o.Flight = bus.NewFlight()
-	}
-	seed := o.Seed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	random := rand.New(rand.NewPCG(seed, seed>>1|1))
-	s := &Session{
-		o:        o,
-		random:   random,
-		gate:     newGate(o.Recovery, o.Store),
-		books:    newBooks(o.Cloud, o.Recorder),
-		past:     newPast(o, random),
-		show:     display{log: o.Log, board: o.Board, meter: o.Recorder},
-		progress: progress{state: recovery.Probing},
-		filters:  newFilters(o),
-		up:       up{queue: o.Queue},
-		suspects: newSuspects(),
-		flight:   flight{recorder: o.Flight, dumps: dumps{dir: o.State}, log: o.Log},
-	}
+	o = o.withDefaults()
+	s := &Session{o: o, random: rand.New(rand.NewPCG(o.Seed, o.Seed>>1|1))}
+	s.show = display{log: o.Log, board: o.Board, meter: o.Recorder}
+	s.progress.state = recovery.Probing
+	s.past = newPast(o, s.random)
+	s.flight = newFlight(o)
 	s.port = newPort(o, air.Options{
 		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
 		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
 	}, &s.show, &s.progress)
 	s.device = newDevice(o, &s.show)
+	s.gate = newGate(o.Recovery, o.Store)
+	s.up = newUp(o.Queue)
+	s.filters.begin(o)
+	s.suspects = newSuspects()
+	s.books = newBooks(o.Cloud, o.Recorder)
 	s.errands = newErrands(&s.progress, &s.show)
 	return s
 }

@@ -240,6 +240,9 @@ func (p *port) suspect(c recovery.Cause) {
 	}
 }
 
+// settled forgives what spoke against the raised speed.
+func (p *port) settled() { p.speed.bad = 0 }
+
 // errGarbled is a module that answers, but not always what it should.
 var errGarbled = fmt.Errorf("answers are garbled: %w", atengine.ErrOutOfSync)
 

@@ -12,6 +12,8 @@ type up struct {
 	refused repeats // by a module whose link is up
 }
 
+func newUp(q Queue) up { return up{queue: q} }
+
 // newSession says that a new session begins.
 func (u *up) newSession() {
 	u.acked = time.Time{}
