@@ -91,6 +91,7 @@ type (
 // States of a message with QoS 1, and of one with QoS 0.
 const (
 	Queued   = api.Queued
+	Foreign  = api.Foreign
 	InFlight = api.InFlight
 	Acked    = api.Acked
 	Expired  = api.Expired

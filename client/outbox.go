@@ -80,3 +80,20 @@ func (c *Client) DropTopic(ctx context.Context, filter string) (int, error) {
 	err := c.do(ctx, http.MethodDelete, "/v1/outbox?topic="+queryEscape(filter), nil, &d)
 	return d.Dropped, err
 }
+
+// DropForeign gives up every message that was accepted for another device, state
+// [Foreign], and returns how many that were. It is for root; others get
+// [ErrNotPermitted].
+func (c *Client) DropForeign(ctx context.Context) (int, error) {
+	var d api.Drops
+	err := c.do(ctx, http.MethodDelete, "/v1/outbox?foreign=1", nil, &d)
+	return d.Dropped, err
+}
+
+// Retarget has these messages sent as this device's: they get its names in their
+// topics. It returns how many that were, and is for root as well.
+func (c *Client) Retarget(ctx context.Context) (int, error) {
+	var r api.Retargets
+	err := c.do(ctx, http.MethodPost, "/v1/outbox/retarget", nil, &r)
+	return r.Retargeted, err
+}

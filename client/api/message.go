@@ -14,6 +14,8 @@ const (
 	Dropped  State = "dropped"  // final: given up by a configured bound, a newer "latest" message, or on request
 	Rejected State = "rejected" // final: the module cannot carry it
 
+	Foreign State = "foreign" // kept, but accepted for another device: held back, see POST /v1/outbox/retarget
+
 	Held State = "held" // QoS 0: waits in memory
 	Sent State = "sent" // final, QoS 0: handed to the module
 )
@@ -75,6 +77,12 @@ type OutboxMessage struct {
 type OutboxPage struct {
 	Messages []OutboxMessage `json:"messages"` // in the order of acceptance
 	Total    int             `json:"total"`    // on all pages
+}
+
+// Retargets is the answer to POST /v1/outbox/retarget: how many messages of another
+// device are sent as this one's.
+type Retargets struct {
+	Retargeted int `json:"retargeted"`
 }
 
 // Drops is the answer to both ways of dropping: how many messages were given up.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airbridged/client"
+	"airbridged/client/api"
 )
 
 var outboxCommand = command{
@@ -17,7 +18,8 @@ var outboxCommand = command{
 	summary: "show what waits to be sent, or how it drains",
 	help: `Lists the messages that are not at the cloud yet, in the order of acceptance: a
 line each with id, age, bytes of payload, priority, attempts, state and topic.
-States are queued, inflight (sent, not acknowledged yet) and held (QoS 0).
+States are queued, inflight (sent, not acknowledged yet), held (QoS 0) and
+foreign (accepted for another device: see outbox retarget).
 
 flags:
   -n COUNT   show only the first so many
@@ -40,7 +42,7 @@ examples:
 		return func(e *env, args []string) error {
 			switch {
 			case len(args) > 0:
-				return usageError{fmt.Sprintf("outbox has no command %q; there are drop and verify", args[0])}
+				return usageError{fmt.Sprintf("outbox has no command %q; there are drop, retarget and verify", args[0])}
 			case most < 0:
 				return usageError{"-n takes a number from 1 on"}
 			case watching && most > 0:
@@ -51,7 +53,7 @@ examples:
 			return listOutbox(e, most)
 		}
 	},
-	subs: []command{outboxDropCommand, outboxVerifyCommand},
+	subs: []command{outboxDropCommand, outboxRetargetCommand, outboxVerifyCommand},
 }
 
 // eachPage walks the outbox from its beginning; most is how many messages to
@@ -146,6 +148,8 @@ stays, because the cloud may have it already: by its id that is exit 75, and
 flags:
   --topic FILTER   instead of ids: every message whose topic matches. + stands
                    for one level and # for all that follow; quote the filter
+  --foreign        instead of ids: every message that was accepted for another
+                   device, before the module was swapped. Only for root
 
 examples:
   airbridgectl outbox drop 00c4mn3u00tl8ag9v1qk3fj0
@@ -155,15 +159,19 @@ examples:
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var filter string
+		var foreign bool
 		fs.StringVar(&filter, "topic", "", "")
+		fs.BoolVar(&foreign, "foreign", false, "")
 		return func(e *env, ids []string) error {
 			switch {
-			case filter != "" && len(ids) > 0:
-				return usageError{"outbox drop takes ids or --topic, not both"}
+			case filter != "" && len(ids) > 0, foreign && len(ids) > 0, foreign && filter != "":
+				return usageError{"outbox drop takes ids, --topic or --foreign, and not both"}
+			case foreign:
+				return dropForeign(e)
 			case filter != "":
 				return dropTopic(e, filter)
 			case len(ids) == 0:
-				return usageError{"outbox drop takes at least one id, or --topic FILTER"}
+				return usageError{"outbox drop takes at least one id, or --topic FILTER, or --foreign"}
 			}
 			for _, id := range ids {
 				if id == "" {
@@ -171,6 +179,47 @@ examples:
 				}
 			}
 			return dropIDs(e, ids)
+		}
+	},
+}
+
+func dropForeign(e *env) error {
+	ctx, cancel := context.WithTimeout(e.ctx, keepTime)
+	defer cancel()
+	n, err := e.client.DropForeign(ctx)
+	if err != nil {
+		return err
+	}
+	return printDropped(e, n)
+}
+
+var outboxRetargetCommand = command{
+	name:    "outbox retarget",
+	summary: "send another device's messages as this device's",
+	help: `After a module was swapped, messages that were accepted for the device before,
+and carry its names in their topics, are held back: state foreign. This gives
+them the names of the device that is here now, so that they are sent, and prints
+how many. Only for root. To give them up instead: outbox drop --foreign.
+
+examples:
+  airbridgectl outbox retarget
+`,
+	setup: func(*flag.FlagSet) func(*env, []string) error {
+		return func(e *env, args []string) error {
+			if len(args) > 0 {
+				return usageError{"outbox retarget takes no arguments"}
+			}
+			ctx, cancel := context.WithTimeout(e.ctx, keepTime)
+			defer cancel()
+			n, err := e.client.Retarget(ctx)
+			if err != nil {
+				return err
+			}
+			if e.json {
+				return e.printJSON(api.Retargets{Retargeted: n})
+			}
+			_, err = fmt.Fprintf(e.stdout, "%d retargeted\n", n)
+			return err
 		}
 	},
 }

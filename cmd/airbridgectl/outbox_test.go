@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -148,5 +149,40 @@ func TestOutboxDrop(t *testing.T) {
 	}
 	if page, _ := q.List("", 10); len(page) != 1 || page[0].ID != flying {
 		t.Errorf("left: %+v", page)
+	}
+}
+
+// What was accepted for another device is shown, given up or sent as this one's.
+func TestForeignMessages(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may")
+	}
+	q := startIdle(t)
+	other := func() {
+		t.Helper()
+		q.Device(outbox.Device{ProductKey: "a1b2c3", DeviceName: "gw-0"})
+		if code, _, errs := ctl(nil, "pub", "/a1b2c3/gw-0/waits", "x"); code != 0 {
+			t.Fatal(errs)
+		}
+		q.Device(outbox.Device{ProductKey: "a1b2c3", DeviceName: "gw-1"})
+	}
+	for _, c := range []struct{ command, want, json string }{
+		{"drop --foreign", "1 dropped\n", `{"dropped":0}` + "\n"},
+		{"retarget", "1 retargeted\n", `{"retargeted":0}` + "\n"},
+	} {
+		other()
+		if _, out, _ := ctl(nil, "outbox"); !strings.Contains(out, " foreign ") {
+			t.Errorf("%s", out)
+		}
+		args := append([]string{"outbox"}, strings.Fields(c.command)...)
+		if code, out, errs := ctl(nil, args...); code != 0 || out != c.want {
+			t.Errorf("%s: %d, %q, %q", c.command, code, out, errs)
+		}
+		if code, out, errs := ctl(nil, append([]string{"--json"}, args...)...); code != 0 || out != c.json {
+			t.Errorf("%s: %d, %q, %q", c.command, code, out, errs)
+		}
+	}
+	if _, out, _ := ctl(nil, "outbox"); !strings.Contains(out, "/a1b2c3/gw-1/waits") {
+		t.Errorf("%s", out)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,10 +15,10 @@ import (
 )
 
 // openOutbox opens the queue that outbox.dir holds.
-func openOutbox(cfg config.Outbox, meter *metrics.Metrics, log *zap.Logger) (*outbox.Queue, error) {
+func openOutbox(cfg config.Outbox, before outbox.Device, meter *metrics.Metrics, log *zap.Logger) (*outbox.Queue, error) {
 	queue, err := outbox.Open(cfg.Dir, outbox.Limits{
 		Bytes: cfg.MaxBytes, Messages: cfg.MaxMessages, MaxAge: cfg.MaxAge, DropOldest: cfg.WhenFull == "drop-oldest",
-	}, outbox.Options{CommitWindow: cfg.CommitWindow, Flushed: meter.Fsync})
+	}, outbox.Options{CommitWindow: cfg.CommitWindow, Flushed: meter.Fsync, Device: before})
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +70,26 @@ func showWarnings(queue *outbox.Queue, board *bus.StatusBoard) {
 	for code := range ended {
 		board.ClearWarning(code, outboxDir)
 	}
+	showForeign(queue, board)
+}
+
+const foreignHint = "put that module back; or have them sent as this device's: airbridgectl outbox retarget; or give them up: airbridgectl outbox drop --foreign"
+
+// showForeign tells of messages that were accepted for another device.
+func showForeign(queue *outbox.Queue, board *bus.StatusBoard) {
+	n, of := queue.Foreign()
+	if n == 0 {
+		board.ClearWarning(bus.ForeignQueue, "")
+		return
+	}
+	var names []string
+	for _, d := range of {
+		names = append(names, d.DeviceName+" of product "+d.ProductKey)
+	}
+	board.SetWarning(bus.Warning{
+		Code: bus.ForeignQueue, Hint: foreignHint,
+		Detail: fmt.Sprintf("messages of device %s wait that were accepted when its module was here, and are not sent as this device's: %d", strings.Join(names, " and "), n),
+	})
 }
 
 // tellNotes logs what the outbox notes, and makes events of it: drops, damage, a

@@ -72,7 +72,7 @@ func TestTheBoundOfTheDiskIsToldAtTheStart(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	cfg := config.Default().Outbox
 	cfg.Dir, cfg.MaxBytes = t.TempDir(), 1<<60
-	queue, err := openOutbox(cfg, metrics.New("", "", labels()), zap.New(core))
+	queue, err := openOutbox(cfg, outbox.Device{}, metrics.New("", "", labels()), zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	}
 	defer func() { _ = state.Release() }()
 	store := provision.OpenIn(state)
-	queue, err := openOutbox(cfg.Outbox, meter, log)
+	queue, err := openOutbox(cfg.Outbox, deviceBefore(cfg.Device, store), meter, log)
 	if err != nil {
 		open.Close()
 		return err

@@ -9,7 +9,9 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/config"
 	"airbridged/internal/durable"
+	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 )
 
@@ -26,6 +28,14 @@ func openState(dir string) (*durable.Held, error) {
 		return nil, fmt.Errorf("state.dir: %w", err)
 	}
 	return state, nil
+}
+
+// deviceBefore is which device was here before, as far as anybody knows.
+func deviceBefore(cfg config.Device, store *provision.Store) outbox.Device {
+	if id, ok := store.Last(); ok {
+		return outbox.Device(id)
+	}
+	return outbox.Device{ProductKey: cfg.ProductKey, DeviceName: cfg.DeviceName}
 }
 
 // stateLook is how often state.dir is looked at.

@@ -210,3 +210,100 @@ func TestStateDirectoryIsTakenAway(t *testing.T) {
 		t.Errorf("%s, %v", counters, err)
 	}
 }
+
+// The module is swapped while messages wait. About 1,200 of them went out as the new
+// device's once, acknowledged and dropped by the cloud. They wait for their module, the
+// status says so, and root may send them as the new device's instead.
+func TestModuleIsSwapped(t *testing.T) {
+	t.Parallel()
+	link := filepath.Join(t.TempDir(), "modem")
+	first := newSimulator(t)
+	if err := os.Symlink(first.device, link); err != nil {
+		t.Fatal(err)
+	}
+	g := prepareGateway(t, link, "")
+	g.start()
+	g.reaches("online", "")
+	first.do("outage on")
+	first.do("closed")
+	g.reaches("recovering", "")
+	old := "/" + productKey + "/" + imei + "/update"
+	publish := func(topic string) client.Message {
+		t.Helper()
+		m, err := g.client.Publish(t.Context(), topic, []byte(topic), client.PublishOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	kept := publish(old)
+	// The other module is found after a restart, as it would be in the field.
+	g.stop()
+	const other = "862991419835258"
+	second := newSimulator(t, "--imei", other)
+	retarget(t, link, second.device)
+	g.start()
+	g.reaches("online", "")
+	own := "/" + productKey + "/" + other + "/update"
+	if m, err := g.client.Publish(t.Context(), own, []byte("mine"), client.PublishOptions{Wait: patience}); err != nil || m.State != "acked" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if m, err := g.client.Message(t.Context(), kept.ID); err != nil || m.State != "foreign" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	eventually(t, "the warning", func() error {
+		st := g.status()
+		if len(st.Warnings) != 1 || st.Warnings[0].Code != "foreign-queue" || !strings.Contains(st.Warnings[0].Detail, imei) {
+			return fmt.Errorf("%+v", st.Warnings)
+		}
+		return nil
+	})
+	if n := len(second.messages()); n != 1 {
+		t.Errorf("the other cloud has %d messages, want its own", n)
+	}
+	for _, path := range []string{"credentials.json", "credentials.d/" + productKey + "." + imei + ".json"} {
+		if _, err := os.Stat(filepath.Join(g.dir, "state", path)); err != nil {
+			t.Error(err)
+		}
+	}
+	// Back: its secret and its messages are there.
+	first.do("outage off")
+	g.stop()
+	retarget(t, link, first.device)
+	g.start()
+	g.reaches("online", "")
+	eventually(t, "the message that waited", func() error {
+		if m := first.messages(); len(m) != 1 || m[0].Topic != old {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
+	if os.Getuid() != 0 {
+		return
+	}
+	publish(old)
+	first.do("outage on")
+	first.do("closed")
+	g.reaches("recovering", "")
+	publish(old)
+	g.stop()
+	retarget(t, link, second.device)
+	g.start()
+	g.reaches("online", "")
+	if n, err := g.client.Retarget(t.Context()); err != nil || n < 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	eventually(t, "its arrival under the other name", func() error {
+		m := second.messages()
+		if last := m[len(m)-1]; len(m) < 2 || last.Topic != own || last.Text != old {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
+	for _, sim := range []*simulator{first, second} {
+		counters, err := sim.get("/v1/counters")
+		if err != nil || !strings.Contains(string(counters), `"registrations":1,`) {
+			t.Errorf("%s, %v", counters, err)
+		}
+	}
+}

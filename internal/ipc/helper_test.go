@@ -128,6 +128,10 @@ func (q *testQueue) DropTopic(func(topic string) bool) (int, error) {
 	panic("use the real queue")
 }
 
+func (q *testQueue) DropForeign() (int, error) { return 3, q.fail }
+
+func (q *testQueue) Retarget() (int, error) { return 3, q.fail }
+
 func (q *testQueue) Disk() outbox.DiskStats { return outbox.DiskStats{} }
 
 func (q *testQueue) Stats() outbox.Stats {

@@ -86,6 +86,53 @@ func dropLost(why *intake.Refusal) *problem {
 // begin with a dollar sign.
 const everyTopic = "#"
 
+// dropMany gives up the messages of a topic, or of another device.
+func (s *serving) dropMany(w http.ResponseWriter, r *http.Request, q query) error {
+	if yes, err := q.flag("foreign"); err != nil {
+		return err
+	} else if !yes {
+		return s.dropTopic(w, r, q)
+	}
+	if len(q["topic"]) > 0 {
+		return badOption.problem("topic and foreign are both given", "nothing was dropped; give one of them")
+	}
+	if err := root.allows(r); err != nil {
+		return err
+	}
+	n, err := s.o.Outbox.DropForeign()
+	s.tellMany(r, "messages of another device dropped on request", n)
+	if err != nil {
+		return dropLost(intake.Of(err))
+	}
+	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: n})
+	return nil
+}
+
+// tellMany logs who did something to messages.
+func (s *serving) tellMany(r *http.Request, what string, n int) {
+	if n > 0 {
+		c := clientOf(r.Context())
+		s.o.Log.Info(what, zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
+	}
+}
+
+// retarget has the messages of another device sent as this one's.
+func (s *serving) retarget(w http.ResponseWriter, r *http.Request, _ query) error {
+	if _, err := readPayload(w, r); err != nil {
+		return err
+	}
+	n, err := s.o.Outbox.Retarget()
+	s.tellMany(r, "messages of another device are sent as this one's on request", n)
+	switch {
+	case errors.Is(err, outbox.ErrInvalid):
+		return notNow.problem("it is not known yet which device is here", "try again when the module was identified; GET /v1/status tells")
+	case err != nil:
+		return dropLost(intake.Of(err))
+	}
+	writeJSON(w, http.StatusOK, "application/json", api.Retargets{Retargeted: n})
+	return nil
+}
+
 // dropTopic gives up every message that waits on the topics of one filter. That
 // a program throws messages away is told in the log; which, is its own business.
 func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request, q query) error {
@@ -97,10 +144,7 @@ func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request, q query) err
 		return badFilter.problem(err.Error(), "nothing was dropped; "+wildcards)
 	}
 	n, err := s.o.Outbox.DropTopic(func(name string) bool { return filter == everyTopic || topic.Match(filter, name) })
-	if n > 0 {
-		c := clientOf(r.Context())
-		s.o.Log.Info("messages dropped on request", zap.Int("messages", n), zap.Uint32("uid", c.peer.UID), zap.Int32("pid", c.peer.PID))
-	}
+	s.tellMany(r, "messages dropped on request", n)
 	if err != nil {
 		return dropLost(intake.Of(err))
 	}

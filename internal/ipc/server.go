@@ -53,6 +53,8 @@ type Outbox interface {
 	List(after string, limit int) (page []outbox.Message, total int)
 	Drop(id string) error
 	DropTopic(filter func(topic string) bool) (int, error)
+	DropForeign() (int, error)
+	Retarget() (int, error)
 	Stats() outbox.Stats
 	Disk() outbox.DiskStats
 }

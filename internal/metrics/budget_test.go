@@ -94,7 +94,7 @@ func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
 	for _, verb := range verbs {
 		m.Command(verb, "ok", time.Second)
 	}
-	for _, verb := range []string{"MPUB", "CSQ", "SAPBR", "MIPSTART", "HTTPACTION"} {
+	for _, verb := range []string{"MPUB", "MSUB", "SAPBR", "MIPSTART", "HTTPACTION"} {
 		m.Command(verb, "timeout", time.Second)
 		m.Command(verb, "cme", time.Second)
 	}

@@ -47,7 +47,7 @@ var (
 
 	// verbs are the commands whose time says something; the quick questions of a
 	// start share "other".
-	verbs   = []string{"CSQ", "HTTPACTION", "MCONNECT", "MIPSTART", "MPUB", "MQTTSTATU", "MSUB", "SAPBR"}
+	verbs   = []string{"HTTPACTION", "MCONNECT", "MIPSTART", "MPUB", "MQTTSTATU", "MSUB", "SAPBR"}
 	aliases = map[string]string{"SSLMIPSTART": "MIPSTART", "MPUBEX": "MPUB", "MUNSUB": "MSUB"}
 	results = []string{"ok", "error", "cme", "timeout", "cancelled", "rebooted", "port"}
 

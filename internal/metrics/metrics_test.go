@@ -181,7 +181,7 @@ func TestUnknownValuesBecomeOther(t *testing.T) {
 	m := New("v", "c", labels)
 	m.Transition("asleep", "online", "bored")
 	m.Command("CIPSEND", "ok", time.Second)
-	m.Command("CSQ", "maybe", time.Second)
+	m.Command("SAPBR", "maybe", time.Second)
 	m.Bytes("sideways", 3)
 	m.URC("+FOO: 1")
 	m.Published(2, "lost", time.Second)
@@ -192,7 +192,7 @@ func TestUnknownValuesBecomeOther(t *testing.T) {
 	want(t, m,
 		`session_transitions_total{cause="other",from="other",to="online"} 1`,
 		`at_command_seconds_count{result="ok",verb="other"} 1`,
-		`at_command_seconds_count{result="other",verb="CSQ"} 1`,
+		`at_command_seconds_count{result="other",verb="SAPBR"} 1`,
 		`serial_bytes_total{direction="other"} 3`,
 		`at_urcs_total{kind="other"} 1`,
 		`publish_total{outcome="other",qos="other"} 1`,

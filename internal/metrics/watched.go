@@ -14,6 +14,7 @@ type OutboxStats struct {
 	Messages int               // QoS 1 without a final state
 	Bytes    int64             // theirs
 	Held     int               // QoS 0
+	Foreign  int               // not shown: the status does
 	InFlight int               // not shown: the session tells, see Metrics.InFlight
 	OldestAt time.Time         // zero: none
 	Dropped  map[string]uint64 // by reason

@@ -188,7 +188,7 @@ func (q *Queue) replacedBy(m *Message) (victims []victim) {
 		}
 		for pos := topic.head; pos != none; {
 			s := in.slot(pos)
-			if r := (ref{in, s.seq}); q.replaces(m, r) {
+			if r := (ref{in, s.seq}); q.replaces(m, r) && s.nextLevel != aside {
 				victims = append(victims, victim{r, ReasonReplaced})
 			}
 			pos = in.nextInTopic(s)
@@ -208,7 +208,7 @@ func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
 	return func(yield func(*slot) bool) {
 		if m.QoS == 0 {
 			for pos, s := in.next(in.first); s != nil; pos, s = in.next(pos + 1) {
-				if may(s) && !yield(s) {
+				if s.nextLevel != aside && may(s) && !yield(s) {
 					return
 				}
 			}

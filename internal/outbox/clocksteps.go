@@ -137,15 +137,20 @@ func (q *Queue) takeSteps() (list []clockStep, due bool) {
 }
 
 func (l *segmentLog) writeSteps(list []clockStep) error {
-	if l.home == nil || !l.home.loaded {
-		return errNoHome
-	}
 	b, err := json.Marshal(clockStepsRecord{list})
 	if err != nil {
 		return err
 	}
+	return l.writeSmall(clockFresh, clockName, b)
+}
+
+// writeSmall replaces a file beside the segments.
+func (l *segmentLog) writeSmall(fresh, name string, b []byte) error {
+	if l.home == nil || !l.home.loaded {
+		return errNoHome
+	}
 	d := l.home.files
-	f, err := d.Create(clockFresh)
+	f, err := d.Create(fresh)
 	if err != nil {
 		return err
 	}
@@ -154,7 +159,7 @@ func (l *segmentLog) writeSteps(list []clockStep) error {
 		err = closed
 	}
 	if err == nil {
-		err = d.Rename(clockFresh, clockName)
+		err = d.Rename(fresh, name)
 	}
 	if err == nil {
 		err = d.SyncDir(".")

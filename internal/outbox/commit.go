@@ -102,6 +102,7 @@ func (q *Queue) commit(last bool) {
 		more := q.commitMessages()
 		q.flushSettled(last)
 		q.flushSteps()
+		q.flushDevices()
 		if !more {
 			break
 		}

@@ -32,6 +32,9 @@
 //     states: the last 10,000 are remembered. Idempotency keys: the last 10,000, with
 //     their final states, over restarts. A message costs 56 bytes of memory, 60 if it
 //     can expire; payloads stay on the disk.
+//   - What was accepted while another device was here, and carries its names in its
+//     topic, is not handed out as this one's ([Queue.Device]): it waits, and gives way
+//     to nothing.
 //   - What [Queue.HoldBack] keeps from going out stays in its place, under the same
 //     bounds and times to live.
 //   - An expired message is seen by nobody any more, though no goroutine looks
@@ -69,7 +72,8 @@
 // The directory is locked (flock, one writer), and holds a file lock, which is
 // what earlier programs lock, segments NUMBER.seg with NUMBER in 16 lower-case
 // hexadecimal digits, ascending by age, at most one file spare (a segment to be used
-// again), clock (see above), keys (see below), and quarantine/ with damaged segments.
+// again), clock (see above), keys and devices (see below), and quarantine/ with damaged
+// segments.
 // Numbers are little endian. A checksum is CRC-32C (Castagnoli).
 //
 // Version 1 is version 2 without what is marked so here. It is what is written as
@@ -134,6 +138,11 @@
 // big endian, as 24 characters of base32hex: unique for ever, ascending with
 // acceptance. A sequence number is the time in microseconds, but always greater
 // than the one before.
+//
+// The file devices says which devices were here: JSON, a list of who came after which
+// sequence number, and a list of orders to send what was accepted as one device's, up
+// to a sequence number, as another's. At most 64 of each. A directory without it was
+// written by an earlier program.
 //
 // The file keys has places of 128 bytes, one for each key that is known; those of
 // messages that have ended are in it, the others in their records. See

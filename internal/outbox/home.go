@@ -151,6 +151,7 @@ func (q *Queue) moveOn() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.steps.dirty = true
+	q.devices.version++
 	l.note(NoteMoved, "the outbox's directory was taken away; messages are kept in the one that is there now")
 	return nil
 }

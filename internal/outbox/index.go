@@ -53,7 +53,14 @@ type index struct {
 	places places
 	topics topicTable
 	due    dueHeap
+
+	asides  int                                    // live messages that are in no level
+	foreign func(s *slot, topic string) (yes bool) // says which are to be; nil: none
+	longer  map[uint64]int                         // by how much the topic is longer than the accepted one, by sequence number
 }
+
+// aside marks a slot that is in no level: its message is foreign.
+const aside = none - 2
 
 // chain is the live messages of a level or topic, and some dead ones, but never
 // a dead head: what a chunk that is given up holds, no chain begins with.
@@ -105,7 +112,13 @@ func (x *index) put(s slot, place uint64) *slot {
 	slot := x.slot(pos)
 	*slot = s
 	slot.nextLevel, slot.nextTopic, slot.heap = none, none, none
-	if l := &x.level[s.priority]; place != 0 {
+	if x.foreign != nil && x.foreign(slot, x.topics.list[s.topic].name) {
+		slot.nextLevel = aside
+		x.asides++
+		if place != 0 {
+			x.places.of[s.seq] = place
+		}
+	} else if l := &x.level[s.priority]; place != 0 {
 		slot.nextLevel = elsewhere
 		x.places.put(s.priority, placing{place, s.seq})
 	} else if l.head == none {
@@ -134,12 +147,16 @@ func (x *index) put(s slot, place uint64) *slot {
 func (x *index) remove(pos uint32) {
 	s := x.slot(pos)
 	s.flags |= slotDead
+	delete(x.longer, s.seq)
 	x.n--
 	x.bytes -= int64(s.size)
 	if s.heap != none {
 		x.due.remove(x, int(s.heap))
 	}
-	if l := &x.level[s.priority]; s.nextLevel == elsewhere {
+	if l := &x.level[s.priority]; s.nextLevel == aside {
+		x.asides--
+		delete(x.places.of, s.seq)
+	} else if s.nextLevel == elsewhere {
 		x.places.remove(s.priority, s.seq)
 	} else if l.head == pos {
 		l.head = x.nextInLevel(s)
@@ -186,7 +203,7 @@ func (x *index) nextInTopic(s *slot) uint32 {
 // renumber gives back the positions of the dead.
 func (x *index) renumber() {
 	old := *x
-	x.chunks, x.base, x.first, x.end, x.n, x.bytes, x.due = nil, 0, 0, 0, 0, 0, nil
+	x.chunks, x.base, x.first, x.end, x.n, x.bytes, x.due, x.asides = nil, 0, 0, 0, 0, 0, nil, 0
 	x.places = places{of: map[uint64]uint64{}}
 	for i := range x.level {
 		x.level[i] = emptyChain
@@ -209,7 +226,11 @@ func (x *index) renumber() {
 func (x *index) merge(other *index) {
 	a, b := *x, *other
 	*x = newIndex()
-	from := func(y *index, s *slot) { x.add(*s, y.topics.list[s.topic].name, y.places.of[s.seq]) }
+	x.foreign = a.foreign
+	from := func(y *index, s *slot) {
+		x.lengthen(s.seq, y.longer[s.seq])
+		x.add(*s, y.topics.list[s.topic].name, y.places.of[s.seq])
+	}
 	for i, j := a.first, b.first; ; {
 		pos, s := a.next(i)
 		at, t := b.next(j)
@@ -224,6 +245,32 @@ func (x *index) merge(other *index) {
 			j = at + 1
 		}
 	}
+}
+
+// remake builds the index anew, because other messages are foreign now, or are sent
+// under other topics.
+func (x *index) remake(topicOf func(seq uint64, topic string) string) {
+	old := *x
+	*x = newIndex()
+	x.foreign, x.longer = old.foreign, old.longer
+	for pos, s := old.next(old.first); s != nil; pos, s = old.next(pos + 1) {
+		was := old.topics.list[s.topic].name
+		topic := topicOf(s.seq, was)
+		x.lengthen(s.seq, len(topic)-len(was))
+		x.add(*s, topic, old.places.of[s.seq])
+	}
+}
+
+// lengthen notes that a message is sent under a topic that is so much longer than the
+// one it was accepted with. Its size stays what it takes on disk.
+func (x *index) lengthen(seq uint64, by int) {
+	if by == 0 {
+		return
+	}
+	if x.longer == nil {
+		x.longer = map[uint64]int{}
+	}
+	x.longer[seq] += by
 }
 
 // from returns the position of the first slot, dead or alive, whose sequence

@@ -24,6 +24,7 @@ type loader struct {
 	buf     []byte
 
 	steps   []clockStep
+	devices devices
 	keys    []keyEntry // whose messages have ended
 	keyRoom int        // as many have room in their file
 	found   []*segment // by number
@@ -69,7 +70,7 @@ func (ld *loader) look(names []string) error {
 	upTo := uint64(0)
 	for _, name := range names {
 		switch name {
-		case freshName, clockFresh:
+		case freshName, clockFresh, devicesFresh:
 			_ = files.Remove(name) // it was never finished
 			continue
 		case spareName:
@@ -356,6 +357,12 @@ func (ld *loader) record(seg *segment, r *foundRecord) {
 	if seg.isSettled(r.ordinal) {
 		return
 	}
+	topic := r.topic
+	if len(ld.devices.Retargets) > 0 {
+		_, sent := ld.devices.resolve(r.seq, string(topic))
+		topic = []byte(sent)
+		ld.x.lengthen(r.seq, len(topic)-len(r.topic))
+	}
 	origin, now := originOf(ld.steps, &r.record), ld.now.UnixNano()
 	s := slot{
 		seq: r.seq, at: origin, due: never, segment: seg.key, size: uint32(len(r.topic) + len(r.payload)),
@@ -369,28 +376,36 @@ func (ld *loader) record(seg *segment, r *foundRecord) {
 	if r.flags&flagLatest != 0 {
 		s.flags |= slotLatest
 		if ld.first {
-			ld.replace(string(r.topic))
+			ld.replace(string(topic), r.seq)
 		}
 	}
 	if r.key != "" {
 		id := keyID{r.user, r.key}
 		ld.keyed = append(ld.keyed, keyedRecord{id, digestOfParts(r.topic, r.payload), r.seq, seg.idTail(r.ordinal)})
 	}
-	s.topic = ld.x.topics.internBytes(r.topic)
+	s.topic = ld.x.topics.internBytes(topic)
 	ld.x.put(s, r.place)
 }
 
 // replace settles what a Latest message has replaced, should the crash have
 // come before that was durable. The process that crashed may have counted it or
 // not; it is counted.
-func (ld *loader) replace(topic string) {
-	for t := ld.x.topics.get(topic); t != nil && t.n > 0; {
-		pos := t.head
-		ld.settle(ld.x.slot(pos))
+func (ld *loader) replace(topic string, by uint64) {
+	t := ld.x.topics.get(topic)
+	if t == nil {
+		return
+	}
+	for pos := t.head; pos != none; {
+		s := ld.x.slot(pos)
+		at := pos
+		if pos = ld.x.nextInTopic(s); !ld.devices.same(s.seq, by, topic) {
+			continue // accepted while another device was here
+		}
+		ld.settle(s)
 		ld.q.mu.Lock()
 		ld.q.dropped[ReasonReplaced]++
 		ld.q.mu.Unlock()
-		ld.x.remove(pos)
+		ld.x.remove(at)
 	}
 }
 
@@ -430,6 +445,7 @@ func (q *Queue) adoptRecords(ld *loader) {
 			q.keys.insert(e)
 		}
 	}
+	ld.x.foreign = q.isForeign
 	if ld.first {
 		q.kept.index = ld.x
 		return

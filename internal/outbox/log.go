@@ -37,6 +37,9 @@ type Options struct {
 	// Flushed, if not nil, is told after each flush to the disk how long it took.
 	// It must not wait nor call the queue.
 	Flushed func(d time.Duration)
+	// Device is who was here before, as far as anybody knows. It counts for a
+	// directory that does not say itself whose its messages are.
+	Device Device
 
 	Files       files.FileSystem // nil: the directory itself; tests put a simulated disk here
 	SegmentSize int64            // bytes of a segment; 0: 512 KiB. Tests make them small, to have many
@@ -82,6 +85,7 @@ type segmentLog struct {
 	disk         DiskStats
 	notes        notes
 	steps        clockSteps
+	before       Device // who was here, where devices does not say
 
 	// The committer's own.
 	file      *opened   // of active

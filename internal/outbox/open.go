@@ -23,7 +23,7 @@ func Open(dir string, l Limits, o Options) (*Queue, error) {
 	}
 	q := New(l)
 	q.log = &segmentLog{
-		dir: dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion,
+		dir: dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion, before: o.Device,
 		work: make(chan struct{}, 1), hurry: make(chan struct{}, 1), segments: map[uint32]*segment{}, flushDone: make(chan struct{}),
 		reading: newReading(), notes: notes{drops: map[string]int{}, more: make(chan struct{}, 1)},
 	}
@@ -52,6 +52,9 @@ func (q *Queue) read(h *home) error {
 		return fmt.Errorf("list: %w", err)
 	}
 	if ld.steps, err = readSteps(h.files); err == nil || q.outOfPatience(h) {
+		ld.devices, err = readDevices(h.files)
+	}
+	if err == nil || q.outOfPatience(h) {
 		err = ld.readKeys()
 	}
 	if err != nil && !q.outOfPatience(h) {
@@ -86,6 +89,7 @@ func (q *Queue) readMore(h *home) {
 	patient := !q.outOfPatience(h)
 	ld := q.newLoader(h)
 	ld.steps, ld.salvage, ld.more, ld.first = q.log.steps.list, !patient, true, false
+	ld.devices = q.devicesKnown()
 	if err := ld.look(h.unread); err != nil {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -111,6 +115,7 @@ func (q *Queue) adopt(ld *loader) {
 	l.disk.Quarantined += ld.quarantined
 	if !h.loaded {
 		l.steps.list = append(l.steps.list, ld.steps...)
+		q.adoptDevices(ld.devices, l.before)
 		h.next = max(h.next, ld.highest+1)
 	}
 	h.loaded = true

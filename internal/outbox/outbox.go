@@ -84,6 +84,7 @@ type Queue struct {
 	waiters   map[uint64]*waiter
 	history   history
 	dropped   map[string]uint64 // by reason
+	devices   devices
 }
 
 // population is the messages of one QoS with their bounds.
@@ -124,6 +125,7 @@ func New(l Limits) *Queue {
 	}
 	q.kept.index = newIndex()
 	q.held.index = newIndex()
+	q.kept.foreign, q.held.foreign = q.isForeign, q.isForeign
 	for _, reason := range Reasons() {
 		q.dropped[reason] = 0
 	}
@@ -164,6 +166,7 @@ type Stats struct {
 	Messages int               // QoS 1 without a final state, the one in flight included
 	Bytes    int64             // theirs: topics and payloads
 	Held     int               // the same of QoS 0
+	Foreign  int               // of both: another device's, see [Queue.Device]
 	InFlight int               // 0 or 1
 	OldestAt time.Time         // when the oldest QoS 1 message was accepted, or where that is not known, when this process began; zero: there is none
 	Dropped  map[string]uint64 // accepted, but neither acked nor sent, by reason: every one of Reasons
@@ -174,7 +177,7 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	s := Stats{Messages: q.kept.n, Bytes: q.kept.bytes, Held: q.held.n, Dropped: make(map[string]uint64, len(q.dropped))}
+	s := Stats{Messages: q.kept.n, Bytes: q.kept.bytes, Held: q.held.n, Foreign: q.kept.asides + q.held.asides, Dropped: make(map[string]uint64, len(q.dropped))}
 	for reason, n := range q.dropped {
 		s.Dropped[reason] = n
 	}
@@ -208,8 +211,10 @@ func (q *Queue) message(in *population, s *slot) Message {
 		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, Size: int(s.size), QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0, Source: s.flags >> slotSource,
 		AcceptedAt: q.acceptedAt(s), Attempts: int(s.attempts), State: Queued,
 	}
-	m.Size -= len(m.Topic)
+	m.Size -= len(m.Topic) - in.longer[s.seq]
 	switch {
+	case s.nextLevel == aside && (q.flight != ref{in, s.seq}):
+		m.State = Foreign
 	case in.qos == 0:
 		m.State = Held
 	case q.flight.in == in && q.flight.seq == s.seq:

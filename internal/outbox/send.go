@@ -166,17 +166,18 @@ func (q *Queue) inFlight(op, id string) (Message, error) {
 // outdated says whether a younger Latest message of the topic waits.
 func (q *Queue) outdated(in *population, pos uint32) bool {
 	s := in.slot(pos)
+	name := in.topics.list[s.topic].name
 	for younger := in.nextInTopic(s); younger != none; younger = in.nextInTopic(in.slot(younger)) {
-		if in.slot(younger).flags&slotLatest != 0 {
+		if y := in.slot(younger); y.flags&slotLatest != 0 && q.devices.same(s.seq, y.seq, name) {
 			return true
 		}
 	}
 	if in == &q.kept {
 		return false // QoS 0 replaces nothing that was promised to be kept
 	}
-	if topic := q.kept.topics.get(in.topics.list[s.topic].name); topic != nil {
+	if topic := q.kept.topics.get(name); topic != nil {
 		for other := topic.head; other != none; other = q.kept.nextInTopic(q.kept.slot(other)) {
-			if o := q.kept.slot(other); o.seq > s.seq && o.flags&slotLatest != 0 {
+			if o := q.kept.slot(other); o.seq > s.seq && o.flags&slotLatest != 0 && q.devices.same(s.seq, o.seq, name) {
 				return true
 			}
 		}

@@ -6,7 +6,8 @@ import "errors"
 type State string
 
 // A QoS 1 message is Queued, InFlight and then one of Acked, Rejected, Expired,
-// Dropped. A QoS 0 message is Held until it is Sent or Dropped.
+// Dropped. A QoS 0 message is Held until it is Sent or Dropped. Either may be Foreign
+// for a while instead of Queued or Held.
 const (
 	Queued   State = "queued"
 	InFlight State = "inflight"
@@ -15,6 +16,7 @@ const (
 	Expired  State = "expired"
 	Dropped  State = "dropped"
 	Held     State = "held"
+	Foreign  State = "foreign" // another device's: held back, see [Queue.Device]
 	Sent     State = "sent"
 )
 
@@ -45,6 +47,7 @@ const (
 var moves = map[State]map[event]State{
 	Queued:   {take: InFlight, expire: Expired, drop: Dropped},
 	InFlight: {release: Queued, ack: Acked, reject: Rejected},
+	Foreign:  {expire: Expired, drop: Dropped},
 	Held:     {take: Held, release: Held, send: Sent, reject: Dropped, expire: Dropped, drop: Dropped},
 }
 
@@ -128,6 +131,7 @@ const (
 	hintGone = "outbox.dir was removed, renamed or mounted over while the daemon runs: bring it back; what was queued is sent as far as it can still " +
 		"be read, and messages are taken again by themselves"
 	hintStrayed    = "bring the directory back to outbox.dir before the daemon is restarted, or let it drain: what is not sent by then is not found again"
+	hintRetarget   = "they are sent as this device's, but are the other one's again after a restart unless the disk recovers before"
 	hintDropped    = "it is not sent any more, but will be back after a restart unless the disk recovers before"
 	hintUnreadable = "look at the kernel log for errors of the disk; what cannot be read is tried again every hour, and DELETE /v1/outbox/{id} gives a message up"
 

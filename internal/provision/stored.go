@@ -9,6 +9,16 @@ import (
 	"airbridged/internal/durable"
 )
 
+// Last tells whose the current credentials are.
+func (s *Store) Last() (id Identity, ok bool) {
+	for _, name := range []string{credentialsFile, previousFile} {
+		if g := s.generation(name); g.valid() {
+			return g.id, true
+		}
+	}
+	return Identity{}, false
+}
+
 // Stored tells for which devices a state directory holds a DeviceSecret, the
 // newest generation first. It changes nothing, and hands out no secret. A
 // directory that is not there holds none; a file that cannot be read is an

@@ -69,6 +69,7 @@ type Queue interface {
 	Done(id string, s outbox.State, reason string) error
 	Release(id string) error
 	Postpone(id string, d time.Duration) error
+	Device(here outbox.Device)
 }
 
 // Recorder takes the measurements.

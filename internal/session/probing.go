@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
+	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 )
 
@@ -55,6 +56,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	if s.device.names.DeviceName == "" {
 		return "", &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
 	}
+	s.o.Queue.Device(outbox.Device(s.device.names))
 	return recovery.Attaching, nil
 }
 

@@ -62,6 +62,8 @@ func (w witnessed) Postpone(id string, d time.Duration) error {
 	return w.l.queue.Postpone(id, d)
 }
 
+func (w witnessed) Device(here outbox.Device) { w.l.queue.Device(here) }
+
 // recorder is the production metrics, with the referee looking on.
 type recorder struct {
 	*metrics.Metrics

@@ -13,7 +13,7 @@ _airbridgectl_flags() {
     at) own='--force' ;;
     reprovision) own='--yes' ;;
     outbox) own='-n --watch' ;;
-    'outbox drop') own='--topic' ;;
+    'outbox drop') own='--topic --foreign' ;;
     '') own='--version' ;;
     esac
     printf '%s' "$own --socket --json --color --help"
@@ -51,7 +51,7 @@ _airbridgectl() {
             if [[ -n $(_airbridgectl_values "$word") ]]; then flag=$word; fi
         elif [[ -z $command ]]; then
             command=$word
-        elif [[ $command == outbox && $word =~ ^(drop|verify)$ ]]; then
+        elif [[ $command == outbox && $word =~ ^(drop|retarget|verify)$ ]]; then
             command="outbox $word"
         else
             arguments=$((arguments + 1))
@@ -73,7 +73,7 @@ _airbridgectl() {
         case $command in
         '') words='status pub sub events outbox data doctor trace at reprovision reload version help' ;;
         help) words='status pub sub events outbox data doctor trace at reprovision reload version' ;;
-        outbox) words='drop verify' ;;
+        outbox) words='drop retarget verify' ;;
         'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         trace)
             compopt -o filenames 2>/dev/null
