@@ -51,6 +51,15 @@ for page in airbridged.8 airbridged.toml.5 airbridgectl.1; do
     [ -s "$root/usr/share/man/man${page##*.}/$page" ] || fail "install.sh did not install $page"
 done
 
+packaging/links.sh --check "$out"/deb/usr/share/doc/airbridged/*.md "$out/airbridged-$version-linux-$arch"/{,docs/}*.md
+
+gone=$PWD/$out/gone
+cp -R "$root" "$gone"
+: >"$gone/etc/airbridged/airbridged.toml"
+$shell "$out/airbridged-$version-linux-$arch/install.sh" --remove "$gone" >/dev/null
+left=$(find "$gone" -name '*airbridge*')
+[ -z "$left" ] || fail "install.sh --remove leaves $left"
+
 "$root/usr/bin/airbridged" --version | grep -qF "airbridged $version (" || fail 'the daemon in the tarball tells another version'
 "$root/usr/bin/airbridgectl" --version | grep -qF "$version" || fail 'the airbridgectl in the tarball tells another version'
 for program in airbridged airbridgectl airsim; do

@@ -29,7 +29,7 @@ endif
 LINTIAN   := lintian --allow-root --tag-display-limit 0 --fail-on error,warning
 MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: man sbom install deb deb-repro tarball check-package licenses package
+.PHONY: man sbom install image deb deb-repro tarball check-package licenses package
 
 man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
 
@@ -63,11 +63,17 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what
 	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus deploy/prometheus/airbridged.rules.yml
 	@for json in $(wildcard deploy/grafana/*.json); do \
 	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/grafana $$json; done
-	@install -m 644 $(filter-out docs/soak.md docs/pitfalls.md,$(wildcard docs/*.md)) $(DESTDIR)$(PREFIX)/share/doc/airbridged
+	@install -m 644 $(filter-out docs/soak.md docs/pitfalls.md,$(wildcard docs/*.md)) docs/dashboard.svg $(DESTDIR)$(PREFIX)/share/doc/airbridged
+	@packaging/links.sh $(DESTDIR)$(PREFIX)/share/doc/airbridged/*.md
 	@install -D -m 644 internal/config/example.toml $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/airbridged.toml
 	@install -D -m 644 packaging/etc/README $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml.d/README
 	@if [ ! -e $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml ]; then \
 	    install -m 644 /dev/null $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml; fi
+
+CONTAINER ?= podman
+
+image: build ## a container image of the daemon and airbridgectl; CONTAINER=docker for another program than podman
+	@$(CONTAINER) build -t airbridged:$(VERSION) -f packaging/container/Containerfile $(BIN)
 
 deb: ## Debian packages of airbridged and airsim in dist/, for ARCH
 	@packaging/deb.sh dist $(or $(ARCH),$$(dpkg --print-architecture))

@@ -26,6 +26,7 @@ install -m 644 internal/config/example.toml "$tree/example.toml"
 install -m 644 packaging/etc/README "$tree/config-README"
 install -m 644 "$bin"/{airbridged,airbridgectl}.cdx.json README.md LICENSE NOTICE packaging/debian/copyright "$tree"
 install -m 644 docs/*.md docs/*.svg "$tree/docs"
+packaging/links.sh "$tree"/*.md "$tree"/docs/*.md
 
 mkdir -p "$out"
 tar -C "$work" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
