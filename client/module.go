@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"airbridged/client/api"
 )
@@ -24,6 +25,18 @@ func (c *Client) AT(ctx context.Context, command string, force bool) (ATReply, e
 		err = c.do(ctx, http.MethodPost, "/v1/at", bytes.NewReader(body), &r)
 	}
 	return r, err
+}
+
+// Reconnect has the daemon make its next attempt now instead of waiting for it, at most
+// 5 times a minute for all programs together; more is [ErrTryAgain]. It returns when
+// that will be: now, or later where the cloud's limits want it; the zero time while the
+// daemon is online.
+func (c *Client) Reconnect(ctx context.Context) (next time.Time, err error) {
+	var answer api.Reconnecting
+	if err = c.do(ctx, http.MethodPost, "/v1/reconnect", nil, &answer); err == nil && answer.NextAttemptAt != nil {
+		next = *answer.NextAttemptAt
+	}
+	return next, err
 }
 
 // Reprovision registers the device at the cloud once more; only root may. done

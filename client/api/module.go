@@ -1,6 +1,9 @@
 package api
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // ATCommand is the body of POST /v1/at.
 type ATCommand struct {
@@ -15,6 +18,11 @@ type ATReply struct {
 	OK      bool     `json:"ok"`                  // Final is a good one
 	Seconds float64  `json:"took_seconds"`        // from command to final result
 	Anew    bool     `json:"session_begins_anew"` // because of this command, which was forced
+}
+
+// Reconnecting is the answer to POST /v1/reconnect.
+type Reconnecting struct {
+	NextAttemptAt *time.Time `json:"next_attempt_at"` // null: it is online
 }
 
 // Registration is the answer to POST /v1/reprovision.

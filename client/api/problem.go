@@ -22,6 +22,7 @@ const (
 	FinalState       = "final-state"
 	CommandRefused   = "command-refused"
 	NotNow           = "not-now"
+	TooOften         = "too-often"
 	SlowBody         = "slow-body"
 	PayloadTooLarge  = "payload-too-large"
 	NotCarried       = "payload-not-carried"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
@@ -17,6 +18,7 @@ type answering struct {
 	err   error
 	got   string
 	force bool
+	next  *time.Time
 }
 
 func (a *answering) AT(_ context.Context, command string, force bool) (bus.ATReply, error) {
@@ -25,6 +27,32 @@ func (a *answering) AT(_ context.Context, command string, force bool) (bus.ATRep
 }
 
 func (a *answering) Reprovision(context.Context) error { return a.err }
+
+func (a *answering) Reconnect(context.Context) (*time.Time, error) { return a.next, a.err }
+
+func TestReconnect(t *testing.T) {
+	now, later := time.Now(), time.Now().Add(40*time.Second)
+	often := &bus.AskError{Err: bus.ErrTooOften, Detail: "it was asked for 5 times", Hint: "wait", After: time.Second}
+	for _, c := range []struct {
+		module answering
+		args   string
+		code   int
+		says   string
+	}{
+		{answering{}, "reconnect", 0, "is online\n"},
+		{answering{next: &now}, "reconnect", 0, "tries now\n"},
+		{answering{next: &later}, "reconnect", 0, "tries in "},
+		{answering{}, "reconnect --json", 0, `{"next_attempt_at":null}` + "\n"},
+		{answering{err: often}, "reconnect", 75, "airbridgectl: It was asked for too often: it was asked for 5 times"},
+	} {
+		d := start(t, func(o *ipc.Options) { o.Module = &c.module })
+		code, stdout, stderr := ctl(nil, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("%q: %d %q %q", c.args, code, stdout, stderr)
+		}
+		d.Stop()
+	}
+}
 
 func TestATPrintsWhatTheModuleSays(t *testing.T) {
 	good := bus.ATReply{ATReply: api.ATReply{Lines: []string{"+CSQ: 22,99", "odd\x1b[2J"}, Final: "OK", OK: true, Seconds: 0.25}}

@@ -23,7 +23,7 @@ var commands []command
 func init() {
 	commands = []command{
 		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, dataCommand, doctorCommand, traceCommand,
-		atCommand, reprovisionCommand, reloadCommand, versionCommand,
+		atCommand, reconnectCommand, reprovisionCommand, reloadCommand, versionCommand,
 	}
 }
 

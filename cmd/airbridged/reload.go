@@ -70,7 +70,9 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-hup:
-			_, _ = r.reload() // logged
+			if _, err := r.reload(); err == nil { // an error is logged
+				_, _ = r.session.Reconnect(ctx) // too often is no matter: it tries by itself, too
+			}
 		case answer := <-r.asks:
 			done, err := r.reload()
 			answer <- reloaded{done, err}

@@ -209,6 +209,12 @@ func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventK
 	return m.surely(ctx, begun, err)
 }
 
+// Alive asks the module for an OK and nothing else: that costs neither radio nor cloud.
+func (m *Modem) Alive(ctx context.Context) error {
+	_, err := m.eng.Do(ctx, atengine.Command{Line: "AT", Timeout: m.quick()})
+	return err
+}
+
 // Link asks the module for the state of its MQTT link: CLOSED can get lost, and
 // Air724 before V838 never sent it.
 func (m *Modem) Link(ctx context.Context) (LinkState, error) {

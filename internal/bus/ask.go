@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"time"
 
 	"airbridged/client/api"
 )
@@ -17,13 +18,15 @@ var (
 	ErrNotNow      = errors.New("not possible now")
 	ErrCloud       = errors.New("the cloud did not do it")
 	ErrUnderWay    = errors.New("under way")
+	ErrTooOften    = errors.New("asked for too often")
 )
 
 // AskError is why something that a person asked for was not done.
 type AskError struct {
-	Err    error  // one of the conditions above
-	Detail string // what is in the way
-	Hint   string // what to do about it
+	Err    error         // one of the conditions above
+	Detail string        // what is in the way
+	Hint   string        // what to do about it
+	After  time.Duration // when to try again; 0: not said
 }
 
 func (e *AskError) Error() string { return e.Detail }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
@@ -34,6 +35,8 @@ func (a *answers) AT(_ context.Context, command string, force bool) (bus.ATReply
 	lines := strings.Split(said, "/")
 	return bus.ATReply{ATReply: api.ATReply{Lines: lines[:len(lines)-1], Final: lines[len(lines)-1], OK: strings.HasSuffix(said, "OK")}, Command: command}, nil
 }
+
+func (*answers) Reconnect(context.Context) (*time.Time, error) { return nil, nil }
 
 func (a *answers) Reprovision(context.Context) error { panic("the doctor registers nothing") }
 

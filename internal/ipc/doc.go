@@ -12,6 +12,7 @@
 //	GET    /v1/trace               the last AT traffic, redacted; follow
 //	POST   /v1/reload              reads the configuration again; root and the daemon's user only
 //	POST   /v1/at                  one AT command; root and the daemon's user
+//	POST   /v1/reconnect           make the next attempt now
 //	POST   /v1/reprovision         register the device once more; root
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text

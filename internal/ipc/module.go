@@ -24,6 +24,8 @@ type Module interface {
 	// Reprovision registers the device once more and returns when that is done, or
 	// bus.ErrUnderWay when ctx ends before.
 	Reprovision(ctx context.Context) error
+	// Reconnect makes the next attempt now, and says when that is; nil: it is online.
+	Reconnect(ctx context.Context) (next *time.Time, err error)
 }
 
 // reprovisionWait is how long a registration is waited for before it is answered
@@ -86,6 +88,28 @@ func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, _ query) e
 	return nil
 }
 
+// reconnect ends the wait for the next attempt.
+func (s *serving) reconnect(w http.ResponseWriter, r *http.Request, _ query) error {
+	if _, err := readPayload(w, r); err != nil {
+		return err
+	}
+	if s.o.Module == nil {
+		return noModule.problem("this daemon has no module", existing())
+	}
+	ctx, cancel := s.whileServing(r.Context())
+	defer cancel()
+	next, err := s.o.Module.Reconnect(ctx)
+	if err != nil {
+		return askProblem(err)
+	}
+	if next != nil {
+		utc := next.UTC()
+		next = &utc
+	}
+	writeJSON(w, http.StatusAccepted, "application/json", api.Reconnecting{NextAttemptAt: next})
+	return nil
+}
+
 // whileServing is a request's context that ends when the daemon stops, too.
 func (s *serving) whileServing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -125,6 +149,8 @@ func askProblem(err error) error {
 		kind = commandRefused
 	case errors.Is(err, bus.ErrNotNow):
 		kind = notNow
+	case errors.Is(err, bus.ErrTooOften):
+		kind, retry = tooOften, ask.After
 	case errors.Is(err, bus.ErrNoModule):
 		kind, retry = noModule, 10*time.Second
 	case errors.Is(err, bus.ErrBusy):

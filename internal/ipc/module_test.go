@@ -25,6 +25,7 @@ type fakeModule struct {
 	command string
 	force   bool
 	asked   int
+	next    *time.Time    // what Reconnect answers
 	hang    chan struct{} // closed when it hangs until the context ends; nil: it answers
 }
 
@@ -34,6 +35,27 @@ func (m *fakeModule) AT(ctx context.Context, command string, force bool) (bus.AT
 }
 
 func (m *fakeModule) Reprovision(ctx context.Context) error { return m.answer(ctx) }
+
+func (m *fakeModule) Reconnect(ctx context.Context) (*time.Time, error) { return m.next, m.answer(ctx) }
+
+// Who mended something is told when the next attempt is made: null while it is online,
+// and not more often than 5 times a minute.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	m := &fakeModule{}
+	d := startDaemon(t, func(o *Options) { o.Module = m })
+	resp, body := d.ask("POST", "/v1/reconnect", "")
+	expect(t, "online", resp.Status+" "+body, `202 Accepted {"next_attempt_at":null}`+"\n")
+	at := time.Date(2026, 11, 22, 16, 0, 0, 0, time.FixedZone("CST", 8*3600))
+	m.next = &at
+	resp, body = d.ask("POST", "/v1/reconnect", "")
+	expect(t, "later", resp.Status+" "+body, `202 Accepted {"next_attempt_at":"2026-11-22T08:00:00Z"}`+"\n")
+	m.err = &bus.AskError{Err: bus.ErrTooOften, Detail: "often", Hint: "later", After: 12500 * time.Millisecond}
+	resp, body = d.ask("POST", "/v1/reconnect", "")
+	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "13" || !strings.Contains(body, `"urn:airbridged:problem:too-often"`) {
+		t.Errorf("%s, Retry-After %q: %s", resp.Status, resp.Header.Get("Retry-After"), body)
+	}
+}
 
 func (m *fakeModule) answer(ctx context.Context) error {
 	m.asked++

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -48,6 +49,7 @@ var (
 	badRequest      = kind{api.BadRequest, http.StatusBadRequest, "The request body is not what is expected"}
 	badCommand      = kind{api.BadCommand, http.StatusBadRequest, "This is no AT command"}
 	commandRefused  = kind{api.CommandRefused, http.StatusConflict, "The command would harm the session"}
+	tooOften        = kind{api.TooOften, http.StatusTooManyRequests, "It was asked for too often"}
 	notNow          = kind{api.NotNow, http.StatusConflict, "This is not possible as things are"}
 	cloudRefused    = kind{api.CloudRefused, http.StatusBadGateway, "The cloud or the way to it did not do it"}
 	noModule        = kind{api.NoModule, http.StatusServiceUnavailable, "There is no module to ask"}
@@ -132,7 +134,7 @@ func (s *serving) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h := w.Header()
 	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
 	if p.allow != "" {
 		h.Set("Allow", p.allow)

@@ -50,7 +50,7 @@ type StreamStats struct {
 	Streams        int    // open now
 	StreamsDropped uint64 // cut off because their reader took nothing
 	Conns          int    // connections open now; not shown
-	ConnsEnded     uint64 // that had to make room for another user
+	ConnsEnded     uint64 // that had to make room for another user; not shown
 }
 
 // MQTTStats is the listener for MQTT programs at the moment of a scrape, with the
@@ -114,7 +114,6 @@ var (
 	descFilters      = describe("filter_operations_total", "Times that a topic filter was subscribed at the cloud, or given back; each costs the SIM an exchange.")
 	descStreams      = describe("streams", "Subscriptions and event streams open on the local socket.")
 	descCutOff       = describe("streams_dropped_total", "Streams cut off because their reader took nothing for 10 s.")
-	descConnsEnded   = describe("ipc_connections_ended_total", "Connections to the local socket that ended to make room for another user.")
 	descClients      = describe("mqtt_clients", "MQTT programs connected (at most mqtt.max_connections).")
 	descMQTTHeld     = describe("mqtt_held_messages", "Messages of MQTT programs without an answer, because the outbox is full or its disk fails.")
 	descPace         = describe("publish_pace_seconds", "Least time between two publishes while the cloud is known to drop faster ones; absent otherwise.")
@@ -133,7 +132,7 @@ var (
 func (w *watching) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMessages, descMaxMessages, descBytes, descMaxBytes, descHeld, descOldest, descDropped, descWritten, descQuarantined, descDiskBytes, descFailing,
-		descDownlink, descSubscribers, descSlow, descFilters, descStreams, descCutOff, descConnsEnded, descClients, descMQTTHeld, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
+		descDownlink, descSubscribers, descSlow, descFilters, descStreams, descCutOff, descClients, descMQTTHeld, descPace, descHealthy, descStateWritten, descWarnings, descLogLost, descTime,
 		descData, descBudget, descForecast, descHolding,
 	} {
 		ch <- d
@@ -155,7 +154,6 @@ func (w *watching) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(descFilters, float64(h.Subscribed+h.Unsubscribed))
 	ch <- gauge(descStreams, float64(s.Streams))
 	ch <- counter(descCutOff, float64(s.StreamsDropped))
-	ch <- counter(descConnsEnded, float64(s.ConnsEnded))
 	q := from.MQTT()
 	ch <- gauge(descClients, float64(q.Clients))
 	ch <- gauge(descMQTTHeld, float64(q.Held))

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -23,6 +24,7 @@ type History struct {
 
 	Dark   time.Duration // since the session was last online, or the daemon started
 	Silent time.Duration // since the module was last heard or reset, or the daemon started
+	Boot   time.Duration // how long it may be silent before it is reset; 0: as long as any boot may take
 }
 
 // Decision is what to do after a failure.
@@ -55,11 +57,6 @@ func Next(from State, c Cause, h History) Decision {
 	return d
 }
 
-// bootMost is how long a module may take to answer AT after power-on before it is
-// to be reset (hardware guide of the family). One that fell silent while the daemon
-// had other things to do has had a part of that already.
-const bootMost = 90 * time.Second
-
 // exitAfter is how long a module must have been out of reach before a new
 // process is tried for it: long enough that a gateway whose module is dead does
 // not lose its local connections more than a few times a day.
@@ -70,7 +67,7 @@ const exitAfter = 6 * time.Hour
 // fails is more likely a typing error than a wedge, and a reset would not help.
 func rung(c Cause, h History) Rung {
 	r := rows[c].ladder.rung(h.Climb)
-	if c == NoAnswer && h.Silent >= bootMost {
+	if c == NoAnswer && h.Silent >= cmp.Or(h.Boot, bootMost) {
 		r = ResetRung
 	}
 	if r != ResetRung {

@@ -19,6 +19,7 @@ type Past struct {
 	random  *rand.Rand
 	resets  resetBudget
 	folding folding
+	boots   boots
 
 	attempt   int           // failures in a row since the session was stable
 	backedOff int           // how many of these had the pace BackOff
@@ -57,6 +58,7 @@ func (p *Past) Heard(at time.Time) {
 type Facts struct {
 	FreshToken bool // the token in use was fetched for this very attempt, or there is none to fetch
 	Attached   bool // the bearer was up when it failed
+	Deaf       bool // the module may have been waiting for the bytes of a payload since it was last heard
 }
 
 // Fail counts a failure, and returns what to do about it and how long to wait.
@@ -66,6 +68,9 @@ type Facts struct {
 func (p *Past) Fail(from State, c Cause, f Facts, now time.Time) (Decision, time.Duration) {
 	p.attempt++
 	p.climbs[c]++
+	if announced(c) {
+		p.boots.talking = false
+	}
 	d := Next(from, c, p.History(c, f, now))
 	return d, Wait(d.Pace, p.inARow(d.Pace), p.policy.BackoffMin, p.policy.BackoffMax, p.random)
 }
@@ -92,6 +97,7 @@ func (p *Past) History(c Cause, f Facts, now time.Time) History {
 		ResetsLeft: p.resets.left(now, c.Mute()),
 		Dark:       now.Sub(p.darkSince),
 		Silent:     now.Sub(p.heard),
+		Boot:       p.boots.patience(f.Deaf),
 	}
 }
 

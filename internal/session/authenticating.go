@@ -23,7 +23,7 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	case !known:
 		return recovery.Registering, nil
 	}
-	if err := s.awaitTurn(ctx); err != nil {
+	if err := s.awaitRequest(ctx); err != nil {
 		return "", err
 	}
 	body := provision.AuthBody(s.device.names, s.device.clientID(), deviceSecret, s.o.Cloud.Sign)

@@ -25,10 +25,13 @@ type errands struct {
 	wish     *wish       // a registration; nil: none
 	progress *progress
 	show     *display
+
+	resting    bool // the session waits for its next attempt, and for nothing else
+	reconnects reconnects
 }
 
-func newErrands(p *progress, show *display) errands {
-	return errands{handed: make(chan errand), progress: p, show: show}
+func newErrands(p *progress, show *display) *errands {
+	return &errands{handed: make(chan errand), progress: p, show: show}
 }
 
 // errAside ends what the session was about: somebody asked for something after

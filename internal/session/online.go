@@ -20,6 +20,8 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	s.filters.due = true // what is under suspicion is left to this state
 	poll := time.NewTicker(s.o.Recovery.StatusPoll)
 	defer poll.Stop()
+	beat := time.NewTicker(s.o.Recovery.StatusPoll / 2)
+	defer beat.Stop()
 	stable := time.NewTimer(s.o.Recovery.StableAfter)
 	defer stable.Stop()
 	for {
@@ -40,6 +42,11 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			return "", context.Cause(ctx)
 		case <-poll.C:
 			if err := s.poll(ctx, stable.C); err != nil {
+				return "", err
+			}
+			continue
+		case <-beat.C:
+			if err := s.beat(ctx); err != nil {
 				return "", err
 			}
 			continue
@@ -80,7 +87,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		case did:
 			continue
 		}
-		if err := s.idle(ctx, rest, wait, poll.C, stable.C); err != nil {
+		if err := s.idle(ctx, rest, wait, poll.C, beat.C, stable.C); err != nil {
 			return "", err
 		}
 	}
@@ -92,7 +99,7 @@ const sparePace = 2 * time.Second
 
 // idle sleeps until there is something to do; rest is how long nothing may be
 // sent, 0 when something may, and wait how long nothing may be done with a filter.
-func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, stable <-chan time.Time) error {
+func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, beat, stable <-chan time.Time) error {
 	var rested, waited <-chan time.Time
 	if wait > 0 {
 		waited = time.After(wait)
@@ -113,6 +120,8 @@ func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, stab
 		return e(ctx)
 	case <-stable:
 		s.settled()
+	case <-beat:
+		return s.beat(ctx)
 	case <-poll:
 		return s.poll(ctx, stable)
 	case <-ctx.Done():

@@ -29,7 +29,8 @@ type port struct {
 	progress   *progress
 
 	*opened
-	since atengine.Mark // what the module said of its own accord up to here is dealt with
+	wasDeaf bool          // when it was closed last, the module may have been waiting for the bytes of a payload, and has not answered since
+	since   atengine.Mark // what the module said of its own accord up to here is dealt with
 }
 
 // opened is what there is only while the port is open.
@@ -81,7 +82,9 @@ func (p *port) close() {
 	}
 	o := p.opened
 	p.opened = nil
-	p.keepDataPhase(p.dataPhase.Closed(o.modem.DeafFor(), time.Now()))
+	deaf := o.modem.DeafFor()
+	p.wasDeaf = p.wasDeaf || deaf > 0
+	p.keepDataPhase(p.dataPhase.Closed(deaf, time.Now()))
 	o.stop()
 	if err := o.device.Close(); err != nil {
 		p.show.log.Debug("closing the port", zap.Error(err))

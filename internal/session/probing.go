@@ -26,6 +26,8 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	if err := s.port.train(ctx); err != nil {
 		return "", err
 	}
+	took, booted := s.past.Answered(time.Now())
+	s.port.wasDeaf = false
 	modem := s.port.modem
 	s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
 	id, err := modem.Identify(ctx)
@@ -52,6 +54,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.network.iccid = id.ICCID
 	s.show.module(id)
 	s.device.identified(id.IMEI)
+	s.past.knows(id.IMEI, took, booted)
 	s.filters.belongTo(s.device.names)
 	if s.device.names.DeviceName == "" {
 		return "", &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}

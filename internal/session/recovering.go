@@ -56,7 +56,7 @@ var byState = map[recovery.State]recovery.Cause{
 
 // facts are what the session knows of a failure besides its cause.
 func (s *Session) facts() recovery.Facts {
-	return recovery.Facts{FreshToken: s.device.freshLogin(), Attached: s.network.attached}
+	return recovery.Facts{FreshToken: s.device.freshLogin(), Attached: s.network.attached, Deaf: s.port.wasDeaf}
 }
 
 // climbRung tears down what the rung stands for. A module that does not answer
@@ -64,7 +64,7 @@ func (s *Session) facts() recovery.Facts {
 func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recovery.Failure) (recovery.State, error) {
 	s.flight.dump(d.Rung, f.Cause, s.past.Attempts())
 	s.progress.expect(s.o.Cloud.Timeouts.Bearer)
-	err := s.do(ctx, d.Rung)
+	err := s.do(ctx, d.Rung, f.Cause)
 	s.show.climbed(d.Rung, err)
 	switch {
 	case d.Rung == recovery.ExitRung:
@@ -78,7 +78,7 @@ func (s *Session) climbRung(ctx context.Context, d recovery.Decision, f *recover
 }
 
 // do performs one rung.
-func (s *Session) do(ctx context.Context, r recovery.Rung) error {
+func (s *Session) do(ctx context.Context, r recovery.Rung, c recovery.Cause) error {
 	switch r {
 	case recovery.ExitRung, recovery.NoRung:
 		return s.port.resync(ctx)
@@ -86,7 +86,7 @@ func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 		s.port.close()
 		return nil
 	case recovery.ResetRung:
-		return s.reset(ctx)
+		return s.reset(ctx, c)
 	}
 	if !s.port.isOpen() {
 		return nil
@@ -119,14 +119,17 @@ func (s *Session) do(ctx context.Context, r recovery.Rung) error {
 const radioRest = 5 * time.Second
 
 // reset restarts the module: by AT+RESET if it still listens, and by the hard
-// way if it does not.
-func (s *Session) reset(ctx context.Context) error {
+// way if it does not. One that answered at no speed is not asked whether it listens
+// where there is a hard way.
+func (s *Session) reset(ctx context.Context, c recovery.Cause) error {
 	s.past.bookReset()
 	s.network.attached = false
 	s.show.warn("module-reset", "resetting the module")
 	var err error
 	if !s.port.isOpen() {
 		err = errors.New("the port is not open")
+	} else if c == recovery.NoAnswer && s.o.HardReset != nil {
+		err = errors.New("the module does not answer")
 	} else if err = s.port.resync(ctx); err == nil {
 		err = s.port.modem.Reset(ctx)
 	}
@@ -137,5 +140,6 @@ func (s *Session) reset(ctx context.Context) error {
 	}
 	s.port.close()
 	s.past.Heard(time.Now()) // from here on it may take its time to start
+	s.past.Booting(time.Now())
 	return err
 }

@@ -37,6 +37,9 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 		if err := s.o.Store.Prove(); err != nil {
 			return s.unfulfilled(storeFailure(err))
 		}
+		if err := s.awaitRequest(ctx); err != nil {
+			return "", err
+		}
 	}
 	// The answer comes once in a device's life: a stop in this very moment waits
 	// for it.

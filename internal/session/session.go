@@ -28,7 +28,8 @@ type Session struct {
 	suspects suspects // filters and messages that may end sessions
 	books    *books   // what it costs on the air
 	flight   flight   // the AT traffic, kept for who looks for a fault
-	errands  errands  // what people ask for
+	errands  *errands // what people ask for
+	requests requests // registrations and authentications of the last minute
 }
 
 // New returns a session that has done nothing yet.

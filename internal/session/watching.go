@@ -19,6 +19,18 @@ import (
 // one cell to the next, before its registration counts as lost.
 const cellChange = 3 * time.Second
 
+// beat asks a module that has said nothing for half the time between two polls whether
+// it is there, so that one that hangs is found out soon.
+func (s *Session) beat(ctx context.Context) error {
+	if time.Since(s.port.modem.LastByte()) < s.o.Recovery.StatusPoll*2/5 {
+		return nil
+	}
+	if err := s.port.modem.Alive(ctx); err != nil && !errors.Is(err, atengine.ErrRefused) {
+		return s.port.unanswered(recovery.Closed, err)
+	}
+	return nil
+}
+
 // errSilentlyGone is why a session ended whose end nobody told of.
 var errSilentlyGone = errors.New("AT+MQTTSTATU says the session is gone, and no CLOSED was seen")
 

@@ -65,15 +65,14 @@ func moduleWedges() []wedge {
 		},
 		{
 			name: "silent module", field: "the module neither takes nor says anything for 40 s",
-			noticed: "the status poll's deadline; then no OK for AT",
-			strike:  []string{"silence 40s"}, lasts: 40 * time.Second, causes: []recovery.Cause{recovery.OutOfSync},
+			noticed: "the deadline of the next command; then no OK for AT, and a reset after 30 s of silence",
+			strike:  []string{"silence 40s"}, lasts: 40 * time.Second, causes: []recovery.Cause{recovery.OutOfSync}, resets: 1,
 		},
 		{
 			name: "hung module", field: "the firmware hangs until somebody pulls its reset line",
-			noticed: "the status poll's deadline; then no OK at any speed for the 90 s that a boot may take",
+			noticed: "the status poll's deadline; then no OK at any speed, and no boot was announced: it is reset once it was silent for 30 s, or twice its longest boot",
 			strike:  []string{"hang"}, causes: []recovery.Cause{recovery.OutOfSync},
-			recover: 140 * time.Second, resets: 1,
-			apart: "only a reset helps, and a module gets the 90 s that the family's hardware guide allows it for a boot before one",
+			resets: 1,
 		},
 		{
 			name: "dead module", field: "the module is dead for 3 hours, whatever is pulled; then it is replaced",
@@ -83,9 +82,9 @@ func moduleWedges() []wedge {
 		},
 		{
 			name: "module without power", field: "the module's supply fails for a minute",
-			noticed: "the status poll's deadline; then no OK for AT",
+			noticed: "the deadline of the next command; then no OK for AT, and a reset after 30 s of silence",
 			strike:  []string{"power-off"}, lasts: time.Minute, mend: []string{"reset"},
-			causes: []recovery.Cause{recovery.OutOfSync},
+			causes: []recovery.Cause{recovery.OutOfSync}, resets: 1,
 		},
 		{
 			name: "silent restart", field: "the module restarts by itself; its boot lines come before the speed is trained",

@@ -71,8 +71,8 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub events outbox data doctor trace at reprovision reload version help' ;;
-        help) words='status pub sub events outbox data doctor trace at reprovision reload version' ;;
+        '') words='status pub sub events outbox data doctor trace at reconnect reprovision reload version help' ;;
+        help) words='status pub sub events outbox data doctor trace at reconnect reprovision reload version' ;;
         outbox) words='drop retarget verify' ;;
         'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         trace)
