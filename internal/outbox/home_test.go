@@ -219,10 +219,10 @@ func TestAFileSystemGoesReadOnly(t *testing.T) {
 			put(t, q.Queue, "held", qos0)
 			time.Sleep(100 * time.Millisecond)
 		}
+		disk.Fail(nil)
 		if each := float64(calls) / time.Since(begin).Seconds(); each > 40 {
 			t.Errorf("%.0f calls a second", each)
 		}
-		disk.Fail(nil)
 		if got := len(strings.Fields(drain(t, q.Queue))); got != 120 {
 			t.Errorf("%d of 120 went out", got)
 		}

@@ -294,9 +294,10 @@ func (k *keyTable) load(list []keyEntry, room int) {
 func (q *Queue) makeKeyRoom() error {
 	l := q.log
 	q.mu.Lock()
-	need := min(len(q.keys.byID)+len(q.keys.waiting), rememberedKeys)
+	waiting := len(q.keys.waiting)
+	need := min(len(q.keys.byID)+waiting, rememberedKeys)
 	q.mu.Unlock()
-	if need <= q.keys.room || len(q.keys.waiting) == 0 {
+	if need <= q.keys.room || waiting == 0 {
 		return nil
 	}
 	room := min((need+keysAtOnce-1)/keysAtOnce*keysAtOnce, rememberedKeys)
