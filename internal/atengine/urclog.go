@@ -93,11 +93,16 @@ func (l *urcLog) tell() {
 	}
 }
 
-// after returns the kept URCs after m, the present mark, and a channel that is
-// closed when another one comes.
+// after returns the kept URCs after m, the mark up to which all are shown, and a
+// channel that is closed when another one is. What was added and is not shown yet
+// lies behind that mark: who looks again from there finds it.
 func (l *urcLog) after(m Mark) ([]URC, Mark, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	shown := l.last
+	if len(l.fresh) > 0 {
+		shown = l.fresh[0].Mark - 1
+	}
 	first := len(l.kept)
 	for first > 0 && l.kept[first-1].Mark > m {
 		first--
@@ -105,7 +110,7 @@ func (l *urcLog) after(m Mark) ([]URC, Mark, <-chan struct{}) {
 	if l.waiting == nil {
 		l.waiting = make(chan struct{})
 	}
-	return append([]URC(nil), l.kept[first:]...), l.last, l.waiting
+	return append([]URC(nil), l.kept[first:]...), shown, l.waiting
 }
 
 // await returns the first kept URC after m that matches.
