@@ -34,7 +34,7 @@ const (
 // Bounds of the server, beside those of Options.
 const (
 	waiters         = 64       // connections beyond MaxConnections that wait for a place, or for their CONNECT
-	maxAnswers      = 64 << 10 // bytes of answers that a client has not taken yet; then it is not read from
+	maxAnswers      = 16 << 10 // bytes of answers that a client has not taken yet; then it is not read from
 	maxFilters      = 200      // of one client
 	maxFlight       = 64       // messages down that wait for a client's PUBACK
 	maxClientID     = 1024     // bytes

@@ -1,24 +1,29 @@
 package mqttd
 
-import "sync"
+import (
+	"hash/maphash"
+	"sync"
+)
 
 // maxTold bounds what is remembered of what the log was told.
 const maxTold = 1024
 
-// told says what the log has been told already. Beyond its bound it forgets, and
-// something is told twice.
+// told says what the log has been told already, by digests: what clients send can be
+// long. Beyond its bound it forgets, and something is told twice.
 type told struct {
 	mu   sync.Mutex
-	what map[string]struct{}
+	seed maphash.Seed
+	what map[uint64]struct{}
 }
 
-func (t *told) init() { t.what = map[string]struct{}{} }
+func (t *told) init() { t.seed, t.what = maphash.MakeSeed(), map[uint64]struct{}{} }
 
 // first says whether something is told for the first time.
 func (t *told) first(what string) bool {
+	digest := maphash.String(t.seed, what)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, known := t.what[what]; known {
+	if _, known := t.what[digest]; known {
 		return false
 	}
 	for old := range t.what {
@@ -27,6 +32,6 @@ func (t *told) first(what string) bool {
 		}
 		delete(t.what, old)
 	}
-	t.what[what] = struct{}{}
+	t.what[digest] = struct{}{}
 	return true
 }

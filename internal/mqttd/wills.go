@@ -15,6 +15,7 @@ import (
 // Bounds of the wills that wait. There is one for each client id at most.
 const (
 	maxWillBytes = 1 << 20
+	willOverhead = 256         // bytes that each counts beyond topic and payload
 	willRetry    = time.Second // while there is no room
 )
 
@@ -74,28 +75,43 @@ type waitingWill struct {
 
 func (w *wills) init() { w.list = map[string]*waitingWill{} }
 
-// add takes a will in. Beyond the bound the one that is due last is dropped.
+// size is what a waiting will counts.
+func (w *will) size() int { return len(w.m.Topic) + len(w.m.Payload) + willOverhead }
+
+// add takes a will in. Beyond the bound the user with most loses the one that is due
+// last.
 func (w *wills) add(key string, what *will, due time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.drop(key)
 	w.list[key] = &waitingWill{what, due}
-	w.bytes += len(what.m.Payload)
+	w.bytes += what.size()
 	for w.bytes > maxWillBytes {
-		last := ""
-		for k, other := range w.list {
-			if last == "" || other.due.After(w.list[last].due) {
-				last = k
-			}
-		}
-		w.drop(last)
+		w.drop(w.excess())
 	}
+}
+
+// excess is which will goes when there are too many; under the lock.
+func (w *wills) excess() (last string) {
+	bytes, most := map[string]int{}, ""
+	for _, waiting := range w.list {
+		owner := waiting.who.owner()
+		if bytes[owner] += waiting.size(); bytes[owner] > bytes[most] {
+			most = owner
+		}
+	}
+	for key, waiting := range w.list {
+		if waiting.who.owner() == most && (last == "" || waiting.due.After(w.list[last].due)) {
+			last = key
+		}
+	}
+	return last
 }
 
 // drop forgets one; under the lock.
 func (w *wills) drop(key string) {
 	if old := w.list[key]; old != nil {
-		w.bytes -= len(old.m.Payload)
+		w.bytes -= old.size()
 		delete(w.list, key)
 	}
 }

@@ -1,7 +1,9 @@
 package mqttd
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"airbridged/internal/mqttd/packet"
@@ -76,6 +78,28 @@ func TestWillDelay(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		r.connect(uid(7), login(5, "c"))
 		r.want(update + "=dead c")
+	})
+}
+
+// Wills that wait are bounded, however many clients somebody makes up; another
+// user's is not lost for that.
+func TestWillsAreBounded(t *testing.T) {
+	inBubble(t, outbox.Limits{}, nil, func(r *rig) {
+		c := r.connect(uid(8), withWill(5, "other", 3600, 3600))
+		_ = c.nc.Close()
+		for i := range 150 {
+			p := withWill(5, fmt.Sprint(i), 1800, 1800)
+			p.Will.Payload = make([]byte, 10_000)
+			c := r.connect(uid(7), p)
+			_ = c.nc.Close()
+		}
+		synctest.Wait()
+		r.srv.wills.mu.Lock()
+		n, bytes, other := len(r.srv.wills.list), r.srv.wills.bytes, r.srv.wills.list["uid 8 other"]
+		r.srv.wills.mu.Unlock()
+		if bytes > maxWillBytes || n < 50 || n > 110 || other == nil {
+			t.Errorf("%d wills with %d bytes wait; the other user's: %v", n, bytes, other)
+		}
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // batch is how many bytes are gathered before they are written.
-const batch = 32 << 10
+const batch = 16 << 10
 
 // write is the connection's other goroutine: it writes answers and messages down
 // until the connection ends, and then what is left to answer.
