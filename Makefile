@@ -90,7 +90,7 @@ vulns: ## known vulnerabilities of what is linked, where Go's database of them c
 unit: ## every test but the end-to-end ones, under the race detector, in random order (RACE= without)
 	@echo '== unit: go test $(RACE) -shuffle=on'
 	@$(NEED_CC)
-	@$(GO) test $(RACE) -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v /internal/e2e)
+	@$(GO) test $(RACE) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v /internal/e2e)
 
 promtool: ## the alert rules and the tests of every alert, by Prometheus' own tool, where it is installed
 	@if ! command -v promtool >/dev/null; then echo '== promtool: not installed (Debian 12: apt-get install prometheus; later: promtool), skipped'; else \
@@ -108,7 +108,7 @@ e2e: ## end to end: the real programs on pseudo-terminals, built with the race d
 	@$(NEED_CC)
 	@echo '== e2e: go test $(RACE) ./internal/e2e'
 	@# They wait for time-outs more than they compute: six at a time, whatever the machine has.
-	@$(GO) test $(RACE) -count=1 -timeout 8m -parallel 6 ./internal/e2e/...
+	@$(GO) test $(RACE) -count=1 -timeout 20m -parallel 6 ./internal/e2e/...
 
 mqtt-clients: ## real MQTT clients that CI does not install, against the daemon: paho for Python (Debian's), mqtt.js (npm), a bridge that repeats
 	@$(NEED_CC)
