@@ -59,7 +59,21 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		return "", s.port.unanswered(recovery.BearerFailed, err)
 	}
 	s.network.attached = true
+	if err := s.noteRegistration(ctx); err != nil {
+		return "", err
+	}
 	return s.afterAttach()
+}
+
+// noteRegistration finds out whether the module says that it is registered while it
+// is: then it is believed when it says no, from the first poll on.
+func (s *Session) noteRegistration(ctx context.Context) error {
+	registered, err := s.port.modem.Registered(ctx)
+	if err != nil && !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, air.ErrMalformed) {
+		return s.port.unanswered(recovery.NotRegistered, err)
+	}
+	s.network.registers = s.network.registers || registered
+	return nil
 }
 
 // wakeRadio switches the radio on, once for each attempt to attach: a daemon that

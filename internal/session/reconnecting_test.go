@@ -111,3 +111,24 @@ func TestHungModuleIsResetSoon(t *testing.T) {
 		}
 	})
 }
+
+// A service that was lost before the first status poll was noticed after 450 s, when
+// the module's keep-alive had run out: a module that had never been asked in this
+// session whether it is registered was not believed when it said no.
+func TestServiceLostBeforeTheFirstPoll(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{0, time.Second, 15 * time.Second, 29 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			online(t, setup{}, func(t *testing.T, w *world) {
+				time.Sleep(after)
+				w.order(`drop "+NO Service" count=all`)
+				w.order("service lost")
+				begun := time.Now()
+				w.reaches(10*time.Minute, recovery.Recovering, "")
+				if took := time.Since(begun); took > 35*time.Second {
+					t.Errorf("noticed after %v", took)
+				}
+			})
+		})
+	}
+}
