@@ -37,6 +37,9 @@ const patience = 60 * time.Second
 var bin string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == neighbour {
+		os.Exit(beNeighbour(os.Args[2:]))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "airbridged-e2e-")
 		if err != nil {

@@ -24,10 +24,10 @@ const (
 
 // Door answers HTTP where any local user may knock and nobody knows who he is: a
 // port on loopback, a socket open to all. It holds 16 connections, and a newcomer
-// beyond them is let in at once in place of the one that has been longest without
-// a whole request. So somebody who sends his request as soon as he is connected
-// gets his answer, however many others never do. A request has 4 KiB of line and
-// headers, and 2 s to arrive.
+// beyond them is let in within 100 ms in place of the one that has been longest
+// without a whole request. So somebody who sends his request as soon as he is
+// connected gets his answer, however many others never do. A request has 4 KiB of line
+// and headers, and 2 s to arrive.
 type Door struct {
 	Handler http.Handler
 	Log     *log.Logger // of net/http's own complaints

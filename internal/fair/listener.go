@@ -4,12 +4,14 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // listener bounds the connections of another one, where nobody can tell who
-// connects. It never lets a newcomer wait: at the bound, the connection that has
-// been longest without a whole request is closed for it, and where all have one,
-// the one that has been served longest.
+// connects. At the bound, the connection that has been longest without a whole request
+// is closed for a newcomer, and where all have one, the one that has been served
+// longest. Each has a moment for its request all the same, so that even a flood of
+// newcomers does not wash out one that sends its request at once.
 type listener struct {
 	net.Listener
 	most int
@@ -23,7 +25,12 @@ type guest struct {
 	net.Conn
 	door *listener
 	busy bool // a whole request of it is being answered
+	from time.Time
 }
+
+// doorMoment is what every connection has to send its request, however many others
+// come. A flood waits in the kernel meanwhile, and moves on by 16 of them each time.
+const doorMoment = 100 * time.Millisecond
 
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
@@ -33,6 +40,17 @@ func (l *listener) Accept() (net.Conn, error) {
 	g := &guest{Conn: c, door: l}
 	l.mu.Lock()
 	leaves := l.full()
+	l.mu.Unlock()
+	if leaves != nil {
+		time.Sleep(doorMoment - time.Since(leaves.from))
+		l.mu.Lock()
+		if leaves = l.full(); leaves != nil { // it may be another one by now, or none
+			l.guests = slices.DeleteFunc(l.guests, func(other *guest) bool { return other == leaves })
+		}
+		l.mu.Unlock()
+	}
+	l.mu.Lock()
+	g.from = time.Now()
 	l.guests = append(l.guests, g)
 	l.mu.Unlock()
 	if leaves != nil {
@@ -46,10 +64,7 @@ func (l *listener) full() *guest {
 	if len(l.guests) < l.most {
 		return nil
 	}
-	i := max(0, slices.IndexFunc(l.guests, func(g *guest) bool { return !g.busy }))
-	g := l.guests[i]
-	l.guests = slices.Delete(l.guests, i, i+1)
-	return g
+	return l.guests[max(0, slices.IndexFunc(l.guests, func(g *guest) bool { return !g.busy }))]
 }
 
 // turn notes that a request is being answered, or no longer is: from then on its
@@ -58,7 +73,7 @@ func (g *guest) turn(busy bool) {
 	g.door.mu.Lock()
 	defer g.door.mu.Unlock()
 	if i := slices.Index(g.door.guests, g); i >= 0 {
-		g.busy = busy
+		g.busy, g.from = busy, time.Now()
 		g.door.guests = append(slices.Delete(g.door.guests, i, i+1), g)
 	}
 }

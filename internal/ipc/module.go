@@ -37,7 +37,7 @@ const (
 
 // at gives the module a command for a person.
 func (s *serving) at(w http.ResponseWriter, r *http.Request, _ query) error {
-	body, err := readPayload(w, r)
+	body, err := s.readPayload(w, r)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request, _ query) error {
 
 // reprovision registers the device once more on purpose.
 func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, _ query) error {
-	if _, err := readPayload(w, r); err != nil {
+	if _, err := s.readPayload(w, r); err != nil {
 		return err
 	}
 	if s.o.Module == nil {
@@ -90,7 +90,7 @@ func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, _ query) e
 
 // reconnect ends the wait for the next attempt.
 func (s *serving) reconnect(w http.ResponseWriter, r *http.Request, _ query) error {
-	if _, err := readPayload(w, r); err != nil {
+	if _, err := s.readPayload(w, r); err != nil {
 		return err
 	}
 	if s.o.Module == nil {

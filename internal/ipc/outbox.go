@@ -1,8 +1,10 @@
 package ipc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -29,16 +31,66 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 		return err
 	}
 	after, _ := q.one("after")
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "application/json")
+		return nil
+	}
+	piece, last, total, err := s.outboxPiece(r, after, min(limit, pieceOfPage))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	_, _ = io.WriteString(w, `{"messages":[`)
+	for {
+		if _, err := w.Write(piece); err != nil {
+			return nil // the client is gone
+		}
+		if limit -= pieceOfPage; limit <= 0 || last == "" {
+			break
+		}
+		if piece, last, total, err = s.outboxPiece(r, last, min(limit, pieceOfPage)); err != nil {
+			panic(http.ErrAbortHandler) // the page is cut, and must not look whole
+		}
+		if len(piece) > 0 {
+			piece = append([]byte{','}, piece...)
+		}
+	}
+	_, _ = fmt.Fprintf(w, "],\"total\":%d}\n", total)
+	return nil
+}
+
+// pieceOfPage is how many messages of a page are made at once: a page is written piece
+// by piece, so that many who take theirs slowly do not hold whole ones in memory.
+const pieceOfPage = 64
+
+// outboxPiece is the JSON of messages behind an id, without brackets, when it is the
+// user's turn; last is the id of the last one, "" where no more follow.
+func (s *serving) outboxPiece(r *http.Request, after string, limit int) (piece []byte, last string, total int, err error) {
+	give, err := s.takeTurn(r)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	defer give()
 	messages, total := s.o.Outbox.List(after, limit)
-	page := api.OutboxPage{Messages: make([]api.OutboxMessage, 0, len(messages)), Total: total}
-	for _, m := range messages {
-		page.Messages = append(page.Messages, api.OutboxMessage{
+	for i, m := range messages {
+		if i > 0 {
+			piece = append(piece, ',')
+		}
+		text, err := encode(api.OutboxMessage{
 			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: m.Size,
 			AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
 		})
+		if err != nil {
+			return nil, "", 0, err
+		}
+		piece = append(piece, bytes.TrimSuffix(text, []byte{'\n'})...)
 	}
-	writeJSON(w, http.StatusOK, "application/json", page)
-	return nil
+	if len(messages) == limit {
+		last = messages[limit-1].ID
+	}
+	return piece, last, total, nil
 }
 
 // dropMessage gives up one message that waits.
@@ -118,7 +170,7 @@ func (s *serving) tellMany(r *http.Request, what string, n int) {
 
 // retarget has the messages of another device sent as this one's.
 func (s *serving) retarget(w http.ResponseWriter, r *http.Request, _ query) error {
-	if _, err := readPayload(w, r); err != nil {
+	if _, err := s.readPayload(w, r); err != nil {
 		return err
 	}
 	n, err := s.o.Outbox.Retarget()

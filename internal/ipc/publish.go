@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"airbridged/client/api"
@@ -44,7 +46,7 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error
 	if m.Key != "" {
 		m.User = clientOf(r.Context()).peer.UID
 	}
-	if m.Payload, err = readPayload(w, r); err != nil {
+	if m.Payload, err = s.readPayload(w, r); err != nil {
 		return err
 	}
 	first, known, err := s.o.Outbox.Repeat(m)
@@ -167,23 +169,68 @@ func (q query) priority() (outbox.Priority, error) {
 
 // readPayload reads the body within its bounds in size and time. What the
 // module can carry is asked afterwards: its limit counts escaped bytes.
-func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (s *serving) readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, bodyTooLarge()
 	}
-	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	rc := http.NewResponseController(w)
+	payload, err := s.readBody(http.MaxBytesReader(w, r.Body, maxBody), clientOf(r.Context()).user(), max(r.ContentLength, 0), func() {
+		_ = rc.SetReadDeadline(time.Now()) // ends the read that waits
+	})
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, bodyTooLarge()
 	}
 	switch {
+	case errors.Is(err, errBodiesFull):
+		p := tooBusy.problem("the bodies that are on their way take all the memory that there is for them", notKept+"; send the whole payload at once, and try again")
+		p.retryAfter = time.Second
+		w.Header().Set("Connection", "close") // else net/http reads on before it answers
+		return nil, p
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, slowBody.problem(fmt.Sprintf("after %v there are %d bytes of the body", bodyTime, len(payload)), notKept+"; send the whole payload at once")
 	case err != nil:
 		return nil, badBody.problem(fmt.Sprintf("the body broke off after %d bytes: %v", len(payload), err), notKept+"; send as many bytes as Content-Length says")
 	}
 	// With a read deadline, net/http would take its passing for a hang-up.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	_ = rc.SetReadDeadline(time.Time{})
 	return payload, nil
+}
+
+// errBodiesFull means that a body has no room, or had to make some.
+var errBodiesFull = errors.New("too many bodies are on their way")
+
+// bodyStep is how much room a body asks for at once, in bytes.
+const bodyStep = 4 << 10
+
+// readBody reads a body of about size bytes, with room for it out of the pool that all
+// share. give is called when it has to make room, and has to end the read that waits.
+func (s *serving) readBody(body io.Reader, user, size int64, give func()) ([]byte, error) {
+	var given atomic.Bool
+	room := min(size, bodyStep)
+	held := s.bodies.Take(user, false, room, func() { given.Store(true); give() })
+	if held == nil {
+		return nil, errBodiesFull
+	}
+	defer held.Release()
+	payload := make([]byte, 0, room+1)
+	for {
+		if len(payload) == cap(payload) {
+			if !held.Grow(bodyStep) {
+				return payload, errBodiesFull
+			}
+			payload = slices.Grow(payload, bodyStep)
+		}
+		n, err := body.Read(payload[len(payload):cap(payload)])
+		payload = payload[:len(payload)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return payload, nil
+		case err != nil && given.Load():
+			return payload, errBodiesFull
+		case err != nil:
+			return payload, err
+		}
+	}
 }
 
 func bodyTooLarge() error {

@@ -2,10 +2,12 @@ package ipc
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +39,7 @@ type route struct {
 	who          who
 	params       []string // what its query may have
 	loose        bool     // takes any query, as those who ask like to add their own
+	turn         bool     // is made when it is its user's turn, see [fair.Turns]: it costs processor time and waits for nothing
 	does         string   // in a few words
 	handle       handler
 }
@@ -47,13 +50,13 @@ func table() []route {
 	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
 	return []route{
 		{method: post, path: "/v1/publish", params: publishParams, does: "hands over a message", handle: (*serving).publish},
-		{method: get, path: "/v1/messages/{id}", does: "what became of one", handle: (*serving).message},
+		{method: get, path: "/v1/messages/{id}", turn: true, does: "what became of one", handle: (*serving).message},
 		{method: get, path: "/v1/outbox", params: []string{"limit", "after"}, does: "the messages that wait", handle: (*serving).listOutbox},
 		{method: del, path: "/v1/outbox", params: []string{"topic", "foreign"}, does: "gives up those of a topic, or of another device", handle: (*serving).dropMany},
 		{method: post, path: "/v1/outbox/retarget", who: root, does: "has those of another device sent as this one's", handle: (*serving).retarget},
 		{method: del, path: "/v1/outbox/{id}", does: "gives up one of them", handle: (*serving).dropMessage},
 		{method: get, path: "/v1/subscribe", params: []string{"topic"}, does: "a stream of messages from the cloud", handle: (*serving).subscribe},
-		{method: get, path: "/v1/status", does: "how daemon, module and queue are", handle: (*serving).status},
+		{method: get, path: "/v1/status", turn: true, does: "how daemon, module and queue are", handle: (*serving).status},
 		{method: get, path: "/v1/events", does: "a stream of state changes and warnings", handle: (*serving).events},
 		{method: get, path: "/v1/trace", params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},
 		{method: post, path: "/v1/at", who: trusted, does: "one AT command", handle: (*serving).at},
@@ -61,7 +64,7 @@ func table() []route {
 		{method: post, path: "/v1/reconnect", does: "makes the next attempt now", handle: (*serving).reconnect},
 		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
 		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
-		{method: get, path: "/metrics", loose: true, does: "Prometheus text", handle: (*serving).metrics},
+		{method: get, path: "/metrics", loose: true, turn: true, does: "Prometheus text", handle: (*serving).metrics},
 	}
 }
 
@@ -114,7 +117,31 @@ func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) erro
 			return err
 		}
 	}
+	if row.turn {
+		give, err := s.takeTurn(r)
+		if err != nil {
+			return err
+		}
+		defer give()
+		if a, ok := w.(*answer); ok {
+			a.begins = give // who takes the answer slowly holds nobody up
+		}
+	}
 	return row.handle(s, w, r, q)
+}
+
+// takeTurn waits for the turn of a request's user, and returns how to give it back;
+// that may be called again. So one user's thousand requests cost another one no more
+// than one of them.
+func (s *serving) takeTurn(r *http.Request) (give func(), err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), turnTime)
+	defer cancel()
+	if err := s.turns.Take(ctx, clientOf(r.Context()).user()); err != nil {
+		p := tooBusy.problem(fmt.Sprintf("other requests of this user were answered for %v", turnTime), "ask less often, and try again")
+		p.retryAfter = 5 * time.Second
+		return nil, p
+	}
+	return sync.OnceFunc(s.turns.Give), nil
 }
 
 // serve is every request's way in and where it is counted.
@@ -205,7 +232,8 @@ type answer struct {
 	ctx      context.Context // of the request
 	begun    time.Time
 	code     int
-	returned bool // the handler did not panic
+	begins   func() // called before the first byte; may be nil
+	returned bool   // the handler did not panic
 	done     func(code int, d time.Duration)
 }
 
@@ -215,6 +243,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(code int) {
 	if a.code == 0 {
 		a.code = code
+		if a.begins != nil {
+			a.begins()
+		}
 		if crowdedOut(a.ctx) {
 			a.Header().Set("Connection", "close")
 		}

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ const (
 	sendBuffer = 16 << 10         // bytes of an answer in the kernel, which doubles it for its own use
 	maxHeader  = 16 << 10         // bytes of request line and headers
 	maxBody    = 64 << 10         // bytes of payload before the module's own limit is asked
+	allBodies  = 16 << 20         // bytes of all bodies that are on their way
 	maxWait    = time.Hour        // of publish's wait
 	appendTime = 30 * time.Second // for the outbox to keep one message
 
@@ -37,6 +39,7 @@ const (
 	lineTime   = 10 * time.Second // for one line of a stream to be taken
 	beatTime   = 15 * time.Second // between two heartbeats of a stream
 	graceTime  = 5 * time.Second  // for requests under way when the daemon stops
+	turnTime   = 20 * time.Second // for a request's turn to come
 	leaveTime  = 2 * time.Second  // for a connection that has to make room
 
 	keepAlive = "timeout=60" // idleTime, for clients that ask when to be first (Node.js does)
@@ -93,7 +96,9 @@ type Options struct {
 type Server struct {
 	o      Options
 	begun  time.Time
-	places *fair.Pool[int64] // of connections, by uid
+	places *fair.Pool[int64]  // of connections, by uid
+	bodies *fair.Pool[int64]  // of bytes of bodies that are on their way
+	turns  *fair.Turns[int64] // of requests that cost processor time
 
 	accepted atomic.Uint64
 	streams  atomic.Int64
@@ -120,7 +125,10 @@ func New(o Options) *Server {
 	if o.who == nil {
 		o.who = peer.Of
 	}
-	return &Server{o: o, begun: time.Now(), places: fair.NewPool[int64](int64(o.Conns), keptConns)}
+	return &Server{
+		o: o, begun: time.Now(), places: fair.NewPool[int64](int64(o.Conns), keptConns),
+		bodies: fair.NewPool[int64](allBodies, 0), turns: fair.NewTurns[int64](runtime.GOMAXPROCS(0)),
+	}
 }
 
 // Stats returns the counters.
