@@ -11,6 +11,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
@@ -29,10 +30,11 @@ func (w *world) noSecrets() {
 	w.Helper()
 	id := provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName}
 	secrets := []string{simcloud.GuideProductSecret}
-	if text, ok, _ := w.store.DeviceSecret(id); ok {
+	store := provision.OpenIn(durable.OnDisk(w.state)) // the session's own is for its goroutine
+	if text, ok, _ := store.DeviceSecret(id); ok {
 		secrets = append(secrets, text.Reveal())
 	}
-	if token, ok := w.store.Token(id); ok {
+	if token, ok := store.Token(id); ok {
 		secrets = append(secrets, token.Secret.Reveal())
 	}
 	for _, c := range w.commands() {

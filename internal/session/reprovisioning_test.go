@@ -13,6 +13,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
@@ -20,10 +21,11 @@ import (
 	"airbridged/internal/session"
 )
 
-// stored is the device's secret on disk.
+// stored is the device's secret on disk, read by a store of its own: one is for one
+// goroutine.
 func (w *world) stored() string {
 	w.Helper()
-	text, ok, err := w.store.DeviceSecret(provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName})
+	text, ok, err := provision.OpenIn(durable.OnDisk(w.state)).DeviceSecret(provision.Identity{ProductKey: simcloud.GuideProductKey, DeviceName: simcloud.GuideDeviceName})
 	if err != nil || !ok {
 		w.Fatalf("no secret is stored: %v", err)
 	}
