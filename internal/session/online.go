@@ -18,10 +18,8 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	s.up.newSession()
 	defer func() { s.past.Offline(time.Now()) }()
 	s.filters.due = true // what is under suspicion is left to this state
-	poll := time.NewTicker(s.o.Recovery.StatusPoll)
-	defer poll.Stop()
-	beat := time.NewTicker(s.o.Recovery.StatusPoll / 2)
-	defer beat.Stop()
+	watch := newWatch(s.o.Recovery.StatusPoll)
+	defer watch.Stop()
 	stable := time.NewTimer(s.o.Recovery.StableAfter)
 	defer stable.Stop()
 	for {
@@ -40,13 +38,8 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		select {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
-		case <-poll.C:
-			if err := s.poll(ctx, stable.C); err != nil {
-				return "", err
-			}
-			continue
-		case <-beat.C:
-			if err := s.beat(ctx); err != nil {
+		case <-watch.C:
+			if err := s.watched(ctx, watch, stable.C); err != nil {
 				return "", err
 			}
 			continue
@@ -87,7 +80,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		case did:
 			continue
 		}
-		if err := s.idle(ctx, rest, wait, poll.C, beat.C, stable.C); err != nil {
+		if err := s.idle(ctx, rest, wait, watch, stable.C); err != nil {
 			return "", err
 		}
 	}
@@ -99,7 +92,7 @@ const sparePace = 2 * time.Second
 
 // idle sleeps until there is something to do; rest is how long nothing may be
 // sent, 0 when something may, and wait how long nothing may be done with a filter.
-func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, beat, stable <-chan time.Time) error {
+func (s *Session) idle(ctx context.Context, rest, wait time.Duration, watch *watch, stable <-chan time.Time) error {
 	var rested, waited <-chan time.Time
 	if wait > 0 {
 		waited = time.After(wait)
@@ -120,10 +113,8 @@ func (s *Session) idle(ctx context.Context, rest, wait time.Duration, poll, beat
 		return e(ctx)
 	case <-stable:
 		s.settled()
-	case <-beat:
-		return s.beat(ctx)
-	case <-poll:
-		return s.poll(ctx, stable)
+	case <-watch.C:
+		return s.watched(ctx, watch, stable)
 	case <-ctx.Done():
 	}
 	return nil

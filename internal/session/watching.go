@@ -19,6 +19,27 @@ import (
 // one cell to the next, before its registration counts as lost.
 const cellChange = 3 * time.Second
 
+// watch is when an online session looks after its module: polls, and a beat halfway
+// between two of them. One ticker, so that the two never fall due together.
+type watch struct {
+	*time.Ticker
+	halfway bool // the next tick is a beat
+}
+
+func newWatch(statusPoll time.Duration) *watch {
+	return &watch{Ticker: time.NewTicker(statusPoll / 2), halfway: true}
+}
+
+// watched does what a tick of the watch is for.
+func (s *Session) watched(ctx context.Context, w *watch, stable <-chan time.Time) error {
+	beat := w.halfway
+	w.halfway = !beat
+	if beat {
+		return s.beat(ctx)
+	}
+	return s.poll(ctx, stable)
+}
+
 // beat asks a module that has said nothing for half the time between two polls whether
 // it is there, so that one that hangs is found out soon.
 func (s *Session) beat(ctx context.Context) error {
