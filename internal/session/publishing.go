@@ -95,7 +95,7 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
 	if gone := s.linkGone(ctx, err); gone != nil {
 		if !s.setAsideOver(m, gone) {
-			s.release(m)
+			s.tryAgain(m, err)
 		}
 		return gone
 	}
@@ -103,11 +103,17 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 	if s.tooOften(m, err) {
 		return nil
 	}
+	s.tryAgain(m, err)
+	return s.refusedAgain(err)
+}
+
+// tryAgain gives a refused message back to the queue. What became of it is known only
+// where the module says that it sent nothing; otherwise it may arrive twice.
+func (s *Session) tryAgain(m outbox.Message, err error) {
 	s.release(m)
 	if !errors.Is(err, air.ErrNotSent) {
-		s.show.unknown(m) // QoS 0, which may arrive twice
+		s.show.unknown(m)
 	}
-	return s.refusedAgain(err)
 }
 
 // refused is a refusal that proves nothing: it may have been the answer to something
