@@ -268,10 +268,10 @@ func (e *Engine) finish(r *running, line []byte) bool {
 	case success:
 		r.reply.Final, r.reply.Ended = string(line), e.urcs.mark()
 		e.echoes.Store(r.echoed)
-		e.running = nil
+		e.running, e.ended = nil, time.Now()
 		r.end(nil)
 	default:
-		e.running = nil
+		e.running, e.ended = nil, time.Now()
 		e.refusedLocked(r)
 		r.end(&Error{Code: code, Final: string(line), Err: ErrRefused})
 	}
@@ -318,8 +318,19 @@ func (e *Engine) stray(t Token) bool {
 	if is {
 		e.strays.Add(1)
 		e.urcs.doubt(time.Now()) // so the answer before it may have been somebody else's
+		if e.inQuiet() {
+			e.distrust() // no command is there to be late: what it stands in may be a payload
+		}
 	}
 	return is
+}
+
+// inQuiet says whether the module has nothing to answer: no command runs, none was
+// given up, and the last answer is a while ago.
+func (e *Engine) inQuiet() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running == nil && e.poison == nil && e.late == nil && time.Since(e.ended) > quietFor
 }
 
 // latePrompt notes the prompt of a command that was given up: from then on the

@@ -249,3 +249,23 @@ func TestDoubtsDoNotPushOutALoss(t *testing.T) {
 		}
 	})
 }
+
+// A final result while nothing is asked is no answer that is late: it stands in a
+// payload whose header was lost, and so does what comes right behind it. (A message of
+// the cloud was handed to a program although it was a piece of another one.)
+func TestAnAnswerWithoutAQuestionIsAPayload(t *testing.T) {
+	story(t, Options{}, script(nil), func(r *rig) {
+		r.do(Command{Line: "AT"})
+		time.Sleep(time.Second)
+		r.module.send("\n\r\n+CME ERROR: 50\r\nCLOSED\r\n")
+		r.wantDoubt(0)
+		time.Sleep(time.Second)
+		r.module.send("\r\nRDY\r\n")
+		synctest.Wait()
+		urcs, _ := r.engine.Since(0)
+		if len(urcs) != 2 || urcs[0].Text != Doubt || urcs[1].Text != "RDY" {
+			t.Errorf("%+v", urcs)
+		}
+		r.do(Command{Line: "AT"})
+	})
+}

@@ -96,6 +96,7 @@ type Engine struct {
 
 	mu         sync.Mutex
 	running    *running  // the command whose answer is awaited
+	ended      time.Time // when the last one was answered
 	poison     error     // why the engine is out of step; nil: it is in step
 	poisonings uint64    // how often it was put there
 	late       *Command  // was given up, and its prompt may still come; nil: none
