@@ -22,12 +22,20 @@ func (m *Modem) damage(t atengine.Token, kind EventKind) bool {
 		return true
 	case !m.live.Load() || m.asked.Load():
 		return false
+	case t.Kind == atengine.Line && controlled(t.Bytes):
+		return true
 	case kind == Unknown:
 		return !looksLikeURC(t.Bytes) || IsReboot(t.Bytes)
 	case kind == Overlong, kind == StrayBlock, kind == StrayPrompt, kind == Echo: // the engine knows the echo of what it has sent
 		return true
 	}
 	return slices.Contains(completions, kind) && !m.due(kind)
+}
+
+// controlled says whether control characters stand in a line, behind those with which
+// noise may begin it: no module prints them in a URC, whatever the line begins like.
+func controlled(line []byte) bool {
+	return bytes.ContainsFunc(bytes.TrimLeft(line, "\x00"), func(c rune) bool { return c < ' ' })
 }
 
 // restarts says whether a line means that the module restarted. As long as messages can
