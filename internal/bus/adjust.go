@@ -9,11 +9,9 @@ import (
 // Open opens a subscription without a filter, for a program that adds and removes
 // them as it goes. The caller owns it and must Close it.
 func (h *Hub) Open() *Subscription {
-	s := &Subscription{hub: h, queue: newQueue()}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.subs[s] = struct{}{}
-	return s
+	return h.newSubscription("", nil)
 }
 
 // Add adds a filter, unless it is there. Errors: what [topic.CheckFilter] says, or
@@ -70,7 +68,7 @@ func (s *Subscription) Offer(m Message) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	if s.wants(m.Topic) {
-		s.queue.push(Item{Message: &m}, len(m.Payload))
+		s.queue.push(Item{Message: &m}, len(m.Payload), false)
 	}
 }
 

@@ -56,6 +56,8 @@ type Hub struct {
 	asked   uint64           // filters that somebody began to want
 	linger  *time.Timer
 	stats   HubStats
+	shares  shares
+	made    uint64 // subscriptions
 }
 
 // interest is what the hub knows of one filter that somebody wants, or that the
@@ -97,6 +99,7 @@ func NewHub() *Hub {
 		subs:    make(map[*Subscription]struct{}),
 		filters: make(map[string]*interest),
 		aside:   make(map[string]aside),
+		shares:  shares{users: make(map[string]*share)},
 	}
 }
 
@@ -182,7 +185,7 @@ func (h *Hub) handOut(m Message) (missed uint64) {
 				continue
 			}
 			s.round = h.round
-			if !s.queue.push(Item{Message: &m}, len(m.Payload)) {
+			if !s.queue.push(Item{Message: &m}, len(m.Payload), h.shares.full(s.queue.user, len(m.Payload))) {
 				missed++
 			}
 		}
@@ -192,7 +195,13 @@ func (h *Hub) handOut(m Message) (missed uint64) {
 
 // Subscribe opens a subscription to one or more filters. The caller owns it and
 // must Close it. Errors: what [topic.CheckFilter] says, or [ErrTooManyFilters].
-func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
+func (h *Hub) Subscribe(filters []string) (*Subscription, error) { return h.SubscribeFor("", filters) }
+
+// SubscribeFor is Subscribe in a user's name. Where the queues are full, and where the
+// cloud takes no more filters, a user who has more of them gives way to one who has
+// less: his newest subscription with a filter that nobody else wants ends with
+// [ErrCrowdedOut].
+func (h *Hub) SubscribeFor(user string, filters []string) (*Subscription, error) {
 	if len(filters) == 0 {
 		return nil, errors.New("no filter given")
 	}
@@ -204,16 +213,70 @@ func (h *Hub) Subscribe(filters []string) (*Subscription, error) {
 	filters = slices.Compact(slices.Sorted(slices.Values(filters)))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.fits(filters...) {
-		return nil, ErrTooManyFilters
+	for !h.fits(filters...) {
+		if !h.makeRoom(user, len(filters)) {
+			return nil, ErrTooManyFilters
+		}
 	}
-	s := &Subscription{hub: h, filters: filters, queue: newQueue()}
+	s := h.newSubscription(user, filters)
 	for _, name := range filters {
 		h.listen(s, name)
 	}
-	h.subs[s] = struct{}{}
 	h.wake()
 	return s, nil
+}
+
+func (h *Hub) newSubscription(user string, filters []string) *Subscription {
+	h.made++
+	s := &Subscription{hub: h, filters: filters, name: user, n: h.made, queue: newQueue(&h.shares, h.shares.enter(user))}
+	h.subs[s] = struct{}{}
+	return s
+}
+
+// makeRoom ends a subscription of the user who wants most filters, unless he then had
+// no more than this one, who needs so many more; false: there is none to end.
+func (h *Hub) makeRoom(user string, need int) bool {
+	wanted := make(map[string]int) // filters, by user; one that two subscriptions share counts twice
+	for s := range h.subs {
+		wanted[s.name] += len(s.filters)
+	}
+	var newest *Subscription
+	for s := range h.subs {
+		if s.name == "" || s.name == user || wanted[s.name] <= wanted[user]+need || !slices.ContainsFunc(s.filters, h.onlyOnes) {
+			continue
+		}
+		if newest == nil || wanted[s.name] > wanted[newest.name] || s.name == newest.name && s.n > newest.n {
+			newest = s
+		}
+	}
+	if newest == nil {
+		return false
+	}
+	h.end(newest, ErrCrowdedOut)
+	return true
+}
+
+// onlyOnes says whether one subscription alone wants a filter at the cloud.
+func (h *Hub) onlyOnes(name string) bool {
+	f := h.filters[name]
+	return f != nil && !f.kept && len(f.subs) == 1 && !topic.IsLocal(name)
+}
+
+// end forgets a subscription; Next then returns why, behind what there is.
+func (h *Hub) end(s *Subscription, why error) {
+	if _, open := h.subs[s]; !open {
+		return
+	}
+	delete(h.subs, s)
+	for _, name := range s.filters {
+		if f := h.filters[name]; f != nil {
+			delete(f.subs, s)
+			h.leave(name, f)
+		}
+	}
+	h.shares.leave(s.name)
+	s.queue.close(why)
+	h.wake()
 }
 
 // listen enters a subscription at a filter, and tells it if that is set aside.
@@ -221,7 +284,7 @@ func (h *Hub) listen(s *Subscription, name string) {
 	f := h.interestIn(name)
 	f.subs[s] = struct{}{}
 	if h.isAside(name) {
-		s.queue.push(Item{Refused: name, Reason: h.aside[name].reason}, 0)
+		s.queue.push(Item{Refused: name, Reason: h.aside[name].reason}, 0, false)
 	}
 }
 
@@ -291,7 +354,7 @@ func (h *Hub) Grant(filter string) {
 	f.granted = true
 	h.stats.Subscribed++
 	for s := range f.subs {
-		s.queue.push(Item{Granted: filter}, 0)
+		s.queue.push(Item{Granted: filter}, 0, false)
 	}
 	h.leave(filter, f) // if all left meanwhile
 }
@@ -314,7 +377,7 @@ func (h *Hub) SetAside(filter, reason string, d time.Duration) {
 	if f := h.filters[filter]; f != nil {
 		f.granted = false
 		for s := range f.subs {
-			s.queue.push(Item{Refused: filter, Reason: reason}, 0)
+			s.queue.push(Item{Refused: filter, Reason: reason}, 0, false)
 		}
 		h.leave(filter, f)
 	}

@@ -20,6 +20,9 @@ const (
 // ErrClosed is returned by Next after Close.
 var ErrClosed = errors.New("subscription is closed")
 
+// ErrCrowdedOut is returned by Next when another user needed what the subscription had.
+var ErrCrowdedOut = errors.New("another user needs the place of this subscription")
+
 // Item is what a subscriber gets next; exactly one field is set, but for Reason.
 type Item struct {
 	Message *Message // a downlink message
@@ -35,6 +38,8 @@ type Subscription struct {
 	hub     *Hub
 	filters []string
 	queue   *queue
+	name    string // of the user; empty: nobody in particular, and never ended for another one
+	n       uint64 // in the order in which they were opened
 	round   uint64 // of the hub, in which it got a message last
 }
 
@@ -59,19 +64,8 @@ func (s *Subscription) Granted() map[string]bool {
 // forgets its filters.
 func (s *Subscription) Close() {
 	s.hub.mu.Lock()
-	_, open := s.hub.subs[s]
-	delete(s.hub.subs, s)
-	for _, name := range s.filters {
-		if f := s.hub.filters[name]; f != nil {
-			delete(f.subs, s)
-			s.hub.leave(name, f)
-		}
-	}
-	s.hub.mu.Unlock()
-	if open {
-		s.queue.close()
-		s.hub.wake()
-	}
+	defer s.hub.mu.Unlock()
+	s.hub.end(s, ErrClosed)
 }
 
 func (s *Subscription) wants(name string) bool {
@@ -82,20 +76,25 @@ func (s *Subscription) wants(name string) bool {
 // reported as a gap at the place where it is missing.
 type queue struct {
 	wake chan struct{}
+	all  *shares
+	user *share // its user's part of them
 
 	mu     sync.Mutex
 	items  []Item
 	bytes  int
 	missed int
-	closed bool
+	closed error // why; nil: it is open
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+func newQueue(all *shares, user *share) *queue {
+	return &queue{wake: make(chan struct{}, 1), all: all, user: user}
+}
 
-// push appends an item, or counts it as missed and returns false. A grant that
+// push appends an item, or counts it as missed and returns false; full says that there
+// is no room for a message among all the queues. A grant that
 // the subscriber has not read yet stands for a later one of the same filter, so
 // that reconnecting for weeks does not fill the queue of one that never reads.
-func (q *queue) push(it Item, size int) bool {
+func (q *queue) push(it Item, size int, full bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.signal()
@@ -103,7 +102,7 @@ func (q *queue) push(it Item, size int) bool {
 		return true
 	}
 	// A gap that was not told yet needs a place of its own before the item.
-	if len(q.items)+1 >= queueItems || (q.bytes > 0 && q.bytes+size > queueBytes) {
+	if full || len(q.items)+1 >= queueItems || (q.bytes > 0 && q.bytes+size > queueBytes) {
 		if it.Message != nil {
 			q.missed++
 			return false
@@ -114,7 +113,7 @@ func (q *queue) push(it Item, size int) bool {
 		q.missed = 0
 	}
 	q.items = append(q.items, it)
-	q.bytes += size
+	q.book(size)
 	return true
 }
 
@@ -124,8 +123,8 @@ func (q *queue) next(ctx context.Context) (Item, error) {
 		switch {
 		case ok:
 			return it, nil
-		case closed:
-			return Item{}, ErrClosed
+		case closed != nil:
+			return Item{}, closed
 		}
 		select {
 		case <-q.wake:
@@ -135,7 +134,7 @@ func (q *queue) next(ctx context.Context) (Item, error) {
 	}
 }
 
-func (q *queue) pop() (it Item, ok, closed bool) {
+func (q *queue) pop() (it Item, ok bool, closed error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -144,20 +143,32 @@ func (q *queue) pop() (it Item, ok, closed bool) {
 		q.items[0] = Item{}
 		q.items = q.items[1:]
 		if it.Message != nil {
-			q.bytes -= len(it.Message.Payload)
+			q.book(-len(it.Message.Payload))
 		}
-		return it, true, false
+		return it, true, nil
 	case q.missed > 0:
 		it.Gap, q.missed = q.missed, 0
-		return it, true, false
+		return it, true, nil
 	}
 	return it, false, q.closed
 }
 
-func (q *queue) close() {
+// book counts bytes that come or go. Those that a closed queue still holds are its
+// reader's.
+func (q *queue) book(n int) {
+	q.bytes += n
+	if q.closed == nil {
+		q.all.add(q.user, n)
+	}
+}
+
+func (q *queue) close(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed = true
+	if q.closed == nil {
+		q.all.add(q.user, -q.bytes)
+		q.closed = why
+	}
 	q.signal()
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/bus"
 )
 
 // streamLine is one object of a stream. The type is told apart for server-sent
@@ -49,7 +50,11 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []streamL
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
-	if err := pump(ctx, out, next); err != nil {
+	switch err := pump(ctx, out, next); {
+	case errors.Is(err, bus.ErrCrowdedOut):
+		_ = out.write(endOf(api.EndCrowded))
+		return nil
+	case err != nil:
 		s.brokeOff(r, err)
 		return nil
 	}

@@ -25,7 +25,7 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 		newLineWriter(w, r)
 		return nil
 	}
-	sub, err := s.o.Hub.Subscribe(filters)
+	sub, err := s.o.Hub.SubscribeFor(fmt.Sprint("uid ", clientOf(r.Context()).user()), filters)
 	switch {
 	case errors.Is(err, bus.ErrTooManyFilters):
 		p := tooManyFilters.problem(err.Error(), "use wildcards, or end subscriptions that are not needed, and try again")
