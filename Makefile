@@ -121,7 +121,9 @@ simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SEC
 	@SEED='$(SEED)' SEEDS='$(SEEDS)' FIRST='$(FIRST)' SECONDS='$(or $(SECONDS),0)' HOURS='$(or $(HOURS),24)' TIMELINE='$(TIMELINE)' LINES='$(LINES)' \
 	    $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./internal/simulation
 
-seeds: ## the days that CI lives: short ones, and always the same
+seeds: ## the days that CI lives: short ones, and always the same; and that a day replays
+	@echo '== seeds: go test -run TestASeedReplays ./internal/simulation'
+	@$(GO) test -count=1 -run '^TestASeedReplays$$' ./internal/simulation
 	@$(MAKE) --no-print-directory simulate SEEDS=600 HOURS=6
 
 crash: ## cut the outbox's power until stopped, or for CRASHTIME (default 24h); prints how many images ran clean

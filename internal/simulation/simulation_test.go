@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,7 @@ func TestSimulation(t *testing.T) {
 
 // replay shows the end of one seed's day, and the hash that two runs have in common.
 func replay(t *testing.T, seed uint64, hours int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as the worker that found it
 	var all io.Writer
 	if name := os.Getenv("TIMELINE"); name != "" {
 		f, err := os.Create(name)
