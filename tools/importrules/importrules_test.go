@@ -29,6 +29,7 @@ var direct = map[string]string{
 	"github.com/coreos/go-systemd/v22":    "github.com/coreos/go-systemd/v22/daemon",        // host: sd_notify
 	"github.com/creack/pty":               "github.com/creack/pty",                          // airsim and tests: pseudo-terminals
 	"github.com/eclipse/paho.mqtt.golang": "github.com/eclipse/paho.mqtt.golang",            // airsim: relay to a real broker
+	"github.com/klauspost/compress":       "github.com/klauspost/compress/flate",            // batch
 	"github.com/pelletier/go-toml/v2":     "github.com/pelletier/go-toml/v2",                // config
 	"github.com/prometheus/client_golang": "github.com/prometheus/client_golang/prometheus", // metrics
 	"github.com/warthog618/go-gpiocdev":   "github.com/warthog618/go-gpiocdev",              // host: the reset line
@@ -60,8 +61,9 @@ var rows = [][]string{
 	{"internal/airsim/orders"},
 	{"internal/airsim/simcloud", paho, "internal/airsim/orders"},
 	{"internal/atengine", zap},
+	{"internal/batch", "github.com/klauspost/compress/flate", "internal/topic"},
 	{"internal/bus", zap, "client/api", "internal/topic"},
-	{"internal/config", zap, "github.com/pelletier/go-toml/v2", "internal/durable", "internal/passwords", "internal/secret", "internal/topic", "internal/typo"},
+	{"internal/config", zap, "github.com/pelletier/go-toml/v2", "internal/batch", "internal/durable", "internal/passwords", "internal/secret", "internal/topic", "internal/typo"},
 	{"internal/dataphase", "internal/atengine", "internal/durable"},
 	{"internal/datause", "internal/durable"},
 	{"internal/doctor", sys, "client", "internal/air", "internal/config", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/tty", "internal/unit"},
@@ -83,7 +85,7 @@ var rows = [][]string{
 	{"internal/provision", zap, sys, "internal/durable", "internal/recovery", "internal/secret"},
 	{"internal/recovery", "internal/fold"},
 	{"internal/secret"},
-	{"internal/session", zap, "client/api", "internal/air", "internal/atengine", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
+	{"internal/session", zap, "client/api", "internal/air", "internal/atengine", "internal/batch", "internal/bus", "internal/dataphase", "internal/durable", "internal/outbox", "internal/provision", "internal/recovery", "internal/secret"},
 	{"internal/topic"},
 	{"internal/tty", zap, sys, "go.bug.st/serial"},
 	{"internal/typo"},
