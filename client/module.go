@@ -45,6 +45,6 @@ func (c *Client) Reconnect(ctx context.Context) (next time.Time, err error) {
 // old secret; [ErrTryAgain] says that there is no module to do it, or that it is busy.
 func (c *Client) Reprovision(ctx context.Context) (done bool, err error) {
 	var answer api.Registration
-	err = c.do(ctx, http.MethodPost, "/v1/reprovision", nil, &answer)
+	err = c.do(ctx, http.MethodPost, "/v1/reprovision?yes=1", nil, &answer)
 	return answer.State == api.Registered, err
 }

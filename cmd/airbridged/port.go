@@ -18,8 +18,11 @@ func openPort(device string, baud int) (io.ReadWriteCloser, error) {
 		return serialPort{port}, nil
 	}
 	failure := &recovery.Failure{Cause: recovery.PortMissing, Err: err}
-	if errors.Is(err, tty.ErrBusy) {
+	switch {
+	case errors.Is(err, tty.ErrBusy):
 		failure.Cause = recovery.PortBusy
+	case errors.Is(err, tty.ErrPermission):
+		failure.Cause = recovery.PortDenied
 	}
 	var detail *tty.Error
 	if errors.As(err, &detail) {

@@ -24,7 +24,11 @@ import (
 
 // applied are the keys that change while the daemon runs. All others need a
 // restart.
-var applied = []string{"log.level", "mqtt.password_file", "subscribe"}
+var applied = []string{"device.product_secret_file", "device.device_secret_file", "log.level", "mqtt.password_file", "subscribe"}
+
+// secrets are those of them that the cloud is shown: whoever corrects one does not want
+// to wait for the next attempt.
+var secrets = []string{"device.product_secret_file", "device.device_secret_file"}
 
 // What is logged of a reload, every time.
 const (
@@ -42,6 +46,7 @@ type reloader struct {
 	asks    chan chan<- reloaded
 
 	running config.Config // in effect; owned by run
+	again   bool          // the next attempt is to be made now; owned by run
 	known   atomic.Pointer[passwords.File]
 }
 
@@ -76,6 +81,9 @@ func (r *reloader) run(ctx context.Context) error {
 		case answer := <-r.asks:
 			done, err := r.reload()
 			answer <- reloaded{done, err}
+			if r.again {
+				_, _ = r.session.Reconnect(ctx)
+			}
 		}
 	}
 }
@@ -100,6 +108,7 @@ func (r *reloader) ask(ctx context.Context) (api.Reloaded, error) {
 // reload is all or nothing: with a mistake in the files nothing changes. What
 // needs a restart is named, and named again until there was one.
 func (r *reloader) reload() (api.Reloaded, error) {
+	r.again = false
 	host.Notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 	defer host.Notify(daemon.SdNotifyReady)
 	fresh, warnings, err := config.Load(r.path)
@@ -110,8 +119,10 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	}
 	// Empty lists are [] in JSON, not null.
 	done := api.Reloaded{Changed: []string{}, NeedsRestart: []string{}, Warnings: []string{}}
-	for _, key := range config.Changed(r.running, fresh) {
-		if slices.Contains(applied, key) {
+	changed := config.Changed(r.running, fresh)
+	another := slices.ContainsFunc(changed, func(key string) bool { return key == "device.product_key" || key == "device.device_name" })
+	for _, key := range changed {
+		if slices.Contains(applied, key) && !(another && slices.Contains(secrets, key)) { // a secret goes with its device
 			done.Changed = append(done.Changed, key)
 		} else {
 			done.NeedsRestart = append(done.NeedsRestart, key)
@@ -124,9 +135,20 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
 	r.session.Subscribe(wiring.Filters(fresh.Subscribe))
 	r.known.Store(fresh.MQTT.Passwords)
+	if !another {
+		r.secrets(fresh.Device)
+	}
 	r.running.Log.Level, r.running.Subscribe, r.running.MQTT.PasswordFile = fresh.Log.Level, fresh.Subscribe, fresh.MQTT.PasswordFile
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
 	return done, nil
+}
+
+// secrets puts those of a configuration into effect, and has them tried at once.
+func (r *reloader) secrets(fresh config.Device) {
+	d := &r.running.Device
+	r.again = d.ProductSecret != fresh.ProductSecret || d.DeviceSecret != fresh.DeviceSecret
+	*d = fresh
+	r.session.Secrets(wiring.Device(*d))
 }
 
 // mistakesOf translates what config.Load says, which is always *config.Mistakes.

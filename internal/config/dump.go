@@ -39,8 +39,8 @@ func dumpSection(b *strings.Builder, section string, c *Config) {
 		b.WriteString(lastPart(k.name) + " = " + shown + "\n")
 	}
 	if section == "device" {
-		dumpSecret(b, "product", c.Device.ProductSecret.Empty(), c.Device.productFrom)
-		dumpSecret(b, "device", c.Device.DeviceSecret.Empty(), c.Device.deviceFrom)
+		dumpSecret(b, "product", c.Device.ProductSecret.Empty(), c.Device.ProductFrom)
+		dumpSecret(b, "device", c.Device.DeviceSecret.Empty(), c.Device.DeviceFrom)
 	}
 }
 

@@ -273,7 +273,7 @@ listen = "unix:/run/airbridged/metrics.sock"
 	want := Default()
 	want.Modem.Device, want.Modem.Baud, want.Modem.APN, want.Modem.MaxPayload = "/dev/air", 9600, "", 4100
 	want.Device.ProductKey, want.Device.DeviceName = "b1KCi45LcCP", "dev-1_@.:x"
-	want.Device.ProductSecret, want.Device.productFrom = cfg.Device.ProductSecret, "$"+productSecretVariable
+	want.Device.ProductSecret, want.Device.ProductFrom = cfg.Device.ProductSecret, "$"+productSecretVariable
 	want.Cloud = Cloud{
 		Region: "ap-southeast-1", Instance: "iot-060a0bcd", Auth: "direct", Sign: "hmacsha256",
 		OverrideRegisterURL: "https://r.example:8443/x?y=z", OverrideAuthURL: "https://a.example/x", MQTTPort: 8883,

@@ -30,8 +30,8 @@ const (
 func (l *loader) secrets() {
 	d := &l.cfg.Device
 	before := len(l.mistakes)
-	d.ProductSecret, d.productFrom = l.pick("device.product_secret_file", l.sources(d.ProductSecretFile, productCredential, productSecretVariable))
-	d.DeviceSecret, d.deviceFrom = l.pick("device.device_secret_file", l.sources(d.DeviceSecretFile, deviceCredential, ""))
+	d.ProductSecret, d.ProductFrom = l.pick("device.product_secret_file", l.sources(d.ProductSecretFile, productCredential, productSecretVariable))
+	d.DeviceSecret, d.DeviceFrom = l.pick("device.device_secret_file", l.sources(d.DeviceSecretFile, deviceCredential, ""))
 	unread := len(l.mistakes) > before || l.bad["device.product_secret_file"] || l.bad["device.device_secret_file"]
 	_, product := l.handedOver(productCredential)
 	_, device := l.handedOver(deviceCredential)

@@ -47,7 +47,7 @@ type Device struct {
 	ProductSecret     secret.Text // empty only if DeviceSecret is not
 	DeviceSecret      secret.Text // empty: registered for, and kept in the state directory
 
-	productFrom, deviceFrom string // where the secrets came from, for Dump
+	ProductFrom, DeviceFrom string // where each of them lies, for people; "": there is none
 }
 
 // Cloud is [cloud]: how and where to log in. Hosts and addresses in effect are

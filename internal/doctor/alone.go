@@ -142,7 +142,7 @@ func daemonMayNot(device, stateDir string) (words, advice string) {
 		return "", ""
 	}
 	return fmt.Sprintf("but %s, to whom %s belongs, may not by its groups", u.Username, stateDir),
-		fmt.Sprintf("usermod -aG %s %s, or SupplementaryGroups=%[1]s in the unit, as the packaged one has it", groupOf(port), u.Username)
+		tty.LetIn(device, port, u.Username)
 }
 
 func ids(info fs.FileInfo) (uid, gid uint32) {

@@ -188,7 +188,11 @@ func socketAdvice(path string) string {
 	if err != nil {
 		return "run as root, or as a member of the socket's group"
 	}
-	return fmt.Sprintf("its mode is %#o and its group %s: usermod -aG %[2]s %s, and log in again; or run this as root", info.Mode().Perm(), groupOf(info), userName())
+	words := fmt.Sprintf("its mode is %#o and its group %s: ", info.Mode().Perm(), groupOf(info))
+	if _, gid := ids(info); gid != 0 && info.Mode().Perm()&0o060 == 0o060 {
+		return words + fmt.Sprintf("usermod -aG %s %s, and log in again; or run this as root", groupOf(info), userName())
+	}
+	return words + "give it a group of those who may publish, with socket.group (SocketGroup= of its socket unit, where systemd opens it) and mode 0660; or run this as root"
 }
 
 func groupOf(info fs.FileInfo) string {

@@ -34,7 +34,7 @@ func TestBadInputHasAClearCause(t *testing.T) {
 		{"device was activated before", nil, "register 6289 count=all", "", "already-activated"},
 		{"product unknown", nil, "register 6250 count=all", "", "product-unknown"},
 		{"wrong product secret", []string{"--product-secret", "AnotherSecret123"}, "", "", "signature-refused"},
-		{"wrong device secret", nil, "", "[device]\ndevice_secret_file = \"$DIR/wrong\"\n", "signature-refused"},
+		{"wrong device secret", nil, "", "[device]\ndevice_secret_file = \"$DIR/wrong\"\n", "device-secret-refused"},
 		{"wrong device secret, direct", nil, "", "[cloud]\nauth = \"direct\"\n[device]\ndevice_secret_file = \"$DIR/wrong\"\n", "connack-refused"},
 		{"cloud asks to slow down", nil, "register 429 count=all", "", "cloud-error"},
 		{"no way to the server", nil, "connect fail count=all", "", "connect-failed"},
@@ -68,6 +68,35 @@ func TestBadInputHasAClearCause(t *testing.T) {
 					t.Errorf("the module was reset: %s", command)
 				}
 			}
+		})
+	}
+}
+
+// Seen: a refused DeviceSecret was told as "check the product secret", and one that was
+// corrected was tried after up to five minutes, after a restart. Which one it is and where
+// it lies is told, and a reload reads it and tries at once.
+func TestCorrectedSecretIsReadByReload(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, key, right, cause string
+	}{
+		{"product secret", "product_secret_file", productSecret, "signature-refused"},
+		{"device secret", "device_secret_file", "mRMyB50qafv74A5FofvhxZ2h9iTL9wX8", "device-secret-refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			sim := newSimulator(t, "--personality", "air780ep", "--device", imei+"=mRMyB50qafv74A5FofvhxZ2h9iTL9wX8")
+			file := filepath.Join(t.TempDir(), "secret")
+			write(t, file, "AnotherSecret123\n", 0o600)
+			g := newGateway(t, sim.device, fmt.Sprintf("[device]\n%s = %q\n[recovery]\nbackoff_max = \"1h\"\n", c.key, file))
+			g.reaches("recovering", c.cause)
+			if hint := g.status().Hint; !strings.Contains(hint, file) || !strings.Contains(hint, "airbridgectl reload") {
+				t.Errorf("the hint does not say where it lies and what to do: %s", hint)
+			}
+			w := g.watch()
+			write(t, file, c.right+"\n", 0o600)
+			g.wants(0, "in effect now: device."+c.key, "", "reload")
+			w.until("online", "")
 		})
 	}
 }

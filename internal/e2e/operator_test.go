@@ -159,7 +159,10 @@ func TestOperatorReprovisions(t *testing.T) {
 	w.until("online", "")
 	sim.do("rotate-secret")
 	sim.do("recreate")
-	w.until("recovering", "signature-refused")
+	w.until("recovering", "device-secret-refused")
+	if hint := g.status().Hint; !strings.Contains(hint, filepath.Join(state, "credentials.json")) || !strings.Contains(hint, "reprovision --yes") {
+		t.Errorf("the hint does not say where it lies and what to do: %s", hint)
+	}
 	eventually(t, "a new secret", func() error {
 		code, out, errs := g.ctl("reprovision", "--yes")
 		if code == 75 {

@@ -13,7 +13,7 @@
 //	POST   /v1/reload              reads the configuration again; root and the daemon's user only
 //	POST   /v1/at                  one AT command; root and the daemon's user
 //	POST   /v1/reconnect           make the next attempt now
-//	POST   /v1/reprovision         register the device once more; root
+//	POST   /v1/reprovision?yes=1   register the device once more; root
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //
@@ -79,7 +79,7 @@
 // refused in any case. It is "no-module" (503) while there is none that answers,
 // and "module-busy" (503) when the session has no moment for it in 30 s.
 //
-// POST /v1/reprovision registers the device once more and answers
+// POST /v1/reprovision?yes=1 registers the device once more and answers
 // {"state":"registered"} when the new secret is on disk, with the old one kept as
 // the previous generation; or 202 {"state":"registering"} when that takes longer
 // than 150 s; or "not-now" (409), "cloud-refused" (502), "no-module" and

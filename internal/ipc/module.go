@@ -62,8 +62,15 @@ func (s *serving) at(w http.ResponseWriter, r *http.Request, _ query) error {
 	return nil
 }
 
-// reprovision registers the device once more on purpose.
-func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, _ query) error {
+// reprovision registers the device once more on purpose. It asks for a yes, because a line
+// that is pasted with others must not give the device another secret.
+func (s *serving) reprovision(w http.ResponseWriter, r *http.Request, q query) error {
+	switch yes, err := q.flag("yes"); {
+	case err != nil:
+		return err
+	case !yes:
+		return badOption.problem("yes=1 is missing", "this gives the device another secret, and only for one that was reset in the cloud's console; if that is what you want: POST /v1/reprovision?yes=1")
+	}
 	if _, err := s.readPayload(w, r); err != nil {
 		return err
 	}

@@ -109,9 +109,11 @@ func TestModuleRefusals(t *testing.T) {
 		{"busy", "/v1/at", `{"command":"AT"}`, ask(bus.ErrBusy), 503, "module-busy", "5"},
 		{"silent", "/v1/at", `{"command":"AT"}`, ask(bus.ErrNoAnswer), 504, "module-silent", ""},
 		{"a fault", "/v1/at", `{"command":"AT"}`, errors.New("of its own"), 500, "internal", ""},
-		{"not now", "/v1/reprovision", "", ask(bus.ErrNotNow), 409, "not-now", ""},
-		{"the cloud", "/v1/reprovision", "", ask(bus.ErrCloud), 502, "cloud-refused", ""},
-		{"a query there", "/v1/reprovision?yes", "", nil, 400, "bad-option", ""},
+		{"not now", "/v1/reprovision?yes=1", "", ask(bus.ErrNotNow), 409, "not-now", ""},
+		{"the cloud", "/v1/reprovision?yes=1", "", ask(bus.ErrCloud), 502, "cloud-refused", ""},
+		{"a yes that is none", "/v1/reprovision?yes", "", nil, 400, "bad-option", ""},
+		{"no yes", "/v1/reprovision", "", nil, 400, "bad-option", ""}, // it was in a block of harmless lines to paste
+		{"a query there", "/v1/reprovision?yes=1&no", "", nil, 400, "bad-option", ""},
 	} {
 		m := &fakeModule{err: c.err}
 		d := startDaemon(t, func(o *Options) { o.Module = m })
@@ -136,12 +138,12 @@ func TestReprovisionAnswers(t *testing.T) {
 	}
 	t.Parallel()
 	d := startDaemon(t, func(o *Options) { o.Module = &fakeModule{} })
-	_, body := d.ask("POST", "/v1/reprovision", "")
+	_, body := d.ask("POST", "/v1/reprovision?yes=1", "")
 	expect(t, "done", body, `{"state":"registered"}`+"\n")
 	hangs := make(chan struct{})
 	stuck := startDaemon(t, func(o *Options) { o.Module = &fakeModule{hang: hangs} })
 	go func() { <-hangs; stuck.stop() }()
-	resp, body := stuck.ask("POST", "/v1/reprovision", "")
+	resp, body := stuck.ask("POST", "/v1/reprovision?yes=1", "")
 	if resp.StatusCode != http.StatusAccepted || !strings.HasPrefix(body, `{"state":"registering","see":"GET /v1/events`) {
 		t.Errorf("at a stop: %s %s", resp.Status, body)
 	}

@@ -60,7 +60,7 @@ func table() []route {
 		{method: get, path: "/v1/events", does: "a stream of state changes and warnings", handle: (*serving).events},
 		{method: get, path: "/v1/trace", params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},
 		{method: post, path: "/v1/at", who: trusted, does: "one AT command", handle: (*serving).at},
-		{method: post, path: "/v1/reprovision", who: root, does: "registers the device once more", handle: (*serving).reprovision},
+		{method: post, path: "/v1/reprovision", params: []string{"yes"}, who: root, does: "registers the device once more", handle: (*serving).reprovision},
 		{method: post, path: "/v1/reconnect", does: "makes the next attempt now", handle: (*serving).reconnect},
 		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
 		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},

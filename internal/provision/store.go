@@ -81,6 +81,9 @@ func OpenIn(dir durable.Directory) *Store {
 	return s
 }
 
+// File is where the newest credentials are, for people.
+func (s *Store) File() string { return s.dir.Path(credentialsFile) }
+
 func newStore(dir durable.Directory) *Store {
 	return &Store{dir: dir}
 }

@@ -14,6 +14,13 @@ var (
 		Probing, AtPort, LinkGone, ErrandWaits, WatchNothing,
 		Doc{"the device in `modem.device` is not there", "`ls -l /dev/serial/by-path/`, `dmesg`", "plug, power, USB hub; a stable symlink. By itself: opens it as soon as it is back"},
 	})
+	PortDenied = define("port-denied", row{
+		"the serial device is there, but the daemon's user may not open it: check its owner, group and mode, and DeviceAllow= of the unit",
+		ladder{ReopenRung},
+		always(Brisk), Talks,
+		Probing, AtPort, LinkGone, ErrandWaits, WatchNothing,
+		Doc{"the device in `modem.device` is there, but may not be opened", "the hint says by what; `ls -lL`, `systemctl cat airbridged`", "its group or a udev rule; the sandbox: `systemctl restart airbridged`, or the drop-in `uart.conf`. By itself: opens it as soon as it may"},
+	})
 	PortBusy = define("port-busy", row{
 		"another process holds the serial device: stop it (ModemManager and getty are the usual ones)",
 		ladder{ReopenRung},
@@ -92,11 +99,18 @@ var (
 		Doc{"the device's secret was handed out before", "is there a backup of the state directory?", "bring it back, or reset the device in the console, or `device_secret_file`"},
 	})
 	SignatureRefused = define("signature-refused", row{
-		"the cloud refuses the signature: check product_key and the product secret (or the device secret) for typing and stray blanks, and cloud.sign",
+		"the cloud refuses the signature of the registration: check device.product_key and the ProductSecret, which have to be of one product",
 		ladder{NoRung},
 		always(Slow), Talks,
 		Registering, atRequest, LinkGone, ErrandRefused, WatchNothing,
-		Doc{"the cloud refuses the signature", "product key and secret", "correct them; beware of blanks"},
+		Doc{"the cloud refuses the signature of the registration", "product key and ProductSecret", "correct them, `airbridgectl reload`; beware of blanks"},
+	})
+	DeviceSecretRefused = define("device-secret-refused", row{
+		"the cloud refuses the DeviceSecret: it is not, or not any more, the one that the console shows for this device",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Authenticating, AtLogin, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the cloud refuses the DeviceSecret", "the hint says which one, and where it lies; the device in the console", "its secret from the console, or `airbridgectl reprovision --yes`"},
 	})
 	ProductUnknown = define("product-unknown", row{
 		"the cloud does not know this product or device: check device.product_key, device.device_name, cloud.region and cloud.instance; the device must exist in the product",

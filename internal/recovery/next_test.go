@@ -98,7 +98,7 @@ func TestNextIsThisTable(t *testing.T) {
 		{Registering, RegistrationDisabled, never(50), NoRung, Registering, Slow},
 		{Registering, AlreadyActivated, climb(50), NoRung, Registering, Slow},
 		{Registering, SignatureRefused, never(50), NoRung, Registering, Slow},
-		{Authenticating, SignatureRefused, climb(50), NoRung, Authenticating, Slow},
+		{Authenticating, DeviceSecretRefused, climb(50), NoRung, Authenticating, Slow},
 		{Registering, ProductUnknown, never(50), NoRung, Registering, Slow},
 		{Registering, RequestRefused, never(50), NoRung, Registering, Slow},
 		{Registering, CloudError, climb(50), NoRung, Registering, BackOff},

@@ -29,11 +29,11 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	body := provision.AuthBody(s.device.names, s.device.clientID(), deviceSecret, s.o.Cloud.Sign)
 	reply, err := s.post(ctx, s.o.Cloud.AuthURL, body)
 	if err != nil {
-		return "", err
+		return "", s.device.refused(err, recovery.DeviceSecretRefused)
 	}
 	token, err := provision.ParseAuth(reply)
 	if err != nil {
-		return "", postFailure(err)
+		return "", s.device.refused(postFailure(err), recovery.DeviceSecretRefused)
 	}
 	s.device.granted(token)
 	return recovery.Connecting, nil

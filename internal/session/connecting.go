@@ -111,10 +111,13 @@ func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) erro
 	case err == nil:
 		return nil
 	case errors.Is(err, air.ErrConnectRefused):
+		hint := ""
 		if s.o.Cloud.HTTPSAuth {
 			s.device.dropToken()
+		} else {
+			hint = "the MQTT server refuses the login by signature: is the device disabled in the console? If not, " + s.device.deviceSecretHint()
 		}
-		return &recovery.Failure{Cause: recovery.ConnAckRefused, Err: err}
+		return &recovery.Failure{Cause: recovery.ConnAckRefused, Hint: hint, Err: err}
 	}
 	return s.port.unanswered(recovery.ConnectFailed, err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,8 +18,8 @@ import (
 // device is who this gateway is at the cloud, and what proves it: the names, the
 // DeviceSecret, the token.
 type device struct {
-	given Device
-	cloud Cloud // how it signs, and whether it logs in with a token
+	given *atomic.Pointer[Device] // by the configuration; its secrets change with Session.Secrets
+	cloud Cloud                   // how it signs, and whether it logs in with a token
 	store *provision.Store
 	show  *display
 
@@ -34,8 +35,10 @@ type device struct {
 }
 
 func newDevice(o Options, show *display) device {
+	given := new(atomic.Pointer[Device])
+	given.Store(&o.Device)
 	return device{
-		given: o.Device, cloud: o.Cloud, store: o.Store, show: show,
+		given: given, cloud: o.Cloud, store: o.Store, show: show,
 		told: make(map[string]bool), foreign: make(map[string]bool),
 		request: durable.NewNote[struct{}](o.State, "registering.json"),
 	}
@@ -47,7 +50,8 @@ const unwrittenIMEI = "3520990017614823"
 
 // identified settles the names: the configured ones, or the module's IMEI.
 func (d *device) identified(imei string) {
-	d.names = provision.Identity{ProductKey: d.given.ProductKey, DeviceName: d.given.DeviceName}
+	given := d.given.Load()
+	d.names = provision.Identity{ProductKey: given.ProductKey, DeviceName: given.DeviceName}
 	if d.names.DeviceName == "" {
 		d.names.DeviceName = imei
 		if imei == unwrittenIMEI {
@@ -103,8 +107,8 @@ func (d *device) tellForeign(topic, what string) {
 // secret finds the DeviceSecret: the one provisioned by hand, one that the cloud
 // handed out and the disk has not taken yet, or the stored one.
 func (d *device) secret() (secret.Text, bool, error) {
-	if !d.given.DeviceSecret.Empty() {
-		return d.given.DeviceSecret, true, nil
+	if given := d.given.Load(); !given.DeviceSecret.Empty() {
+		return given.DeviceSecret, true, nil
 	}
 	defer d.tellNotes()
 	if !d.unsaved.secret.Empty() {
@@ -169,7 +173,7 @@ func (d *device) requested() bool {
 
 // unread says whether there may be an answer that nobody has looked for yet.
 func (d *device) unread() bool {
-	return !d.searched && d.given.DeviceSecret.Empty() && d.requested()
+	return !d.searched && d.given.Load().DeviceSecret.Empty() && d.requested()
 }
 
 // answered says that the answer to a registration was read.

@@ -23,6 +23,8 @@ type Device struct {
 	DeviceName    string // empty: the module's IMEI
 	ProductSecret secret.Text
 	DeviceSecret  secret.Text // provisioned by hand; then nothing is ever registered
+	ProductFrom   string      // where each of them lies, for people: "file /etc/..."; empty: nobody knows
+	DeviceFrom    string
 }
 
 // Cloud says where the cloud is and how to log in.
@@ -96,7 +98,7 @@ type Options struct {
 	Recovery Recovery
 
 	// Open opens the serial port at a speed, or fails with a *recovery.Failure whose
-	// cause is recovery.PortMissing or recovery.PortBusy. Closing the port ends a read in progress.
+	// cause is recovery.PortMissing, recovery.PortDenied or recovery.PortBusy. Closing the port ends a read in progress.
 	Open func(baud int) (io.ReadWriteCloser, error)
 	// HardReset resets a module that no longer listens to AT+RESET; nil: there is
 	// no way to.

@@ -27,7 +27,7 @@ func (s *Session) registering(ctx context.Context) (recovery.State, error) {
 		return s.unfulfilled(storeFailure(err))
 	case known && !wanted && !s.device.unread():
 		return s.afterAttach()
-	case !known && s.o.Device.ProductSecret.Empty():
+	case !known && s.device.given.Load().ProductSecret.Empty():
 		return "", &recovery.Failure{
 			Cause: recovery.SignatureRefused, Hint: "give device.product_secret_file to register with, or device.device_secret_file",
 			Err: errors.New("no stored DeviceSecret and no ProductSecret to register with"),
@@ -76,7 +76,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	if err := s.device.requests(); err != nil {
 		return err
 	}
-	body := provision.RegisterBody(s.device.names, s.o.Device.ProductSecret, s.o.Random(), s.o.Cloud.Sign)
+	body := provision.RegisterBody(s.device.names, s.device.given.Load().ProductSecret, s.o.Random(), s.o.Cloud.Sign)
 	s.progress.expect(s.o.Cloud.Timeouts.HTTP + httpCommands*s.o.Cloud.Timeouts.Command)
 	var refused error
 	answered := 0
@@ -91,11 +91,11 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	})
 	s.books.posted(s.o.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
-		return postFailure(s.port.unanswered(recovery.HTTPFailed, err))
+		return s.device.refused(postFailure(s.port.unanswered(recovery.HTTPFailed, err)), recovery.SignatureRefused)
 	}
 	s.device.answered()
 	if refused != nil {
-		return postFailure(refused)
+		return s.device.refused(postFailure(refused), recovery.SignatureRefused)
 	}
 	return nil
 }

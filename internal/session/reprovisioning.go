@@ -71,9 +71,9 @@ func (s *Session) mayReprovision() error {
 	}
 	_, known, err := s.device.secret()
 	switch {
-	case !s.o.Device.DeviceSecret.Empty():
+	case !s.device.given.Load().DeviceSecret.Empty():
 		return no("the device secret is provisioned by hand, and never registered for", "put the new secret in its place, or take device.device_secret_file out of the configuration")
-	case s.o.Device.ProductSecret.Empty():
+	case s.device.given.Load().ProductSecret.Empty():
 		return no("there is no product secret to register with", "give device.product_secret_file")
 	case s.errands.wish != nil:
 		return alreadyRegistering()

@@ -212,7 +212,7 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 			old := w.stored()
 			w.order("rotate-secret")
 			w.order("recreate")
-			w.reaches(10*time.Minute, recovery.Recovering, recovery.SignatureRefused)
+			w.reaches(10*time.Minute, recovery.Recovering, recovery.DeviceSecretRefused)
 			time.Sleep(time.Second)
 			k.sleep(false)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -235,7 +235,7 @@ func TestKillAtEveryMomentOfAReprovision(t *testing.T) {
 				if w.stored() == old {
 					t.Errorf("killed at byte event %d: the new secret is lost", at)
 				}
-			} else if w.board.Status().Cause != string(recovery.SignatureRefused) || w.stored() != old {
+			} else if w.board.Status().Cause != string(recovery.DeviceSecretRefused) || w.stored() != old {
 				t.Errorf("killed at byte event %d: %+v", at, w.board.Status())
 			}
 			if c := w.cloud.Counters(); c.Registrations > 2 || c.RegistrationsRefused != 0 {

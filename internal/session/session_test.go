@@ -123,7 +123,7 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 		{
 			name:  "wrong device secret",
 			setup: setup{session: func(o *session.Options) { o.Device.DeviceSecret = secret.New("mRMyB50qafv74A5FofvhxZ2h9iTL9wX8") }},
-			cause: recovery.SignatureRefused, perHour: 30,
+			cause: recovery.DeviceSecretRefused, perHour: 30,
 		},
 		{
 			name: "wrong device secret, direct",

@@ -139,7 +139,7 @@ func (r *referee) transition(from, to, cause string) {
 		r.causes = append(r.causes, cause)
 	}
 	switch cause {
-	case "kicked", "connack-refused", "signature-refused", "request-refused", "already-activated", "product-unknown", "registration-disabled", "throttled":
+	case "kicked", "connack-refused", "signature-refused", "device-secret-refused", "request-refused", "already-activated", "product-unknown", "registration-disabled", "throttled":
 		r.slow = true
 	}
 }

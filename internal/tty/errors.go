@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +69,7 @@ func openError(path, device string, st fs.FileInfo, err error) *Error {
 	case errors.Is(err, unix.EBUSY):
 		e.Hint, e.Err = busy(device)
 	case errors.Is(err, fs.ErrPermission):
-		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrPermission, reason(err)), permissionHint(device, st)
+		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrPermission, reason(err)), permissionHint(device, st, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
 		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrMissing, reason(err)), hintMissing
 		if target, lerr := os.Readlink(path); lerr == nil {
@@ -92,21 +90,4 @@ func reason(err error) error {
 		return errno
 	}
 	return err
-}
-
-// permissionHint says who may open the node and how to become one of them.
-func permissionHint(device string, st fs.FileInfo) string {
-	const unit = "; under systemd also check DevicePolicy= and DeviceAllow="
-	if st == nil {
-		return "add the service's user to the group that owns the device, usually dialout" + unit
-	}
-	group := "dialout"
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		group = strconv.FormatUint(uint64(sys.Gid), 10)
-		if g, err := user.LookupGroupId(group); err == nil {
-			group = g.Name
-		}
-	}
-	return fmt.Sprintf("%s has mode %#o and group %s: add the service's user to that group (usermod -aG %s USER, or SupplementaryGroups= in the unit)%s",
-		device, st.Mode().Perm(), group, group, unit)
 }

@@ -246,16 +246,53 @@ func TestNodeWithoutDeviceIsMissing(t *testing.T) {
 	wantError(t, err, ErrMissing, "open", path)
 }
 
-func TestPermissionHintNamesTheGroup(t *testing.T) {
-	path := asServiceUser(t)
-	if err := errors.Join(os.Chmod(path, 0o620), os.Chown(path, 0, 5)); err != nil { // 5: tty on Debian
+// What is advised about a port that is closed to the daemon goes by its mode. Seen:
+// "usermod -aG root USER" and "usermod -aG tty USER" for modes 0600 and 0620, which do
+// not help, and the first one gives away far more than a port.
+func TestPermissionHintGoesByTheMode(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		mode      os.FileMode
+		gid       int // Debian's numbers
+		want, not string
+	}{
+		{"a group that may", 0o660, 20, "usermod -aG dialout USER", "udev"},
+		{"a login prompt's", 0o620, 5, "systemctl disable --now serial-getty@", "usermod"},
+		{"nobody's but the owner's", 0o600, 20, `GROUP="dialout", MODE="0660"`, "usermod"},
+		{"the group root", 0o660, 0, `GROUP="dialout", MODE="0660"`, "usermod"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := asServiceUser(t)
+			if err := errors.Join(os.Chown(path, 0, c.gid), os.Chmod(path, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			line, _, _ := otherProcess(t, "daemon", path, nobody)
+			for _, want := range []string{"no permission for the serial port: permission denied", fmt.Sprintf("has mode %#o", c.mode), c.want} {
+				if !strings.Contains(line, want) {
+					t.Errorf("%q is not in %q", want, line)
+				}
+			}
+			if strings.Contains(line, c.not) || strings.Contains(line, "-aG root") {
+				t.Errorf("it says %q", line)
+			}
+		})
+	}
+}
+
+// The sandbox of the service says "not permitted" where a mode says "denied", and no
+// group helps against it.
+func TestPermissionHintKnowsTheSandbox(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "port")
+	if err := os.WriteFile(path, nil, 0o660); err != nil {
 		t.Fatal(err)
 	}
-	line, _, _ := otherProcess(t, "daemon", path, nobody)
-	for _, want := range []string{"no permission for the serial port: permission denied", "has mode 0620 and group tty", "usermod -aG tty"} {
-		if !strings.Contains(line, want) {
-			t.Errorf("%q is not in %q", want, line)
-		}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := openError(path, path, info, unix.EPERM)
+	if !errors.Is(e, ErrPermission) || !strings.Contains(e.Hint, "uart.conf") || strings.Contains(e.Hint, "usermod") {
+		t.Errorf("%v", e)
 	}
 }
 

@@ -17,10 +17,7 @@ import (
 // the caller to add.
 func Session(cfg config.Config) session.Options {
 	return session.Options{
-		Device: session.Device{
-			ProductKey: cfg.Device.ProductKey, DeviceName: cfg.Device.DeviceName,
-			ProductSecret: cfg.Device.ProductSecret, DeviceSecret: cfg.Device.DeviceSecret,
-		},
+		Device: Device(cfg.Device),
 		Cloud: session.Cloud{
 			HTTPSAuth: cfg.Cloud.Auth == "https", Sign: provision.Method(cfg.Cloud.Sign),
 			RegisterURL: cfg.Cloud.RegisterURL(), AuthURL: cfg.Cloud.AuthURL(),
@@ -34,6 +31,15 @@ func Session(cfg config.Config) session.Options {
 		Recovery:  session.Recovery(cfg.Recovery),
 		Subscribe: Filters(cfg.Subscribe),
 		Expand:    config.Expand,
+	}
+}
+
+// Device says who the device is, and what proves it, as a reload changes that.
+func Device(d config.Device) session.Device {
+	return session.Device{
+		ProductKey: d.ProductKey, DeviceName: d.DeviceName,
+		ProductSecret: d.ProductSecret, DeviceSecret: d.DeviceSecret,
+		ProductFrom: d.ProductFrom, DeviceFrom: d.DeviceFrom,
 	}
 }
 

@@ -17,6 +17,7 @@ func TestNothingOfAConfigurationIsLeftOut(t *testing.T) {
 	cfg.Device = config.Device{
 		ProductKey: "b1KCi45LcCP", DeviceName: "gateway-1",
 		ProductSecret: secret.New("a product's secret"), DeviceSecret: secret.New("a device's secret"),
+		ProductFrom: "file /one", DeviceFrom: "file /other",
 	}
 	cfg.Modem.Baud, cfg.Modem.WorkBaud, cfg.Modem.MaxPayload = 115200, 921600, 1024
 	cfg.Recovery.StartSpread = time.Minute

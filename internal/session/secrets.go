@@ -1,0 +1,63 @@
+package session
+
+import (
+	"errors"
+	"strings"
+
+	"airbridged/internal/recovery"
+)
+
+// Which secret the cloud refused, where that one lies, and the two cures: people who are
+// told "check the secret" look at the one that they wrote, and it is the other one.
+
+// Secrets replaces the secrets of the configuration; the names stay. The next request to
+// the cloud is signed with them. It may be called at any time.
+func (s *Session) Secrets(given Device) { s.device.given.Store(&given) }
+
+// lies is where a secret is, for people, and how the daemon comes to know of another one
+// in its place. A credential was copied for this process when it started.
+func lies(from string) (where, anew string) {
+	switch {
+	case strings.HasPrefix(from, "credential "):
+		return " (" + from + " of the service, by default in /etc/credstore)", "restart the service"
+	case strings.HasPrefix(from, "file "):
+		return " (" + from + ")", "airbridgectl reload"
+	case from != "":
+		return " (" + from + ")", "restart the daemon"
+	}
+	return "", "airbridgectl reload"
+}
+
+// deviceSecretHint says what can be done about the DeviceSecret in use.
+func (d *device) deviceSecretHint() string {
+	const console = "copy the one that the console shows for this device"
+	if given := d.given.Load(); !given.DeviceSecret.Empty() {
+		where, anew := lies(given.DeviceFrom)
+		return "the DeviceSecret that the configuration gives" + where + " is not this device's: " + console + " there, then " + anew +
+			"; or take it out of the configuration, and the daemon uses the one that it has stored, or registers"
+	}
+	return "the DeviceSecret that is stored in " + d.store.File() + " is not this device's any more: was the device reset, or made anew, in the console? " +
+		"If so, airbridgectl reprovision --yes registers it once more; or " + console + " into a file, and name that as device.device_secret_file"
+}
+
+// productSecretHint says what can be done about the ProductSecret.
+func (d *device) productSecretHint() string {
+	where, anew := lies(d.given.Load().ProductFrom)
+	return "the cloud refuses the registration: check device.product_key and the ProductSecret" + where +
+		", which have to be of one product; copy both from the product's page in the console, then " + anew
+}
+
+// refused tells of a signature that the cloud refuses, by the secret it was made with:
+// cause is signature-refused for the ProductSecret's, device-secret-refused for the
+// DeviceSecret's. Other errors stay as they are.
+func (d *device) refused(err error, cause recovery.Cause) error {
+	var f *recovery.Failure
+	if !errors.As(err, &f) || f.Cause != recovery.SignatureRefused {
+		return err
+	}
+	hint := d.productSecretHint()
+	if cause == recovery.DeviceSecretRefused {
+		hint = d.deviceSecretHint()
+	}
+	return &recovery.Failure{Cause: cause, Hint: hint, Err: f.Err}
+}
