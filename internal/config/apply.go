@@ -110,11 +110,14 @@ func (p *pass) unknownSection(s statement, name string) {
 	}
 }
 
-// begin appends an element to [[subscribe]] or [[access]].
+// begin appends an element to an array of tables.
 func (p *pass) begin(name string, at Position) {
-	if name == "subscribe" {
+	switch name {
+	case "subscribe":
 		p.cfg.Subscribe = append(p.cfg.Subscribe, Subscribe{})
-	} else {
+	case "batch":
+		p.cfg.Batch = append(p.cfg.Batch, newBatch())
+	default:
 		p.cfg.Access = append(p.cfg.Access, Access{})
 	}
 	p.seen["["+name+"]"] = at.Line
@@ -124,7 +127,10 @@ func (p *pass) begin(name string, at Position) {
 // element names the element that is being filled, such as subscribe[0].
 func (l *loader) element(name string) string {
 	n := len(l.cfg.Subscribe)
-	if name == "access" {
+	switch name {
+	case "batch":
+		n = len(l.cfg.Batch)
+	case "access":
 		n = len(l.cfg.Access)
 	}
 	return fmt.Sprintf("%s[%d]", name, n-1)

@@ -23,12 +23,14 @@ func TestChanged(t *testing.T) {
 		},
 		{"a subscription more", func(c *Config) { c.Subscribe = []Subscribe{{Topic: "/a"}, {Topic: "/b"}} }, []string{"subscribe"}},
 		{"an access rule", func(c *Config) { c.Access = []Access{{UID: &uid}} }, []string{"access"}},
+		{"a dictionary of the same name", func(c *Config) { c.Batch = []Batch{{Topic: "/a", Dictionary: []byte("b")}} }, []string{"batch"}},
 		{"a program", func(c *Config) { c.Modem.ResetCommand = []string{"/bin/reset"} }, []string{"modem.reset_command"}},
 		{"another secret in the same file", func(c *Config) { c.Device.ProductSecret = secret.New("b") }, []string{"device.product_secret_file"}},
 	} {
 		was := Default()
 		was.Device.ProductSecret = secret.New("a")
 		was.Subscribe = []Subscribe{{Topic: "/a"}}
+		was.Batch = []Batch{{Topic: "/a", Dictionary: []byte("a")}}
 		is := was
 		c.change(&is)
 		if got := Changed(was, is); !slices.Equal(got, c.want) {

@@ -37,6 +37,7 @@ func (l *loader) check() {
 	l.distinct([]place{{"mqtt.listen", c.MQTT.Listen}, {"metrics.listen", c.Metrics.Listen}}, "address")
 	l.checkMQTT()
 	l.checkSubscribe()
+	l.checkBatch()
 	l.checkAccess()
 }
 
@@ -146,6 +147,7 @@ func (l *loader) checkTopics(element, key string, topics []string) {
 // yet, and what happens instead. A key stands here with its section, a table
 // by its name.
 var unready = []struct{ key, instead string }{
+	{"batch", "every message is a publish of its own"},
 	{"access", "every program that can open the socket may use every topic"},
 }
 

@@ -12,7 +12,7 @@
 // The files: the main file first, then FILE.d/*.toml beside it in name order
 // (names that begin with a dot are left out). A key in a later file replaces
 // the same key of an earlier one, arrays of strings included; the tables
-// [[subscribe]] and [[access]] of all files add up. A key set twice within one
+// [[subscribe]], [[batch]] and [[access]] of all files add up. A key set twice within one
 // file is a mistake. Every value is judged where it stands, also one that a
 // later file replaces.
 //

@@ -12,6 +12,10 @@ func (c Config) Dump() string {
 			for _, s := range c.Subscribe {
 				dumpSection(&b, section, &Config{Subscribe: []Subscribe{s}})
 			}
+		case "batch":
+			for _, r := range c.Batch {
+				dumpSection(&b, section, &Config{Batch: []Batch{r}})
+			}
 		case "access":
 			for _, a := range c.Access {
 				dumpSection(&b, section, &Config{Access: []Access{a}})

@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airbridged/internal/batch"
 )
 
 // key is one key of the configuration: how to set it from a TOML value, and
 // how to show it as one. An error of set says what is wrong and what to do.
-// Keys of [[subscribe]] and [[access]] work on the last element.
+// Keys of arrays of tables work on the last element.
 type key struct {
 	name string // dotted, with its section
 	set  func(c *Config, v value) error
@@ -17,7 +19,7 @@ type key struct {
 }
 
 // elements are the arrays of tables.
-var elements = []string{"subscribe", "access"}
+var elements = []string{"subscribe", "batch", "access"}
 
 // Bounds of waits. The upper one only catches slips of the unit.
 const (
@@ -99,6 +101,15 @@ var keys = []key{
 
 	text("subscribe.topic", func(c *Config) *string { return &last(c.Subscribe).Topic }, required),
 	qos("subscribe.qos"),
+
+	text("batch.topic", func(c *Config) *string { return &last(c.Batch).Topic }, required),
+	choice("batch.envelope", func(c *Config) *string { return &last(c.Batch).Envelope }, batch.Envelopes()...),
+	choice("batch.compress", func(c *Config) *string { return &last(c.Batch).Compress }, batch.Compressions()...),
+	text("batch.dictionary_file", func(c *Config) *string { return &last(c.Batch).DictionaryFile }, optional(absolute)),
+	choice("batch.encoding", func(c *Config) *string { return &last(c.Batch).Encoding }, batch.Encodings()...),
+	number("batch.max_bytes", func(c *Config) *int { return &last(c.Batch).MaxBytes }, 0, 4100),
+	number("batch.max_messages", func(c *Config) *int { return &last(c.Batch).MaxMessages }, 1, batch.MaxMessages),
+	duration("batch.max_wait", func(c *Config) *time.Duration { return &last(c.Batch).MaxWait }, 0, batch.MaxWait),
 
 	text("access.user", func(c *Config) *string { return &last(c.Access).User }, account),
 	text("access.group", func(c *Config) *string { return &last(c.Access).Group }, account),

@@ -147,7 +147,10 @@ func TestExampleTablesLoad(t *testing.T) {
 	if !reflect.DeepEqual(cfg.Subscribe, want) || len(cfg.Access) != 1 || cfg.Access[0].User != "telemetry" {
 		t.Errorf("tables: %+v %+v", cfg.Subscribe, cfg.Access)
 	}
-	if len(warnings) != 1 || warnings[0].Key != "access" {
+	if len(cfg.Batch) != 1 || cfg.Batch[0].Topic != "/${productKey}/${deviceName}/update" {
+		t.Errorf("tables: %+v", cfg.Batch)
+	}
+	if len(warnings) != len(unready) {
 		t.Errorf("warnings: %v", warnings)
 	}
 }

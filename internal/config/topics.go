@@ -51,9 +51,13 @@ func (l *loader) topic(s string) error {
 	if err := variables(s); err != nil {
 		return err
 	}
-	name := l.cfg.Device.DeviceName
-	if name == "" {
-		name = "862991419835241"
+	return filter(Expand(s, l.cfg.Device.ProductKey, l.deviceName()))
+}
+
+// deviceName is the device's, or an IMEI in its place.
+func (l *loader) deviceName() string {
+	if name := l.cfg.Device.DeviceName; name != "" {
+		return name
 	}
-	return filter(Expand(s, l.cfg.Device.ProductKey, name))
+	return "862991419835241"
 }

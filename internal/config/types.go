@@ -21,6 +21,7 @@ type Config struct {
 	Socket    Socket
 	MQTT      MQTT
 	Subscribe []Subscribe
+	Batch     []Batch
 	Access    []Access
 	Metrics   Metrics
 	Log       Log
