@@ -36,9 +36,12 @@ var (
 	// ErrAlreadyConnected: ALREADY CONNECT, an earlier link is still up: hang up
 	// and start over.
 	ErrAlreadyConnected = errors.New("the module still holds an earlier MQTT link")
-	// ErrConnectRefused: MCONNECT was answered by ERROR, or by OK and then
+	// ErrConnectRefused: MCONNECT was answered by ERROR, or by OK and then ERROR or
 	// CLOSED; the module does not tell the CONNACK code.
 	ErrConnectRefused = errors.New("the MQTT server refused the login")
+
+	// ErrRefusedBehindOK: the module accepted a command by OK and refused it then.
+	ErrRefusedBehindOK = errors.New("accepted, and then refused")
 
 	// ErrNotSent: the module refused the form of a publish, and nothing else was
 	// answered: nothing went out.

@@ -14,14 +14,46 @@ import (
 // linkEnds are the lines after which no completion of an MQTT command comes.
 var linkEnds = []EventKind{Closed, BearerLost}
 
+// staged is a command whose OK only accepts it: one of the lines want completes it
+// then, the loss of the link ends it, and a refusal may come instead of either.
+func (m *Modem) staged(line string, want ...EventKind) atengine.Command {
+	c := m.command(line)
+	c.Completes = func(line []byte) bool {
+		kind := Classify(line)
+		return slices.Contains(want, kind) || slices.Contains(linkEnds, kind)
+	}
+	return c
+}
+
 // completion awaits the line that completes an MQTT command. CLOSED and the loss
-// of the bearer end it as [ErrLinkLost].
+// of the bearer end it as [ErrLinkLost]; a refusal behind the OK ends it as
+// [atengine.ErrRefused], which [Modem.surely] has to look at.
 func (m *Modem) completion(ctx context.Context, since atengine.Mark, timeout time.Duration, what string, want ...EventKind) (atengine.URC, EventKind, error) {
-	urc, kind, err := m.await(ctx, since, timeout, what, want, linkEnds)
-	if err == nil && slices.Contains(linkEnds, kind) {
+	urc, kind, err := m.await(ctx, since, timeout, what, want, append([]EventKind{StrayReply}, linkEnds...))
+	switch {
+	case err != nil:
+	case kind == StrayReply:
+		if refused, ok := atengine.Refusal("waiting for "+what, urc.Text); ok {
+			err = fmt.Errorf("%w: %w", ErrRefusedBehindOK, refused)
+		}
+	case slices.Contains(linkEnds, kind):
 		err = linkEnd(what, kind)
 	}
 	return urc, kind, err
+}
+
+// refusedBehindOK looks at the error of completion: a refusal that another answer
+// follows, or the completion itself, is [ErrDoubtful].
+func (m *Modem) refusedBehindOK(ctx context.Context, begun atengine.Mark, err error, completed EventKind) error {
+	if _, no := refusal(err); !no || errors.Is(err, ErrDoubtful) {
+		return err
+	}
+	err = m.surely(ctx, begun, err)
+	events, _ := m.Since(begun)
+	if slices.ContainsFunc(events, func(e Event) bool { return e.Kind == completed }) {
+		err = fmt.Errorf("%w (%w)", ErrDoubtful, err)
+	}
+	return err
 }
 
 // linkEnd is the error of an awaited completion that one of linkEnds cut off.
@@ -89,10 +121,10 @@ func (m *Modem) Dial(ctx context.Context, host string, port int, tls bool) error
 	if err != nil {
 		return err
 	}
-	m.expect(ConnectOK, ConnectFail, AlreadyConnected)
+	m.expect(dialResults...)
 	defer m.expect()
 	m.dialled = m.eng.Mark()
-	reply, err := m.do(ctx, line)
+	reply, err := m.eng.Do(ctx, m.staged(line, dialResults...))
 	if _, no := refusal(err); no {
 		return m.dialRefused(err)
 	}
@@ -100,8 +132,12 @@ func (m *Modem) Dial(ctx context.Context, host string, port int, tls bool) error
 		return err
 	}
 	m.dialled = reply.Mark
-	_, kind, err := m.completion(ctx, m.dialled, m.o.Timeouts.Connect, "CONNECT OK", ConnectOK, ConnectFail, AlreadyConnected)
+	_, kind, err := m.completion(ctx, m.dialled, m.o.Timeouts.Connect, "CONNECT OK", dialResults...)
+	err = m.refusedBehindOK(ctx, m.dialled, err, ConnectOK)
+	_, no := refusal(err)
 	switch {
+	case no && !errors.Is(err, ErrDoubtful):
+		return m.dialRefused(err)
 	case err != nil:
 		return err
 	case kind == ConnectOK:
@@ -110,6 +146,9 @@ func (m *Modem) Dial(ctx context.Context, host string, port int, tls bool) error
 	return m.dialFailure(kind)
 }
 
+// dialResults end the wait behind the OK of a dial.
+var dialResults = []EventKind{ConnectOK, ConnectFail, ConnectError, AlreadyConnected}
+
 // dialFailure puts the module's STATE: text into the error.
 func (m *Modem) dialFailure(kind EventKind) error {
 	if kind == AlreadyConnected {
@@ -117,7 +156,7 @@ func (m *Modem) dialFailure(kind EventKind) error {
 	}
 	events, _ := m.Since(m.dialled)
 	for _, e := range events {
-		if e.Kind == ConnectState {
+		if e.Kind == ConnectState || e.Kind == ConnectError {
 			return fmt.Errorf("%w: the module reports %.64q", ErrConnectFailed, e.Text)
 		}
 	}
@@ -136,9 +175,10 @@ func (m *Modem) dialRefused(refused error) error {
 }
 
 // Login sends MCONNECT and awaits CONNACK OK. keepalive is 1 s to 65535 s. The
-// module does not tell why a server refuses: it answers ERROR, or OK and then
-// CLOSED, and both are [ErrConnectRefused]. A link that closed before MCONNECT was
-// written is [ErrLinkLost], for then nobody refused anything.
+// module does not tell why a server refuses: it answers ERROR, or OK and then ERROR
+// (the vendor's page on MCONNECT) or CLOSED, and all are [ErrConnectRefused]. A link
+// that closed before MCONNECT was written is [ErrLinkLost], for then nobody refused
+// anything.
 func (m *Modem) Login(ctx context.Context, clean bool, keepalive time.Duration) error {
 	line, err := mconnectLine(clean, int(keepalive/time.Second))
 	if err != nil {
@@ -151,15 +191,17 @@ func (m *Modem) Login(ctx context.Context, clean bool, keepalive time.Duration) 
 	m.expect(ConnAckOK)
 	defer m.expect()
 	begun := m.eng.Mark()
-	reply, err := m.do(ctx, line)
+	reply, err := m.eng.Do(ctx, m.staged(line, ConnAckOK))
 	err = m.surely(ctx, begun, err)
+	if err == nil {
+		if _, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.ConnAck, "CONNACK OK", ConnAckOK); err == nil {
+			return nil
+		}
+		err = m.refusedBehindOK(ctx, begun, err, ConnAckOK)
+	}
 	if _, no := refusal(err); no && !errors.Is(err, ErrDoubtful) {
 		return fmt.Errorf("%w (%w)", ErrConnectRefused, err)
 	}
-	if err != nil {
-		return err
-	}
-	_, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.ConnAck, "CONNACK OK", ConnAckOK)
 	if errors.Is(err, ErrLinkLost) && !errors.Is(err, ErrBearerLost) {
 		return fmt.Errorf("%w (it closed the connection)", ErrConnectRefused)
 	}
@@ -201,12 +243,15 @@ func (m *Modem) acknowledged(ctx context.Context, line, what string, want EventK
 	m.expect(want)
 	defer m.expect()
 	begun := m.eng.Mark()
-	reply, err := m.do(ctx, line)
+	reply, err := m.eng.Do(ctx, m.staged(line, want))
 	if err != nil {
 		return m.surely(ctx, begun, err)
 	}
 	_, _, err = m.completion(ctx, reply.Mark, m.o.Timeouts.SubAck, what, want)
-	return m.surely(ctx, begun, err)
+	if err == nil {
+		return m.surely(ctx, begun, nil)
+	}
+	return m.refusedBehindOK(ctx, begun, err, want)
 }
 
 // Alive asks the module for an OK and nothing else: that costs neither radio nor cloud.

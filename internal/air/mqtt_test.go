@@ -26,6 +26,14 @@ func TestDial(t *testing.T) {
 		"fails":                 {answers: []string{"OK", "~1s", "CONNECT FAIL"}, want: ErrConnectFailed, text: "no reason", within: 2 * time.Second},
 		"fails, CIPMUX=1":       {answers: []string{"OK", "7,CONNECT FAIL"}, want: ErrConnectFailed, within: time.Second},
 		"fails with a state":    {answers: []string{"OK", "STATE:TCP CLOSED", "CONNECT FAIL"}, want: ErrConnectFailed, text: "STATE:TCP CLOSED", within: time.Second},
+		"blank, CIPMUX=1":       {answers: []string{"OK", "~1s", "7, CONNECT OK"}, within: 2 * time.Second},
+		"blank, fails":          {answers: []string{"OK", "~1s", "7, CONNECT FAIL"}, want: ErrConnectFailed, within: 2 * time.Second},
+		"blank, closed":         {answers: []string{"OK", "1, CLOSED", "~1s", "7, CLOSED"}, want: ErrLinkLost, within: 2 * time.Second},
+		"late ERROR":            {answers: []string{"OK", "~1s", "ERROR"}, want: ErrConnectFailed, text: "ERROR", within: 2 * time.Second},
+		"late number":           {answers: []string{"OK", "~1s", "+CME ERROR: 767"}, want: ErrConnectFailed, text: "767", within: 2 * time.Second},
+		"TCP ERROR":             {answers: []string{"OK", "~1s", "TCP ERROR:11"}, want: ErrConnectFailed, text: "TCP ERROR:11", within: 2 * time.Second},
+		"already, then ERROR 2": {answers: []string{"OK", "~1s", "ALREADY CONNECT", "ERROR"}, want: ErrAlreadyConnected, within: 2 * time.Second},
+		"ERROR, CONNECT OK":     {answers: []string{"OK", "~1s", "ERROR", "CONNECT OK"}, want: ErrDoubtful, within: 2 * time.Second},
 		"already connected":     {answers: []string{"OK", "ALREADY CONNECT"}, want: ErrAlreadyConnected, within: time.Second},
 		"already, then ERROR":   {answers: []string{"ALREADY CONNECT", "ERROR"}, want: ErrAlreadyConnected, within: time.Second},
 		"refused":               {answers: []string{"+CME ERROR: 767"}, want: ErrConnectFailed, text: "767", within: time.Second},
@@ -99,6 +107,15 @@ func TestLogin(t *testing.T) {
 		"bearer lost":        {[]string{"OK", "+PDP: DEACT"}, ErrBearerLost},
 		"rebooted":           {[]string{"OK", "RDY"}, atengine.ErrRebooted},
 		"OK is not enough":   {[]string{"OK"}, atengine.ErrTimeout},
+		// The vendor's own page on MCONNECT: OK, and ERROR where CONNACK OK was due.
+		"OK, then ERROR":         {[]string{"OK", "~500ms", "ERROR"}, ErrConnectRefused},
+		"OK and ERROR in one":    {[]string{"OK", "ERROR"}, ErrConnectRefused},
+		"OK, then CME 3":         {[]string{"OK", "~500ms", "+CME ERROR: 3"}, ErrConnectRefused},
+		"OK, then words":         {[]string{"OK", "~500ms", "+CME ERROR: operation failed"}, ErrConnectRefused},
+		"OK, ERROR, CLOSED":      {[]string{"OK", "~500ms", "ERROR", "CLOSED"}, ErrConnectRefused},
+		"OK, ERROR, CONNACK OK":  {[]string{"OK", "~500ms", "ERROR", "CONNACK OK"}, ErrDoubtful},
+		"two answers behind":     {[]string{"OK", "~500ms", "ERROR", "OK"}, ErrDoubtful},
+		"CONNACK OK, then ERROR": {[]string{"OK", "CONNACK OK", "ERROR"}, nil},
 	} {
 		play(t, Options{}, script(dial("OK", "CONNECT OK"), on("AT+MCONNECT=1,300", c.answers...)), func(b *bench) {
 			b.ok(b.Dial(b.ctx, "h", 1883, true))
@@ -138,6 +155,10 @@ func TestSubscribe(t *testing.T) {
 		"refused":          {[]string{"+CME ERROR: 767"}, atengine.ErrRefused},
 		"closed":           {[]string{"OK", "CLOSED"}, ErrLinkLost},
 		"no SUBACK":        {[]string{"OK", "UNSUBACK"}, atengine.ErrTimeout},
+		"late ERROR":       {[]string{"OK", "~300ms", "ERROR"}, atengine.ErrRefused},
+		"late number":      {[]string{"OK", "~300ms", "+CME ERROR: 767"}, atengine.ErrRefused},
+		"in a message":     {[]string{"OK", `+MSUB: "/k/d/f",7 byte,` + "\r\nERROR", "SUBACK"}, nil},
+		"in a broken one":  {[]string{"OK", `+MUB: "/k/d/f",16 byte,a`, "ERROR", "b", "~1s"}, atengine.ErrTimeout},
 	} {
 		play(t, Options{}, script(on(`AT+MSUB="f",1`, c.answers...)), func(b *bench) {
 			if err := b.Subscribe(b.ctx, "f", 1); !errors.Is(err, c.want) {

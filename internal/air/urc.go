@@ -15,6 +15,7 @@ const (
 	ConnectOK        EventKind = "connect_ok"
 	ConnectFail      EventKind = "connect_fail"
 	ConnectState     EventKind = "connect_state" // STATE: why CONNECT FAIL follows
+	ConnectError     EventKind = "connect_error" // TCP ERROR:n
 	AlreadyConnected EventKind = "already_connected"
 	ConnAckOK        EventKind = "connack_ok"
 	SubAck           EventKind = "suback"
@@ -70,7 +71,7 @@ const (
 // EventKinds lists the whole set, for metrics that show a zero.
 func EventKinds() []EventKind {
 	return []EventKind{
-		ConnectOK, ConnectFail, ConnectState, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
+		ConnectOK, ConnectFail, ConnectState, ConnectError, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
 		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, SIMState, ServiceLost, ServiceBack, Registration,
 		NetworkMode, NetworkEvent, NetworkTime, SignalReport, CellInfo, SocketEvent, Message, Call, Firmware, NameAnswer,
 		Downlink, DownlinkCached, DownlinkBad, StrayReply, StrayPrompt, StrayBlock, Echo, Overlong, Doubtful, Ignored, Unknown,
@@ -87,8 +88,6 @@ type Event struct {
 var wholeLines = map[string]EventKind{
 	"CONNECT OK":          ConnectOK,
 	"CONNECT FAIL":        ConnectFail,
-	"7,CONNECT OK":        ConnectOK, // CIPMUX=1: 7 is the MQTT link (AT manual 1.6.3, MIPSTART)
-	"7,CONNECT FAIL":      ConnectFail,
 	"ALREADY CONNECT":     AlreadyConnected,
 	"CONNACK OK":          ConnAckOK,
 	"SUBACK":              SubAck,
@@ -146,7 +145,7 @@ var prefixes = []struct {
 	{"+QIND", Firmware},
 	{"+UPGRADE", Firmware},
 	{"+CDNSGIP", NameAnswer},
-	{"TCP ERROR", SocketEvent},
+	{"TCP ERROR", ConnectError},
 	{"UDP ERROR", SocketEvent},
 	{"SSL&", SocketEvent},
 	{"+CME ERROR", StrayReply},
@@ -173,10 +172,7 @@ func Classify(line []byte) EventKind {
 			return refine(p.kind, line)
 		}
 	}
-	if isSocketLine(line) {
-		return SocketEvent
-	}
-	return Unknown
+	return socketLine(line)
 }
 
 // refine tells apart lines that begin alike.
@@ -227,18 +223,29 @@ func bearerLine(line []byte, has func(string) bool) EventKind {
 	return NetworkEvent
 }
 
-// isSocketLine recognises what plain sockets print with CIPMUX=1: a number, a
-// comma, and CLOSED, CONNECT OK and the like. It is never the MQTT link.
-func isSocketLine(line []byte) bool {
+// mqttSocket is the number of the MQTT link with CIPMUX=1 (AT manual 1.6.3, MIPSTART).
+const mqttSocket = 7
+
+// socketLine sorts what sockets print with CIPMUX=1: a number, a comma, on some
+// firmware a blank, and CLOSED, CONNECT OK and the like. That of a plain socket never
+// means the MQTT link.
+func socketLine(line []byte) EventKind {
 	number, text, ok := bytes.Cut(line, []byte{','})
-	if _, err := decimal(number); !ok || err != nil {
-		return false
+	n, err := decimal(number)
+	if !ok || err != nil {
+		return Unknown
 	}
+	text = bytes.TrimLeft(text, " ")
 	switch string(text) {
-	case "CLOSED", "CLOSE OK", "CONNECT OK", "CONNECT FAIL", "ALREADY CONNECT", "SEND OK", "SEND FAIL":
-		return true
+	case "CLOSED", "CONNECT OK", "CONNECT FAIL", "ALREADY CONNECT":
+		if n == mqttSocket {
+			return wholeLines[string(text)]
+		}
+		return SocketEvent
+	case "CLOSE OK", "SEND OK", "SEND FAIL":
+		return SocketEvent
 	}
-	return false
+	return Unknown
 }
 
 var (
@@ -263,7 +270,7 @@ func IsReboot(line []byte) bool {
 // into the engine's log of URCs.
 func (k EventKind) kept() bool {
 	switch k {
-	case ConnectOK, ConnectFail, ConnectState, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
+	case ConnectOK, ConnectFail, ConnectState, ConnectError, AlreadyConnected, ConnAckOK, SubAck, UnsubAck, PubAck, PubRec, PubComp, HTTPAction, HTTPFault,
 		Closed, BearerLost, BearerUp, HTTPBearerLost, Rebooted, PowerDown, SIMReady, SIMRemoved, ServiceLost, ServiceBack, Registration, NameAnswer:
 		return true
 	}

@@ -353,7 +353,7 @@ func TestMistakesInTheLanguage(t *testing.T) {
 		"drop A every=2s":       "it has no option every",
 		"silence long":          "DURATION is not a duration",
 		"http-status 1000":      "N is not a number from 100 to 999",
-		"connack wobble":        `how is "wobble"; it is one of refuse, close, never, late`,
+		"connack wobble":        `how is "wobble"; it is one of refuse, close, error, never, late`,
 		"puback late":           "DURATION is missing",
 		`inject "RING`:          "a quoted word has no end",
 		`inject "\q"`:           `\q is not known`,

@@ -17,6 +17,7 @@ const (
 	refuseCME                        // +CME ERROR: 3 instead of OK, then CLOSED
 	refuseThenClosed                 // OK, and CLOSED where CONNACK OK was due
 	refuseErrorClosed                // ERROR instead of OK, then CLOSED
+	refuseLate                       // OK, and ERROR where CONNACK OK was due (the vendor's page on MCONNECT)
 )
 
 // The forms of the header before a received message: vendor traces and the

@@ -44,6 +44,14 @@ func (m *Module) connect(host string, port int, tls bool) {
 		m.air.refused(AirHandshake)
 		m.after(wait, m.connectFailed)
 		return
+	case "error", "cme", "tcp":
+		m.air.lookUp(host)
+		m.air.refused(AirHandshake)
+		m.after(wait, func() {
+			m.mqtt.connecting = false
+			m.sendLine(m.lateRefusal(f.how))
+		})
+		return
 	}
 	if !m.mqttReady() {
 		m.connectFailed()
@@ -69,6 +77,18 @@ func (m *Module) connect(host string, port int, tls bool) {
 		m.sendLine("CONNECT OK")
 		m.closeUnlessLoggedIn(l)
 	})
+}
+
+// lateRefusal is the line that refuses a command behind its OK: the manual lists ERROR
+// and +CME ERROR as failures, drivers know TCP ERROR.
+func (m *Module) lateRefusal(how string) string {
+	switch how {
+	case "cme":
+		return m.failCode(767).final
+	case "tcp":
+		return "TCP ERROR:11"
+	}
+	return "ERROR"
 }
 
 func (m *Module) connectFailed() {
@@ -168,7 +188,7 @@ func mconnect(m *Module, c command) reply {
 	m.mqtt.keepalive = time.Duration(keepalive) * time.Second
 	m.onAir(l, AirHandshake, connectSize(in.ClientID, in.User, in.Password), m.now.Add(m.o.RTT/2))
 	f := m.faults.take(m, "connack")
-	ordered := f.how == "refuse" || f.how == "close"
+	ordered := f.how == "refuse" || f.how == "close" || f.how == "error"
 	wait := m.draw(m.p.wait.connack)
 	m.anyway(m.o.RTT/2+wait/2, func() {
 		accepted := false
@@ -188,7 +208,8 @@ func mconnect(m *Module, c command) reply {
 	// OK means only that the packet went out. Firmware that shows a refusal
 	// as the final result must have held the OK back; the simulator knows
 	// beforehand whether it will be one.
-	m.mqtt.pending = m.p.refused != refuseThenClosed && f.how != "close" && f.how != "never" && (ordered || !m.cloud.Admits(in))
+	withOK := m.p.refused == refuseThenClosed || m.p.refused == refuseLate
+	m.mqtt.pending = !withOK && f.how != "close" && f.how != "error" && f.how != "never" && (ordered || !m.cloud.Admits(in))
 	if m.mqtt.pending {
 		return pending()
 	}
@@ -208,6 +229,11 @@ func (m *Module) connack(l *simcloud.Link, accepted bool, how string) {
 		if m.mqtt.link == l {
 			m.sendLine("CONNACK OK")
 		}
+		return
+	}
+	if !m.mqtt.pending && (how == "error" || m.p.refused == refuseLate && how != "close") {
+		m.forgetLink()
+		m.sendLine("ERROR")
 		return
 	}
 	instead := m.mqtt.pending
@@ -290,7 +316,7 @@ func (m *Module) exchange(l *simcloud.Link, kind string, size int, latency span,
 	packet := exchangeKinds[kind]
 	m.onAir(l, packet.cause, size, m.now.Add(m.o.RTT/2+wait/2))
 	m.up(wait/2, func() {
-		if !reach() || f.how == "never" {
+		if refused := f.how == "error" || f.how == "cme"; !refused && !reach() || f.how == "never" {
 			return
 		}
 		if m.mqtt.link == l {
@@ -298,6 +324,10 @@ func (m *Module) exchange(l *simcloud.Link, kind string, size int, latency span,
 		}
 		m.down(wait/2, f.delay, func() {
 			if m.mqtt.link != l {
+				return
+			}
+			if f.how == "error" || f.how == "cme" {
+				m.sendLine(m.lateRefusal(f.how))
 				return
 			}
 			m.sendLine(text)

@@ -26,6 +26,11 @@ type Command struct {
 	Prompt string                 // "": none; ">" or a word: Data is sent only after it was seen
 	Data   []byte                 // raw, exactly as it is; no CR is added
 
+	// Completes tells the lines that complete it, or end the wait for that, where its
+	// OK only accepts it; nil: its OK is its end. Until one comes, a refusal behind the
+	// OK is kept as a URC that [Refusal] reads.
+	Completes func(line []byte) bool
+
 	// DataPhase is how long the module may stay deaf if the data phase goes wrong;
 	// 0: DefaultDataPhase behind a Prompt, and none without. Set without one, it
 	// stands for a data phase that the command may have opened unasked.

@@ -23,6 +23,8 @@ type running struct {
 	// Only for the dispatching goroutine.
 	echoed   bool // its echo was seen and dropped
 	prompted bool // the module asked for data
+
+	completed bool // a line that completes it came before its OK; guarded by the engine's mutex
 }
 
 // end completes the answer once; what comes later cannot change it.
@@ -87,6 +89,7 @@ func (e *Engine) begin(c *Command) (*running, error) {
 	}
 	r := &running{command: c, prompt: make(chan struct{}), done: make(chan struct{})}
 	e.running = r
+	e.verdicts.next(time.Now())
 	return r, nil
 }
 
@@ -269,6 +272,9 @@ func (e *Engine) finish(r *running, line []byte) bool {
 		r.reply.Final, r.reply.Ended = string(line), e.urcs.mark()
 		e.echoes.Store(r.echoed)
 		e.running, e.ended = nil, time.Now()
+		if r.command.Completes != nil && !r.completed {
+			e.verdicts.open = r.command
+		}
 		r.end(nil)
 	default:
 		e.running, e.ended = nil, time.Now()
@@ -314,7 +320,10 @@ func (e *Engine) stray(t Token) bool {
 	if t.Kind != Line {
 		return false
 	}
-	_, _, is := final(t.Bytes)
+	_, success, is := final(t.Bytes)
+	if is && !success && e.refusedLate(t.Bytes) {
+		return true
+	}
 	if is {
 		e.strays.Add(1)
 		e.urcs.doubt(time.Now()) // so the answer before it may have been somebody else's

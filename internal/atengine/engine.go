@@ -103,6 +103,7 @@ type Engine struct {
 	deafUntil  time.Time // no byte may be written before: a data phase may be open
 	unproved   bool      // late was refused, and whether a data phase is open shows when AT is answered
 	doubt      doubt     // whether lines are lines
+	verdicts   verdicts  // which command a refusal behind an OK belongs to
 	portErr    error     // why Run ended
 }
 
@@ -263,6 +264,7 @@ func (e *Engine) token(t Token) {
 	case e.answer(t):
 		return
 	}
+	e.completes(t)
 	switch e.hook(t) {
 	case Keep:
 		e.urcs.add(string(t.Bytes), time.Now())
@@ -303,12 +305,16 @@ func (e *Engine) abandonLocked(err error) {
 	if r.command.Prompt != "" || r.command.DataPhase > 0 {
 		e.deafLocked(r.command.dataPhase())
 	}
+	if r.command.Completes != nil {
+		e.verdicts.owe(r.command, time.Now())
+	}
 	r.end(err)
 }
 
 func (e *Engine) poisonLocked(err error) {
 	e.poison = err
 	e.poisonings++
+	e.verdicts.next(time.Now())
 }
 
 // end answers everything that still waits, once.

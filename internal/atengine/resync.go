@@ -76,6 +76,7 @@ func (e *Engine) callAndAnswer(ctx context.Context) (inStep bool, err error) {
 		return false, err
 	default:
 	}
+	e.verdicts.next(time.Now())
 	poisonings, strays := e.poisonings, e.strays.Load()
 	r := &running{
 		command: &Command{Line: "AT", Timeout: resyncTimeout},

@@ -103,7 +103,7 @@ func (d *display) filterRefused(filter, reason string) {
 	d.log.Warn("a subscription was set aside", zap.String("topic", filter), zap.String("detail", reason))
 	d.board.SetWarning(bus.Warning{
 		Code: bus.FilterRefused, About: filter, Detail: filter + ": " + reason,
-		Hint: "check in the console that the device may subscribe to it; it is tried again every hour, and after a reload",
+		Hint: "check in the console that the device may subscribe to it; it is tried again, within an hour at the latest, and after a reload",
 	})
 }
 

@@ -16,10 +16,11 @@ type filters struct {
 	hub    *bus.Hub
 	expand func(topic, productKey, deviceName string) string
 
-	refused map[string]bool // that the module does not take in this session
-	due     bool            // something may have to be subscribed or given back
-	after   bool            // one operation was done since the last publish
-	churn   churn
+	refusals map[string]int // by the module, in a row
+	held     time.Time      // until when a SUBACK could be that of another filter
+	due      bool           // something may have to be subscribed or given back
+	after    bool           // one operation was done since the last publish
+	churn    churn
 
 	mu       sync.Mutex // guards the fields that follow, which a reload may change
 	standing []bus.Filter
@@ -58,19 +59,39 @@ func (f *filters) expanded() []bus.Filter {
 	return list
 }
 
-// newSession begins a session at the cloud, in which the module may take what it
-// refused before.
-func (f *filters) newSession() { f.refused = make(map[string]bool) }
+// newSession begins a session at the cloud, in which no SUBACK is owed.
+func (f *filters) newSession() { f.held = time.Time{} }
+
+// refusedMost bounds how many filters are remembered that the module refused.
+const refusedMost = 128
+
+// refusedAgain counts a refusal by the module, and says for how long the filter is not
+// asked for: a busy module takes it soon, one that never will is not pestered.
+func (f *filters) refusedAgain(filter string) time.Duration {
+	if len(f.refusals) >= refusedMost || f.refusals == nil {
+		f.refusals = make(map[string]int)
+	}
+	f.refusals[filter]++
+	switch f.refusals[filter] {
+	case 1:
+		return time.Minute
+	case 2:
+		return 10 * time.Minute
+	}
+	return asideFor
+}
+
+// taken forgets that the module refused a filter.
+func (f *filters) taken(filter string) { delete(f.refusals, filter) }
 
 // lost says that the session is over, and with it all that was granted.
 func (f *filters) lost() { f.hub.Revoke() }
 
 // missing is the filter to be asked for next: one that is wanted, and neither granted
-// nor refused; ok is false where there is none. Those that suspect names come last.
+// nor set aside; ok is false where there is none. Those that suspect names come last.
 func (f *filters) missing(suspect func(topic string) bool) (next bus.Filter, suspected, ok bool) {
 	for _, w := range f.hub.Missing() {
 		switch {
-		case f.refused[w.Topic]:
 		case !suspect(w.Topic):
 			return w, false, true
 		case !ok:

@@ -51,9 +51,12 @@ func (s *Session) tendInTurn(ctx context.Context, more bool) (did bool, wait tim
 // nobody wants any more, or asks for one that is wanted and not granted yet. One that
 // is under suspicion has to wait until the session has shown that it lives without it.
 // The module's SUBACK carries no return code, so that a refusal by the cloud looks like
-// a grant; one by the module leaves the filter out for this session, and everything
-// else flows.
+// a grant; one by the module sets the filter aside for a while, and everything else
+// flows.
 func (s *Session) tendFilters(ctx context.Context) (did bool, wait time.Duration, err error) {
+	if wait := time.Until(s.filters.held); wait > 0 {
+		return false, wait, nil
+	}
 	if filter, ok := s.filters.hub.GiveBack(); ok {
 		return true, 0, s.unsubscribeFrom(ctx, filter)
 	}
@@ -101,14 +104,24 @@ func (s *Session) subscribeTo(ctx context.Context, f bus.Filter) error {
 			return err
 		}
 		s.suspects.harmless(what, false)
-		s.filters.refused[f.Topic] = true
+		s.setFilterAside(f.Topic, err)
 		return nil
 	}
+	s.filters.taken(f.Topic)
 	s.suspects.answered(what, time.Now())
 	s.books.subscribed(f.Topic)
 	s.filters.hub.Grant(f.Topic)
 	s.show.filterTaken(f.Topic)
 	return nil
+}
+
+// setFilterAside tells those who asked for a filter that the module refuses it, and when
+// it is asked for again.
+func (s *Session) setFilterAside(filter string, err error) {
+	again := s.filters.refusedAgain(filter)
+	reason := fmt.Sprintf("the module refuses the subscription (%v); it is asked again in %v", err, again)
+	s.filters.hub.SetAside(filter, reason, again)
+	s.show.filterRefused(filter, reason)
 }
 
 // unsubscribeFrom gives a filter back. Where the module does not take that, the
@@ -133,6 +146,12 @@ func (s *Session) subscriptionFailed(ctx context.Context, filter string, err err
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
 		return gone
+	}
+	// ERROR without a number is no proof that no SUBACK comes, and that has no id: the
+	// next filter would be granted by it.
+	var refused *atengine.Error
+	if errors.Is(err, air.ErrRefusedBehindOK) && errors.As(err, &refused) && refused.Code == atengine.PlainError {
+		s.filters.held = time.Now().Add(s.o.Cloud.Timeouts.SubAck)
 	}
 	s.show.warn("subscription-refused", fmt.Sprintf("the module refuses the subscription to %s: %v", filter, err))
 	return nil
