@@ -14,35 +14,6 @@ import (
 // under a question is not waited for as long as that.
 func (m *Modem) radioQuestion() time.Duration { return min(30*time.Second, m.o.Timeouts.Bearer) }
 
-// SIM asks for the state of the SIM: nil when it is ready, else [ErrNoSIM],
-// [ErrSIMLocked] or [ErrSIMBusy].
-func (m *Modem) SIM(ctx context.Context) error {
-	line, err := m.ask(ctx, "AT+CPIN?", m.radioQuestion(), isPINReply)
-	if err != nil {
-		return simError(err)
-	}
-	return parsePIN(line)
-}
-
-// simError sorts the numbers of +CME ERROR that AT+CPIN? is refused with (AT
-// manual 1.6.3 section 3.15). A plain ERROR is what 2G modules say to everything
-// that has to do with a missing SIM.
-func simError(err error) error {
-	code, no := refusal(err)
-	if !no {
-		return err
-	}
-	switch code {
-	case 10, 13, 15, -1:
-		return fmt.Errorf("%w (%w)", ErrNoSIM, err)
-	case 11, 12:
-		return fmt.Errorf("%w (%w)", ErrSIMLocked, err)
-	case 14:
-		return fmt.Errorf("%w (%w)", ErrSIMBusy, err)
-	}
-	return err
-}
-
 // Signal returns the signal strength in dBm, nil when the module does not know.
 func (m *Modem) Signal(ctx context.Context) (dbm *int, err error) {
 	line, err := m.ask(ctx, "AT+CSQ", m.quick(), named("+CSQ"))

@@ -23,9 +23,17 @@ func TestSIM(t *testing.T) {
 		{"+CME ERROR: 10", ErrNoSIM},
 		{"+CME ERROR: 11", ErrSIMLocked},
 		{"+CME ERROR: 12", ErrSIMLocked},
-		{"+CME ERROR: 13", ErrNoSIM},
+		{"+CME ERROR: 13", ErrSIMFailed},
 		{"+CME ERROR: 14", ErrSIMBusy},
+		{"+CME ERROR: 15", ErrSIMFailed},
+		{"+CME ERROR: 40", ErrSIMLocked},
+		{"+CME ERROR: 4", ErrSIMFailed},
 		{"ERROR", ErrNoSIM},
+		{"+CPIN: SIM PUK", ErrSIMLocked},
+		{"+CPIN: PH-NET PIN", ErrSIMLocked},
+		{"+CPIN: SIM FAILURE", ErrSIMFailed},
+		{"+CPIN: REA", ErrMalformed},
+		{"+CPIN: 8f2k,\"x\"", ErrMalformed},
 		{"+CPIN: ", ErrMalformed},
 	} {
 		answers := []string{c.answer}
@@ -43,6 +51,28 @@ func TestSIM(t *testing.T) {
 			t.Errorf("an unknown error must stay what it is, got code %d", code)
 		}
 	})
+}
+
+// A PUK is no PIN: the advice for the one costs a card where it is taken for the other's.
+func TestSIMTellsWhatItWants(t *testing.T) {
+	for answer, advice := range map[string]string{
+		"+CPIN: SIM PIN": "wants its PIN", "+CME ERROR: 11": "wants its PIN",
+		"+CPIN: SIM PUK": "PUK that the operator has", "+CME ERROR: 12": "PUK that the operator has",
+		"+CPIN: SIM PUK2": "second PIN", "+CPIN: PH-SIM PIN": "locked to another card", "+CPIN: PH-NET PIN": "other operators' cards",
+		"+CPIN: BLOCKED": "replace the card", "+CME ERROR: 13": "", "+CPIN: NOT INSERTED": "",
+	} {
+		answers := []string{answer}
+		said := answer
+		if rest, ok := strings.CutPrefix(answer, "+CPIN: "); ok {
+			answers, said = append(answers, "OK"), rest
+		}
+		play(t, Options{}, script(on("AT+CPIN?", answers...)), func(b *bench) {
+			var sim *SIMError
+			if err := b.SIM(b.ctx); !errors.As(err, &sim) || sim.Said != said || !contains(sim.Advice, advice) || (advice == "") != (sim.Advice == "") {
+				t.Errorf("%s: %#v", answer, err)
+			}
+		})
+	}
 }
 
 func TestSignalOperatorAttached(t *testing.T) {

@@ -13,12 +13,14 @@ var (
 	// for instance because bytes were lost on the line.
 	ErrMalformed = errors.New("malformed answer from the module")
 
-	// ErrNoSIM: there is no usable SIM (AT+CPIN?, CME 10, 13, 15).
+	// ErrNoSIM: there is no SIM (AT+CPIN?, CME 10).
 	ErrNoSIM = errors.New("no usable SIM: is it inserted, the right way round, with clean contacts?")
-	// ErrSIMLocked: the SIM wants a PIN or PUK (CME 11, 12).
-	ErrSIMLocked = errors.New("the SIM is locked: switch its PIN off in a phone")
+	// ErrSIMLocked: the SIM or the module wants a PIN, a PUK or an unlock code.
+	ErrSIMLocked = errors.New("the SIM is locked")
 	// ErrSIMBusy: the SIM is still starting (CME 14, usual right after RDY).
 	ErrSIMBusy = errors.New("the SIM is not ready yet")
+	// ErrSIMFailed: the module cannot read the SIM (CME 13, 15, and what else it may say).
+	ErrSIMFailed = errors.New("the SIM cannot be read")
 
 	// ErrBearer: the data bearer does not open.
 	ErrBearer = errors.New("the data bearer does not open: check the APN, and that the SIM has data left")

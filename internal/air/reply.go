@@ -130,32 +130,6 @@ func parseAttached(line []byte) (bool, error) {
 	return n == 1, nil
 }
 
-// parsePIN reads the answer to AT+CPIN?: nil for READY.
-func parsePIN(line []byte) error {
-	rest, ok := answer(line, "+CPIN")
-	if !ok {
-		return malformed("AT+CPIN?")
-	}
-	switch string(rest) {
-	case "READY":
-		return nil
-	case "SIM PIN", "SIM PUK", "SIM PIN2", "SIM PUK2", "PH-SIM PIN", "PH-NET PIN":
-		return ErrSIMLocked
-	case "NOT INSERTED", "SIM REMOVED", "SIM FAILURE":
-		return ErrNoSIM
-	case "NOT READY", "SIM BUSY":
-		return ErrSIMBusy
-	}
-	return malformed("AT+CPIN?")
-}
-
-// isPINReply tells the answer from the URCs of the same name, which carry the
-// slot's number: "+CPIN: READY 0", "+CPIN: SIM REMOVED 0".
-func isPINReply(line []byte) bool {
-	rest, ok := answer(line, "+CPIN")
-	return ok && !bytes.HasSuffix(rest, []byte(" 0")) && !bytes.HasSuffix(rest, []byte(" 1"))
-}
-
 // bearer is the answer to AT+SAPBR=2,1.
 type bearer struct {
 	status  int // 0 connecting, 1 connected, 2 closing, 3 closed

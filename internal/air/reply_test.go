@@ -38,6 +38,8 @@ var parsers = map[string]func(line []byte) string{
 			return "locked"
 		case errors.Is(err, ErrSIMBusy):
 			return "busy"
+		case errors.Is(err, ErrSIMFailed):
+			return "failed"
 		}
 		return ""
 	},

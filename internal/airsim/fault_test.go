@@ -293,6 +293,23 @@ func networkCases() map[string]faultCase {
 			r.expect("AT+CPIN?\r", "\r\n+CPIN: READY\r\n"+okay)
 			r.do("sim pin")
 			r.expect("AT+CPIN?\r", "\r\n+CPIN: SIM PIN\r\n"+okay)
+			r.do("sim puk")
+			r.expect("AT+CPIN?\r", "\r\n+CPIN: SIM PUK\r\n"+okay)
+			r.do("sim unlocked")
+			r.expect("AT+CPIN?\r", "\r\n+CPIN: READY\r\n"+okay)
+		}),
+		"sim-stuck": on(func(r *rig) {
+			r.do("sim-stuck 13")
+			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 13\r\n")
+			r.expect("AT+CFUN=1\r", okay)
+			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 13\r\n")
+			r.expect("AT+CFUN=0\r", "\r\nCLOSED\r\n"+okay)
+			r.expect("AT+CFUN=1\r", okay)
+			r.expect("AT+CPIN?\r", "\r\n+CPIN: READY\r\n"+okay)
+			r.do("sim-stuck 15 reset")
+			r.expect("AT+CFUN=0\r", okay)
+			r.expect("AT+CFUN=1\r", okay)
+			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 15\r\n")
 		}),
 		"service": on(func(r *rig) {
 			r.do("service lost")

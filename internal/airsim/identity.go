@@ -49,6 +49,8 @@ func (m *Module) card(read func() string) reply {
 	switch {
 	case !m.radio.simIn:
 		return m.fail(10)
+	case m.radio.simStuck.code > 0:
+		return m.fail(m.radio.simStuck.code)
 	case !m.radio.simReady:
 		return m.fail(14)
 	}

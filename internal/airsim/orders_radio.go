@@ -102,6 +102,11 @@ func powerWords() []word {
 	}
 }
 
+// simLocks are the codes that can be wanted, as AT+CPIN? names them.
+var simLocks = map[string]string{
+	"pin": "SIM PIN", "puk": "SIM PUK", "pin2": "SIM PIN2", "ph-sim": "PH-SIM PIN", "ph-net": "PH-NET PIN", "blocked": "SIM BLOCKED",
+}
+
 // networkWords are faults of SIM, radio and bearer.
 func networkWords() []word {
 	offset := orders.Custom("OFFSET", "unset|OFFSET", func(w string) (string, error) {
@@ -123,17 +128,31 @@ func networkWords() []word {
 			}),
 		},
 		{
-			Name: "sim", Args: []orders.Arg{orders.Choice("what", "removed", "inserted", "pin")},
-			Help: "the card is pulled, put in, or wants its PIN", Example: "sim removed",
+			Name: "sim", Args: []orders.Arg{orders.Choice("what", "removed", "inserted", "pin", "puk", "pin2", "ph-sim", "ph-net", "blocked", "unlocked")},
+			Help: "the card is pulled, put in, or wants a code, or no longer; ph-: it is the module that is locked", Example: "sim removed",
 			Do: does(func(m *Module, v orders.Values) {
 				switch v.Text("what") {
 				case "removed":
 					m.simRemoved()
 				case "inserted":
 					m.simInserted()
+				case "unlocked":
+					m.radio.simLock = ""
+					m.radioOn(false)
 				default:
-					m.radio.simPIN, m.radio.simReady = true, false
+					m.radio.simLock = simLocks[v.Text("what")]
+					m.simStops()
 				}
+			}),
+		},
+		{
+			Name: "sim-stuck", Args: []orders.Arg{orders.Int("CODE", 1, 65535), orders.Flag("reset")},
+			Help: "the card is there and cannot be read: what asks for it is refused with +CME ERROR: CODE until AT+CFUN=0 takes its power away; " +
+				"reset: only a restart does",
+			Example: "sim-stuck 13",
+			Do: does(func(m *Module, v orders.Values) {
+				m.radio.simStuck = stuck{code: v.Int("CODE"), reset: v.Has("reset")}
+				m.simStops()
 			}),
 		},
 		{

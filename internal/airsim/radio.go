@@ -9,11 +9,12 @@ import (
 // radio is the SIM card, the registration and the attachment, and whether the
 // module runs at all.
 type radio struct {
-	alive   bool // booted and listening
-	simIn   bool
-	simPIN  bool // the card wants a PIN
-	service bool // there is a network to be heard
-	csq     int
+	alive    bool // booted and listening
+	simIn    bool
+	simLock  string // the code that card or module wants, as AT+CPIN? names it; empty: none
+	simStuck stuck  // the card is not answered for
+	service  bool   // there is a network to be heard
+	csq      int
 
 	clockUnset bool          // the network tells no time
 	clockOff   time.Duration // or one that is so far off
@@ -27,9 +28,16 @@ type radio struct {
 	gen        uint64 // of the present attempt to attach
 }
 
+// stuck is a card that is there and cannot be read: every question about it is refused
+// with a number until it gets its power anew.
+type stuck struct {
+	code  int  // 0: it is not
+	reset bool // the power of the card goes only with that of the module, not by CFUN=0
+}
+
 // powerCycle forgets what a restart forgets; card, network and signal stay.
 func (r *radio) powerCycle() {
-	*r = radio{simIn: r.simIn, simPIN: r.simPIN, service: r.service, csq: r.csq, clockUnset: r.clockUnset, clockOff: r.clockOff, mode: 1, gen: r.gen + 1}
+	*r = radio{simIn: r.simIn, simLock: r.simLock, service: r.service, csq: r.csq, clockUnset: r.clockUnset, clockOff: r.clockOff, mode: 1, gen: r.gen + 1}
 }
 
 // radioOn reads the card, registers and attaches, as far as card and network
@@ -56,7 +64,7 @@ func (m *Module) radioOn(booted bool) {
 		}
 		m.after(d, run)
 	}
-	step(w.sim, func() { m.radio.simReady = m.radio.simIn && !m.radio.simPIN })
+	step(w.sim, func() { m.radio.simReady = m.radio.simIn && m.radio.simLock == "" && m.radio.simStuck.code == 0 })
 	step(w.register, func() { m.register() })
 	step(w.attach, func() { m.attachNow() })
 }
@@ -95,6 +103,9 @@ func (m *Module) cregState() int {
 func (m *Module) radioOff(mode int) {
 	m.radio.gen++
 	m.radio.mode = mode
+	if mode == 0 && !m.radio.simStuck.reset {
+		m.radio.simStuck = stuck{}
+	}
 	m.radio.simReady, m.radio.registered, m.radio.attached = false, false, false
 	m.radio.pdpLost, m.radio.pdpStuck = false, false
 	m.bearer = bearer{apn: m.bearer.apn}
@@ -134,14 +145,20 @@ func (m *Module) serviceBack() {
 // simRemoved and simInserted are hot plug.
 func (m *Module) simRemoved() {
 	m.radio.simIn = false
-	m.radio.gen++
-	m.radio.simReady, m.radio.registered, m.radio.attached = false, false, false
-	m.bearer = bearer{apn: m.bearer.apn}
 	if m.p.lte {
 		m.sendLine("+CPIN: SIM REMOVED 0")
 	} else {
 		m.sendLine("+CPIN: NOT INSERTED")
 	}
+	m.simStops()
+}
+
+// simStops is a card that cannot be read any more, for whatever reason; the module
+// says nothing of it before it is asked.
+func (m *Module) simStops() {
+	m.radio.gen++
+	m.radio.simReady, m.radio.registered, m.radio.attached = false, false, false
+	m.bearer = bearer{apn: m.bearer.apn}
 	m.cregChanged()
 	m.deadLink()
 }
@@ -193,12 +210,14 @@ func cpin(m *Module, c command) reply {
 	switch r := m.radio; {
 	case !r.simIn:
 		return m.fail(10)
+	case r.simStuck.code > 0:
+		return m.fail(r.simStuck.code)
 	case c.op == opSet:
-		m.radio.simPIN = false
+		m.radio.simLock = ""
 		m.radioOn(false)
 		return ok()
-	case r.simPIN:
-		return ok("+CPIN: SIM PIN")
+	case r.simLock != "" && r.mode == 1:
+		return ok("+CPIN: " + r.simLock)
 	case r.mode == 0:
 		return m.fail(13)
 	case !r.simReady:

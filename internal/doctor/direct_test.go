@@ -108,6 +108,6 @@ func TestAskedNowBehindACause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, r, SIM, Fail, "sim-missing; asked now: it wants a PIN or PUK -- look at the SIM")
+	wants(t, r, SIM, Fail, "sim-missing; asked now: it is locked: the module says \"SIM PIN\" -- look at the SIM")
 	wants(t, r, Network, Skipped, "because of the SIM above")
 }

@@ -34,7 +34,8 @@ func (x *examination) radio(ctx context.Context, l *openedModule) {
 func until(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
 	for deadline := time.Now().Add(patience); ; {
 		done, err := ask()
-		if done || err != nil && !errors.Is(err, air.ErrSIMBusy) || time.Now().After(deadline) {
+		wait := errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMFailed)
+		if done || err != nil && !wait || time.Now().After(deadline) {
 			return err
 		}
 		select {
@@ -54,11 +55,12 @@ func (x *examination) sim(ctx context.Context, l *openedModule) {
 		err := l.SIM(ctx)
 		return err == nil, err
 	})
+	var sim *air.SIMError
 	switch {
-	case errors.Is(err, air.ErrSIMLocked):
-		x.stop(SIM, "switch its PIN off in a phone", "it wants a PIN or PUK")
-	case errors.Is(err, air.ErrNoSIM):
-		x.stop(SIM, recovery.SIMMissing.Hint(), "the module finds none that it can use")
+	case errors.As(err, &sim) && sim.Advice != "":
+		x.stop(SIM, sim.Advice, "it is locked: the module says %q", sim.Said)
+	case errors.As(err, &sim):
+		x.stop(SIM, recovery.SIMMissing.Hint(), "the module finds none that it can use: it says %q", sim.Said)
 	case err != nil:
 		x.stop(SIM, recovery.SIMMissing.Hint(), "%v", err)
 	default:

@@ -58,10 +58,10 @@ var (
 	})
 	SIMMissing = define("sim-missing", row{
 		"no usable SIM: is it inserted the right way round, unlocked (no PIN), and are the contacts clean?",
-		ladder{NoRung},
+		ladder{NoRung, RadioRung},
 		always(BackOff), Talks,
 		Attaching, AtSIM, LinkGone, ErrandRefused, WatchSIM,
-		Doc{"no usable SIM", "seat, contacts, PIN", "the card, without a PIN"},
+		Doc{"no usable SIM", "seat, contacts, PIN or PUK: the hint has the module's own words", "the card, without a PIN. By itself: radio off and on, unless the card is locked; a card that has worked gets a reset every hour"},
 	})
 	NotRegistered = define("not-registered", row{
 		"the network has not taken the module in: check antenna, signal, coverage, and that the SIM is active",

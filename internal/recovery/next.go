@@ -21,10 +21,13 @@ type History struct {
 	FreshToken bool // the token in use was fetched for this very attempt, or there is none to fetch
 	Attached   bool // the bearer was up when it failed
 	ResetsLeft int  // hard resets left in this hour
+	SIMWorked  bool // a SIM was ready since the daemon started
+	SIMLocked  bool // the SIM, or the module, wants a code that only a person has
 
-	Dark   time.Duration // since the session was last online, or the daemon started
-	Silent time.Duration // since the module was last heard or reset, or the daemon started
-	Boot   time.Duration // how long it may be silent before it is reset; 0: as long as any boot may take
+	Lasting time.Duration // since the first of the failures that Climb counts
+	Dark    time.Duration // since the session was last online, or the daemon started
+	Silent  time.Duration // since the module was last heard or reset, or the daemon started
+	Boot    time.Duration // how long it may be silent before it is reset; 0: as long as any boot may take
 }
 
 // Decision is what to do after a failure.
@@ -37,7 +40,7 @@ type Decision struct {
 // Next decides what to do after a failure. It is a pure function; the table in
 // next_test.go is its documentation.
 func Next(from State, c Cause, h History) Decision {
-	d := Decision{Rung: rung(c, h), Pace: rows[c].pace.after(h)}
+	d := Decision{Rung: rung(from, c, h), Pace: rows[c].pace.after(h)}
 	d.Resume = resume(from, d.Rung, h)
 	switch {
 	case c == ConnAckRefused && !h.FreshToken:
@@ -51,8 +54,8 @@ func Next(from State, c Cause, h History) Decision {
 			d.Pace = Brisk
 		}
 		return d
-	case c == NotRegistered && d.Resume == Probing:
-		d.Pace = Brisk // with the port closed nobody can see the network come back
+	case c.Watch() != WatchNothing && d.Resume == Probing:
+		d.Pace = Brisk // with the port closed nobody can see what is missing come back
 	}
 	return d
 }
@@ -62,19 +65,30 @@ func Next(from State, c Cause, h History) Decision {
 // not lose its local connections more than a few times a day.
 const exitAfter = 6 * time.Hour
 
+// cardResetAfter is for how long a card that has worked in this run may be unreadable,
+// with the radio switched off and on again and again, before the module is reset for it.
+const cardResetAfter = time.Hour
+
 // rung looks the ladder up, and holds back what a wrong configuration would
 // look like: until the session has worked once, a bearer or a connection that
 // fails is more likely a typing error than a wedge, and a reset would not help.
-func rung(c Cause, h History) Rung {
+func rung(from State, c Cause, h History) Rung {
 	r := rows[c].ladder.rung(h.Climb)
-	if c == NoAnswer && h.Silent >= cmp.Or(h.Boot, bootMost) {
+	switch {
+	case c == SIMMissing && h.SIMLocked:
+		return NoRung // a code is missing, and a card that starts anew asks for it again
+	case c == SIMMissing && h.SIMWorked && h.Lasting >= cardResetAfter:
+		r = ResetRung
+	case c == SIMMissing && h.SIMWorked && from == Attaching:
+		r = RadioRung // it was asked for again and again meanwhile
+	case c == NoAnswer && h.Silent >= cmp.Or(h.Boot, bootMost):
 		r = ResetRung
 	}
 	if r != ResetRung {
 		return r
 	}
 	switch {
-	case !c.Mute() && !h.Worked:
+	case !c.Mute() && !h.Worked && !(c == SIMMissing && h.SIMWorked):
 		return RadioRung
 	case h.ResetsLeft > 0:
 		return ResetRung

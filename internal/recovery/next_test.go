@@ -24,6 +24,9 @@ func TestNextIsThisTable(t *testing.T) {
 	cached := func(h History) History { h.FreshToken = false; return h }
 	silent := func(d time.Duration, h History) History { h.Silent = d; return h }
 	spent := func(n int) History { h := climb(n); h.ResetsLeft = 0; return h }
+	lasting := func(d time.Duration, h History) History { h.Lasting = d; return h }
+	card := func(h History) History { h.SIMWorked = true; return h }
+	locked := func(h History) History { h.SIMLocked = true; return h }
 	dark := func(h History) History { h.Dark = exitAfter; return h }
 	for _, s := range []step{
 		// A lost session: three new sessions, then the bearer, the radio, the module.
@@ -93,7 +96,19 @@ func TestNextIsThisTable(t *testing.T) {
 		{Attaching, NotRegistered, never(50), RadioRung, Attaching, BackOff},
 		{Connecting, ConnectFailed, never(50), RadioRung, Attaching, BackOff},
 		{Authenticating, HTTPFailed, never(50), RadioRung, Attaching, BackOff},
-		{Attaching, SIMMissing, never(50), NoRung, Attaching, BackOff},
+
+		// A card that cannot be read gets its power anew, the module a reset for one that
+		// has worked, after an hour; one that wants a code is left alone.
+		{Attaching, SIMMissing, never(1), NoRung, Attaching, BackOff},
+		{Attaching, SIMMissing, never(50), RadioRung, Attaching, BackOff},
+		{Attaching, SIMMissing, card(climb(1)), RadioRung, Attaching, BackOff},
+		{Online, SIMMissing, card(climb(1)), NoRung, Connecting, BackOff},
+		{Attaching, SIMMissing, lasting(cardResetAfter, never(50)), RadioRung, Attaching, BackOff},
+		{Attaching, SIMMissing, card(lasting(cardResetAfter-time.Second, climb(50))), RadioRung, Attaching, BackOff},
+		{Attaching, SIMMissing, card(lasting(cardResetAfter, never(50))), ResetRung, Probing, Brisk},
+		{Attaching, SIMMissing, card(lasting(cardResetAfter, spent(50))), RadioRung, Attaching, BackOff},
+		{Attaching, SIMMissing, locked(card(lasting(cardResetAfter, climb(50)))), NoRung, Attaching, BackOff},
+
 		{Probing, FirmwareUnsupported, never(50), NoRung, Probing, Slow},
 		{Registering, RegistrationDisabled, never(50), NoRung, Registering, Slow},
 		{Registering, AlreadyActivated, climb(50), NoRung, Registering, Slow},

@@ -21,20 +21,22 @@ type Past struct {
 	folding folding
 	boots   boots
 
-	attempt   int           // failures in a row since the session was stable
-	backedOff int           // how many of these had the pace BackOff
-	climbs    map[Cause]int // the same by cause, since the module was last reset
-	cutShort  int           // waits that ended early, since it was stable
-	worked    bool          // online at least once
-	darkSince time.Time     // when the session was last online, or Begin
-	heard     time.Time     // when the module was last heard or reset, or Begin
+	attempt   int                 // failures in a row since the session was stable
+	backedOff int                 // how many of these had the pace BackOff
+	climbs    map[Cause]int       // the same by cause, since the module was last reset
+	begun     map[Cause]time.Time // when the first of these was
+	cutShort  int                 // waits that ended early, since it was stable
+	worked    bool                // online at least once
+	simWorked bool                // a SIM was ready at least once
+	darkSince time.Time           // when the session was last online, or Begin
+	heard     time.Time           // when the module was last heard or reset, or Begin
 }
 
 // NewPast returns a past without failures. Waits are drawn from random.
 func NewPast(p Policy, now time.Time, random *rand.Rand) *Past {
 	return &Past{
 		policy: p, random: random, resets: resetBudget{perHour: p.HardResetsPerHour},
-		climbs: make(map[Cause]int), darkSince: now, heard: now,
+		climbs: make(map[Cause]int), begun: make(map[Cause]time.Time), darkSince: now, heard: now,
 	}
 }
 
@@ -43,6 +45,9 @@ func (p *Past) Begin(now time.Time) { p.darkSince, p.heard = now, now }
 
 // Online says that the session is online, and Offline that it is so no longer.
 func (p *Past) Online() { p.worked = true }
+
+// SIMReady says that the module can use its SIM.
+func (p *Past) SIMReady() { p.simWorked = true }
 
 // Offline says that the session was online until now.
 func (p *Past) Offline(now time.Time) { p.darkSince = now }
@@ -58,6 +63,7 @@ func (p *Past) Heard(at time.Time) {
 type Facts struct {
 	FreshToken bool // the token in use was fetched for this very attempt, or there is none to fetch
 	Attached   bool // the bearer was up when it failed
+	SIMLocked  bool // the SIM, or the module, wants a code that only a person has
 	Deaf       bool // the module may have been waiting for the bytes of a payload since it was last heard
 }
 
@@ -67,7 +73,9 @@ type Facts struct {
 // session was stable, or the module was reset.
 func (p *Past) Fail(from State, c Cause, f Facts, now time.Time) (Decision, time.Duration) {
 	p.attempt++
-	p.climbs[c]++
+	if p.climbs[c]++; p.climbs[c] == 1 {
+		p.begun[c] = now
+	}
 	if announced(c) {
 		p.boots.talking = false
 	}
@@ -88,6 +96,10 @@ func (p *Past) inARow(pace Pace) int {
 
 // History is the past as Next sees it.
 func (p *Past) History(c Cause, f Facts, now time.Time) History {
+	lasting := time.Duration(0)
+	if p.climbs[c] > 0 {
+		lasting = now.Sub(p.begun[c])
+	}
 	return History{
 		Attempt:    p.attempt,
 		Climb:      p.climbs[c],
@@ -95,6 +107,9 @@ func (p *Past) History(c Cause, f Facts, now time.Time) History {
 		FreshToken: f.FreshToken,
 		Attached:   f.Attached,
 		ResetsLeft: p.resets.left(now, c.Mute()),
+		SIMWorked:  p.simWorked,
+		SIMLocked:  f.SIMLocked,
+		Lasting:    lasting,
 		Dark:       now.Sub(p.darkSince),
 		Silent:     now.Sub(p.heard),
 		Boot:       p.boots.patience(f.Deaf),
@@ -145,7 +160,7 @@ func (p *Past) Settled(now time.Time) (failures, folded int) {
 		failures, folded = p.attempt, p.folding.unfold(now)
 	}
 	p.attempt, p.backedOff, p.cutShort = 0, 0, 0
-	clear(p.climbs)
+	clear(p.climbs) // and with them begun, which is read only beside them
 	p.resets.settled()
 	p.folding.settled()
 	return failures, folded

@@ -29,13 +29,14 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 	modem := s.port.modem
 	if err := s.until(ctx, simPatience, func() (bool, error) {
 		err := modem.SIM(ctx)
-		if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
-			err = s.wakeRadio(ctx, &recovery.Failure{Cause: recovery.SIMMissing, Err: err})
+		if notYet := simFailure(err); notYet != nil {
+			err = s.wakeRadio(ctx, notYet)
 		}
 		return err == nil, err
 	}); err != nil {
 		return "", s.port.unanswered(recovery.SIMMissing, err)
 	}
+	s.past.SIMReady()
 	s.readICCID(ctx)
 	s.readSignal(ctx)
 	begun := time.Now()

@@ -51,6 +51,23 @@ func fault(err error) *recovery.Failure {
 	return nil
 }
 
+// simFailure is the Failure of a SIM that cannot be used now; nil for any other error,
+// and none. An answer that was not understood says nothing: it is asked for again.
+func simFailure(err error) *recovery.Failure {
+	var sim *air.SIMError
+	switch {
+	case errors.As(err, &sim):
+		hint := sim.Advice
+		if hint == "" {
+			hint = recovery.SIMMissing.Hint()
+		}
+		return &recovery.Failure{Cause: recovery.SIMMissing, Hint: fmt.Sprintf("%s (the module says %q)", hint, sim.Said), Err: err}
+	case errors.Is(err, air.ErrMalformed):
+		return &recovery.Failure{Cause: recovery.SIMMissing, Err: err}
+	}
+	return nil
+}
+
 // silence tells a command that was not answered from any other failure: the
 // engine is out of step after it, and must be resynced before the next one.
 func silence(err error) bool {

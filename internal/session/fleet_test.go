@@ -131,7 +131,7 @@ func (g *gateway) back(shape FleetShape) time.Duration {
 
 // fail is what Session.recover does with a failure.
 func (g *gateway) fail(from recovery.State, c recovery.Cause) {
-	d, pause := g.past.Fail(from, c, g.facts(), time.Now())
+	d, pause := g.past.Fail(from, c, g.facts(&recovery.Failure{Cause: c}), time.Now())
 	g.climb(d)
 	time.Sleep(pause)
 }

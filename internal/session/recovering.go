@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"airbridged/internal/air"
 	"airbridged/internal/recovery"
 )
 
@@ -22,7 +23,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.link.failed(f.Cause)
 	s.books.failed(f.Cause)
 	s.past.recallResets()
-	d, pause := s.past.Fail(from, f.Cause, s.facts(), time.Now())
+	d, pause := s.past.Fail(from, f.Cause, s.facts(f), time.Now())
 	s.enter(recovery.Recovering, f, pause)
 	s.sessionLost()
 	resume, err := s.climbRung(ctx, d, f)
@@ -55,8 +56,11 @@ var byState = map[recovery.State]recovery.Cause{
 }
 
 // facts are what the session knows of a failure besides its cause.
-func (s *Session) facts() recovery.Facts {
-	return recovery.Facts{FreshToken: s.device.freshLogin(), Attached: s.network.attached, Deaf: s.port.wasDeaf}
+func (s *Session) facts(f *recovery.Failure) recovery.Facts {
+	return recovery.Facts{
+		FreshToken: s.device.freshLogin(), Attached: s.network.attached, Deaf: s.port.wasDeaf,
+		SIMLocked: errors.Is(f.Err, air.ErrSIMLocked),
+	}
 }
 
 // climbRung tears down what the rung stands for. A module that does not answer

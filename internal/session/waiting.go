@@ -123,7 +123,7 @@ func (s *Session) arrival(c recovery.Cause) func(context.Context) (bool, error) 
 	case recovery.WatchSIM:
 		return func(ctx context.Context) (bool, error) {
 			err := modem.SIM(ctx)
-			if errors.Is(err, air.ErrNoSIM) || errors.Is(err, air.ErrSIMBusy) || errors.Is(err, air.ErrSIMLocked) {
+			if simFailure(err) != nil {
 				return false, nil
 			}
 			return err == nil, err

@@ -99,6 +99,12 @@ func networkWedges() []wedge {
 			causes: []recovery.Cause{recovery.SIMMissing},
 		},
 		{
+			name: "SIM not answered for", field: "the module cannot read its card any more until that gets its power anew",
+			noticed: "the registration at the next status poll, then AT+CPIN?",
+			strike:  []string{"sim-stuck 13"}, causes: []recovery.Cause{recovery.NotRegistered}, recover: 90 * time.Second,
+			apart: "a card gets its 10 s to answer before its power is taken away, and the radio of 2G modules is slow to find the network again",
+		},
+		{
 			name: "no SIM at power-on", field: "the SIM is put in 20 minutes after the gateway was switched on",
 			noticed: "AT+CPIN?, once a second for 10 s",
 			kind:    outside, cold: true, lasts: 20 * time.Minute, mend: []string{"sim inserted"},
