@@ -3,6 +3,8 @@ package air
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 
 	"go.uber.org/zap"
 
@@ -11,7 +13,11 @@ import (
 
 // Identity is what the module says it is. A field that the module does not tell
 // is empty; Firmware never is.
-type Identity struct{ Firmware, Model, IMEI, ICCID string }
+type Identity struct {
+	Firmware, Model, IMEI, ICCID string
+
+	NoIMEI string // what the module said where an IMEI was asked for, while IMEI is empty
+}
 
 // Identify switches the echo off and asks for firmware, IMEI and ICCID.
 func (m *Modem) Identify(ctx context.Context) (Identity, error) {
@@ -23,7 +29,7 @@ func (m *Modem) Identify(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	id := Identity{Firmware: firmware, Model: modelOf(firmware)}
-	if id.IMEI, err = m.optional("IMEI")(m.imei(ctx)); err != nil {
+	if id.IMEI, id.NoIMEI, err = m.IMEI(ctx); err != nil {
 		return Identity{}, err
 	}
 	if id.ICCID, err = m.optional("ICCID")(m.ICCID(ctx)); err != nil {
@@ -69,12 +75,51 @@ func (m *Modem) firmware(ctx context.Context) (string, error) {
 	return stranger, nil
 }
 
-func (m *Modem) imei(ctx context.Context) (string, error) {
-	line, err := m.ask(ctx, "AT+CGSN", m.o.Timeouts.Command, isIMEIReply)
-	if err != nil {
-		return "", err
+// IMEI asks for the module's number: AT+CGSN, and AT+CGSN=1 where that answers none
+// (3GPP TS 27.007 section 5.4: 1 is the IMEI; without it the answer is up to the
+// vendor). Where there is none to be had it is empty, and said is what the module
+// said instead.
+func (m *Modem) IMEI(ctx context.Context) (imei, said string, err error) {
+	for _, line := range []string{"AT+CGSN", "AT+CGSN=1"} {
+		reply, err := m.eng.Do(ctx, atengine.Command{Line: line, Info: isIMEIReply, Timeout: m.o.Timeouts.Command})
+		_, no := refusal(err)
+		if err != nil && !no {
+			return "", "", err
+		}
+		for _, info := range slices.Backward(reply.Info) {
+			if imei, err := parseIMEI(info); err == nil {
+				return imei, "", nil
+			}
+		}
+		if said == "" {
+			said = saidInstead(reply.Info, err)
+		}
 	}
-	return parseIMEI(line)
+	m.log.Warn("the module does not tell its IMEI", zap.String("detail", said))
+	return "", said, nil
+}
+
+// longestIMEI bounds what is shown of an answer that is no IMEI, in bytes: what is
+// longer is no number of a module, and may be anything.
+const longestIMEI = 17
+
+// saidInstead is what was answered where an IMEI was expected, in words.
+func saidInstead(info [][]byte, refused error) string {
+	if refused != nil {
+		return saidBy(refused)
+	}
+	if len(info) == 0 {
+		return "nothing but OK"
+	}
+	value := info[len(info)-1]
+	if rest, ok := answer(value, "+CGSN"); ok {
+		value = rest
+	}
+	value = unquote(value)
+	if len(value) > longestIMEI {
+		return strconv.Itoa(len(value)) + " characters that are no IMEI"
+	}
+	return strconv.Quote(printable(value))
 }
 
 // ICCID asks for the SIM's number: AT+CCID, and AT+ICCID where that is refused,

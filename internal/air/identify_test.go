@@ -60,7 +60,7 @@ func TestIdentifyForms(t *testing.T) {
 			on("AT+CGMR", `+CGMR: "AirM2M_780EP_V1007_LTE_AT"`, "OK"),
 			on("AT+CGSN", "^MODE: 17,17", "862991419835241", "+CEREG: 1", "OK"),
 			on("AT+CCID", "+E_UTRAN Service", `+CCID: "8986044911188033123F"`, "OK"),
-		), Identity{"AirM2M_780EP_V1007_LTE_AT", "Air780EP", "862991419835241", "8986044911188033123"}},
+		), Identity{"AirM2M_780EP_V1007_LTE_AT", "Air780EP", "862991419835241", "8986044911188033123", ""}},
 		"CGMR refused": {script(
 			ok("ATE0"),
 			on("AT+CGMR", "+CME ERROR: 58"),
@@ -68,13 +68,14 @@ func TestIdentifyForms(t *testing.T) {
 			on("AT+CGSN", "862991419835241", "OK"),
 			on("AT+CCID", "ERROR"), // Air724 before V301833, the first time
 			on("AT+ICCID", "+ICCID: 89860449111880331234", "OK"),
-		), Identity{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", "862991419835241", "89860449111880331234"}},
+		), Identity{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", "862991419835241", "89860449111880331234", ""}},
 		"nothing but firmware": {script(
 			on("ATE0", "ERROR"),
 			on("AT+CGMR", "AirM2M_780E_V1161_LTE_AT", "OK"),
 			on("AT+CGSN", "12", "OK"),
+			on("AT+CGSN=1", "ERROR"),
 			refuse("AT+CCID", "AT+ICCID"),
-		), Identity{Firmware: "AirM2M_780E_V1161_LTE_AT", Model: "Air780E"}},
+		), Identity{Firmware: "AirM2M_780E_V1161_LTE_AT", Model: "Air780E", NoIMEI: `"12"`}},
 		"another make is named too": {script(
 			ok("ATE0"),
 			on("AT+CGMR", "EC20CEFAGR06A05M4G", "OK"),
@@ -88,6 +89,38 @@ func TestIdentifyForms(t *testing.T) {
 			id, err := b.Identify(b.ctx)
 			if err != nil || id != c.want {
 				t.Errorf("%s: %+v, %v", name, id, err)
+			}
+		})
+	}
+}
+
+// An IMEI that AT+CGSN does not tell is asked for by AT+CGSN=1, and what the module said
+// instead is kept for who looks for the fault; but not what is too long to be a number.
+func TestIMEI(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first, second []string
+		imei, said    string
+	}{
+		"bare":               {first: []string{"862991419835241", "OK"}, imei: "862991419835241"},
+		"an event behind it": {first: []string{"862991419835241", "$GNRMC,,V", "OK"}, imei: "862991419835241"},
+		"told by the second": {first: []string{"OK"}, second: []string{`+CGSN: "862991419835241"`, "OK"}, imei: "862991419835241"},
+		"zeros":              {first: []string{"000000000000000", "OK"}, second: []string{"ERROR"}, said: `"000000000000000"`},
+		"ones":               {first: []string{"111111111111111", "OK"}, second: []string{"ERROR"}, said: `"111111111111111"`},
+		"letters":            {first: []string{"86A991419B35241", "OK"}, second: []string{"OK"}, said: `"86A991419B35241"`},
+		"14 digits":          {first: []string{"+CGSN: 86299141983524", "OK"}, second: []string{"OK"}, said: `"86299141983524"`},
+		"nothing":            {first: []string{"OK"}, second: []string{"OK"}, said: "nothing but OK"},
+		"an empty text":      {first: []string{`+CGSN: ""`, "OK"}, second: []string{"OK"}, said: `""`},
+		"refused":            {first: []string{"+CME ERROR: 100"}, second: []string{"+CME ERROR: 4"}, said: "+CME ERROR: 100"},
+		"something long":     {first: []string{"mRMyB50qafv74A5FofvhxZ2h9iTL9wX8", "OK"}, second: []string{"OK"}, said: "32 characters that are no IMEI"},
+	} {
+		exchanges := []exchange{on("AT+CGSN", c.first...)}
+		if c.second != nil {
+			exchanges = append(exchanges, on("AT+CGSN=1", c.second...))
+		}
+		play(t, Options{}, exchanges, func(b *bench) {
+			if imei, said, err := b.IMEI(b.ctx); err != nil || imei != c.imei || said != c.said {
+				t.Errorf("%s: %q, said %q, %v", name, imei, said, err)
 			}
 		})
 	}

@@ -3,13 +3,14 @@ package air
 import "bytes"
 
 // parseIMEI reads the answer to AT+CGSN, bare or behind "+CGSN:". An IMEI has 15
-// digits; modules whose IMEI was never written all print the same 16 (vendor FAQ).
+// digits; modules whose IMEI was never written all print the same 16 (vendor FAQ). One
+// digit over and over is a memory that nobody has written to.
 func parseIMEI(line []byte) (string, error) {
 	if rest, ok := answer(line, "+CGSN"); ok {
 		line = rest
 	}
 	line = unquote(line)
-	if len(line) < 15 || len(line) > 16 || !digits(line) || len(bytes.Trim(line, "0")) == 0 {
+	if len(line) < 15 || len(line) > 16 || !digits(line) || len(bytes.Trim(line, string(line[:1]))) == 0 {
 		return "", malformed("AT+CGSN: no IMEI of 15 digits")
 	}
 	return string(line), nil
@@ -45,11 +46,11 @@ func isFirmwareReply(line []byte) bool {
 	return Classify(line) == Unknown && !bytes.HasPrefix(line, []byte("+MSUB"))
 }
 
-// isIMEIReply takes any bare number of some length, so that one of the wrong
-// length is seen to be wrong.
+// isIMEIReply takes any bare number of some length, and what is nothing else that is
+// known, so that what a module says instead of an IMEI is seen.
 func isIMEIReply(line []byte) bool {
 	_, named := answer(line, "+CGSN")
-	return named || len(unquote(line)) >= 10 && digits(unquote(line))
+	return named || len(unquote(line)) >= 10 && digits(unquote(line)) || Classify(line) == Unknown && !bytes.HasPrefix(line, []byte("+MSUB"))
 }
 
 func isICCIDReply(line []byte) bool {

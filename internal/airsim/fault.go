@@ -56,6 +56,13 @@ type faultState struct {
 	nameless bool          // no name resolves
 	repeats  uint64        // generation of noise and every, so that clear ends them
 	absentTo time.Time     // the port is unplugged until then
+	imei     imeiFault
+}
+
+// imeiFault is what a module says that does not tell its IMEI.
+type imeiFault struct {
+	says string // empty: it tells it
+	only bool   // AT+CGSN=1 tells it all the same
 }
 
 func newFaultState() faultState { return faultState{armed: map[string]*arming{}} }

@@ -298,6 +298,16 @@ func networkCases() map[string]faultCase {
 			r.do("sim unlocked")
 			r.expect("AT+CPIN?\r", "\r\n+CPIN: READY\r\n"+okay)
 		}),
+		"imei": on(func(r *rig) {
+			r.do("imei 000000000000000")
+			r.expect("AT+CGSN\r", "\r\n000000000000000\r\n"+okay)
+			r.expect("AT+CGSN=1\r", "\r\n+CGSN: \"000000000000000\"\r\n"+okay)
+			r.do("imei nothing plain")
+			r.expect("AT+CGSN\r", okay)
+			r.expect("AT+CGSN=1\r", "\r\n+CGSN: \"862991419835241\"\r\n"+okay)
+			r.do("imei refused")
+			r.expect("AT+CGSN\r", "\r\n+CME ERROR: 100\r\n")
+		}),
 		"sim-stuck": on(func(r *rig) {
 			r.do("sim-stuck 13")
 			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 13\r\n")

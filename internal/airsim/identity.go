@@ -23,7 +23,7 @@ func identityVerbs() map[string]verb {
 		"+VER":  {run: func(m *Module, _ command) reply { return ok(m.p.firmware) }, allow: "r"},
 		"+CGMM": {run: func(m *Module, _ command) reply { return ok(m.p.model) }, allow: "r"},
 		"+CGMI": {run: func(*Module, command) reply { return ok("AirM2M") }, allow: "r"},
-		"+CGSN": {run: func(m *Module, _ command) reply { return ok(m.o.IMEI) }, allow: "r"},
+		"+CGSN": {run: cgsn, test: "+CGSN: (0-3)", allow: "rs"},
 		"+GSN":  {run: func(m *Module, _ command) reply { return ok(m.o.IMEI) }, allow: "r"},
 		"+CIMI": {run: func(m *Module, _ command) reply {
 			return m.card(func() string { return "460040" + m.o.ICCID[len(m.o.ICCID)-9:] })
@@ -41,6 +41,28 @@ func identityVerbs() map[string]verb {
 			return ok(fmt.Sprintf(`+CCLK: "%s"`, m.clock()))
 		}, allow: "qs"},
 		"*EXINFO": {run: func(*Module, command) reply { return ok("*EXINFO: 0") }, allow: "qr"},
+	}
+}
+
+// cgsn tells the IMEI, bare, or behind its name where AT+CGSN=1 asks for it (3GPP TS
+// 27.007 section 5.4); 2G modules know no argument.
+func cgsn(m *Module, c command) reply {
+	form := "%s"
+	if c.op == opSet {
+		if n, fine := c.number(0, 0, 3); !fine || n != 1 || !m.p.lte {
+			return m.fail(50)
+		}
+		form = `+CGSN: "%s"`
+	}
+	switch f := m.faults.imei; {
+	case f.says == "" || f.only && c.op == opSet:
+		return ok(fmt.Sprintf(form, m.o.IMEI))
+	case f.says == "nothing":
+		return ok()
+	case f.says == "refused":
+		return m.fail(100)
+	default:
+		return ok(fmt.Sprintf(form, f.says))
 	}
 }
 

@@ -91,6 +91,14 @@ func powerWords() []word {
 			}),
 		},
 		{
+			Name: "imei", Args: []orders.Arg{orders.Text("TEXT"), orders.Flag("plain")},
+			Help:    "what AT+CGSN answers instead of an IMEI; nothing: OK alone, refused: an error; plain: AT+CGSN=1 still tells the IMEI",
+			Example: "imei 000000000000000",
+			Do: does(func(m *Module, v orders.Values) {
+				m.faults.imei = imeiFault{says: v.Text("TEXT"), only: v.Has("plain")}
+			}),
+		},
+		{
 			Name: "train", Args: []orders.Arg{orders.Int("N", 0, 1000)},
 			Help: "autobaud begins again, and lets N upper-case ATs pass before it answers", Example: "train 3",
 			Do: does(func(m *Module, v orders.Values) {

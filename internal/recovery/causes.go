@@ -56,6 +56,13 @@ var (
 		Probing, AtModule, LinkGone, ErrandRefused, WatchNothing,
 		Doc{"the module's firmware has no TLS or no MQTT", "`airbridgectl status`: firmware", "flash one that has"},
 	})
+	IMEIUnreadable = define("imei-unreadable", row{
+		"the module tells no usable IMEI, so this device has no name: set device.device_name, or have the IMEI written by who sold the module",
+		ladder{NoRung},
+		always(Slow), Talks,
+		Probing, AtModule, LinkGone, ErrandRefused, WatchNothing,
+		Doc{"the module answers, and tells no IMEI to name the device by", "the hint says what it tells instead", "`device.device_name`, or the IMEI written by who sold the module"},
+	})
 	SIMMissing = define("sim-missing", row{
 		"no usable SIM: is it inserted the right way round, unlocked (no PIN), and are the contacts clean?",
 		ladder{NoRung, RadioRung},

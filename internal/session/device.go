@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,9 +45,15 @@ func newDevice(o Options, show *display) device {
 	}
 }
 
-// unwrittenIMEI is what a module answers whose IMEI was never written (vendor
-// FAQ): every such module has the same, so they would kick each other.
-const unwrittenIMEI = "3520990017614823"
+// unwrittenIMEIs are what modules answer whose IMEI was never written: every such module
+// has the same, so they would kick each other. The first is the vendor's (vendor FAQ),
+// the others are what test firmware and repair shops leave behind. They are compared by
+// their first 14 digits, as what follows is a check digit or a version.
+var unwrittenIMEIs = []string{"35209900176148", "00499901064000", "12345678901234", "01234567890123"}
+
+func unwritten(imei string) bool {
+	return slices.ContainsFunc(unwrittenIMEIs, func(known string) bool { return strings.HasPrefix(imei, known) })
+}
 
 // identified settles the names: the configured ones, or the module's IMEI.
 func (d *device) identified(imei string) {
@@ -54,10 +61,8 @@ func (d *device) identified(imei string) {
 	d.names = provision.Identity{ProductKey: given.ProductKey, DeviceName: given.DeviceName}
 	if d.names.DeviceName == "" {
 		d.names.DeviceName = imei
-		if imei == unwrittenIMEI {
-			d.show.warn("imei-unwritten", "the module's IMEI was never written, so every such module has the same name: set device.device_name")
-		}
 	}
+	d.show.imeiUnwritten(given.DeviceName == "" && unwritten(imei), imei)
 	d.show.deviceName(d.names.DeviceName)
 }
 

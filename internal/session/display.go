@@ -107,6 +107,18 @@ func (d *display) filterRefused(filter, reason string) {
 	})
 }
 
+// imeiUnwritten shows, for as long as it is so, that the device is named by an IMEI that
+// many modules have.
+func (d *display) imeiUnwritten(is bool, imei string) {
+	if !is {
+		d.board.ClearWarning(bus.IMEIUnwritten, "")
+		return
+	}
+	detail := "the module's IMEI, " + imei + ", was never written, so every such module has the same name, and they throw each other out"
+	d.log.Warn(detail, zap.String("code", string(bus.IMEIUnwritten)))
+	d.board.SetWarning(bus.Warning{Code: bus.IMEIUnwritten, Detail: detail, Hint: "set device.device_name, or have the IMEI written by who sold the module"})
+}
+
 // filterTaken shows that one is no longer set aside.
 func (d *display) filterTaken(filter string) { d.board.ClearWarning(bus.FilterRefused, filter) }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,6 +49,9 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	case err != nil:
 		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
+	if err := s.readIMEI(ctx, &id); err != nil {
+		return "", s.port.unanswered(recovery.NoAnswer, err)
+	}
 	s.port.echoOff = !modem.Echoes()
 	modem.SetCapabilities(caps)
 	s.o.Limits.Remember(caps)
@@ -57,10 +61,32 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.past.knows(id.IMEI, took, booted)
 	s.filters.belongTo(s.device.names)
 	if s.device.names.DeviceName == "" {
-		return "", &recovery.Failure{Cause: recovery.NoAnswer, Hint: "the module tells no IMEI: set device.device_name", Err: errors.New("no IMEI and no device.device_name")}
+		return "", &recovery.Failure{
+			Cause: recovery.IMEIUnreadable, Hint: recovery.IMEIUnreadable.Hint() + " (asked for it, the module says " + id.NoIMEI + ")",
+			Err: fmt.Errorf("no device.device_name, and no IMEI: the module says %s", id.NoIMEI),
+		}
 	}
 	s.o.Queue.Device(outbox.Device(s.device.names))
 	return recovery.Attaching, nil
+}
+
+// readIMEI asks again for an IMEI that names the device: what could not be read may have
+// been a bit that flipped on the line, or a module that is still busy with its start.
+func (s *Session) readIMEI(ctx context.Context, id *air.Identity) error {
+	for range 2 {
+		if id.IMEI != "" || s.o.Device.DeviceName != "" {
+			return nil
+		}
+		if err := s.pause(ctx, askAgain); err != nil {
+			return err
+		}
+		s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
+		var err error
+		if id.IMEI, id.NoIMEI, err = s.port.modem.IMEI(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitOutDataPhase returns when the module listens to commands again.

@@ -81,6 +81,16 @@ func TestFaultsOfConfigurationAreSlowVisibleAndHarmless(t *testing.T) {
 			cause: recovery.FirmwareUnsupported,
 		},
 		{
+			name:  "IMEI of zeros",
+			do:    []string{"imei 000000000000000"},
+			cause: recovery.IMEIUnreadable, mend: []string{"clear"},
+		},
+		{
+			name:  "IMEI not told",
+			do:    []string{"imei nothing"},
+			cause: recovery.IMEIUnreadable, mend: []string{"imei nothing plain"},
+		},
+		{
 			name:  "no SIM",
 			setup: setup{module: func(o *airsim.Options) { o.NoSIM = true }},
 			cause: recovery.SIMMissing, mend: []string{"sim inserted"},
