@@ -102,6 +102,9 @@ const (
 	Sent = api.Sent
 )
 
+// TopicForeign is the warning of a message whose topic is not this device's.
+const TopicForeign = api.TopicForeign
+
 // Message asks what became of a message. The daemon remembers the last 10,000
 // final states until it restarts; errors.Is(err, [ErrUnknown]) is what it says
 // of others.

@@ -56,7 +56,7 @@ func NewKey() string { return rand.Text() }
 // Publish hands a message to the daemon; an empty payload is a message. Of the
 // answer, ID, Topic and State are set: [Queued] or [Held] once it is kept, or
 // with Wait the state that was met within that time. Look at it: [Expired],
-// [Dropped] and [Rejected] are answers, not errors.
+// [Dropped] and [Rejected] are answers, not errors. Warning may be [TopicForeign].
 //
 // The topic is one of the cloud's own, as in "/PRODUCTKEY/DEVICENAME/update", without
 // wildcards. The payload has at most 64 KiB, and at most what the module carries
@@ -80,7 +80,7 @@ func (c *Client) Publish(ctx context.Context, topic string, payload []byte, o Pu
 	if err := c.do(ctx, http.MethodPost, target, bytes.NewReader(payload), &a, header(keyHeader, o.Key)...); err != nil {
 		return Message{}, err
 	}
-	return Message{ID: a.ID, Topic: topic, State: a.State}, nil
+	return Message{ID: a.ID, Topic: topic, State: a.State, Warning: a.Warning}, nil
 }
 
 const keyHeader = "Idempotency-Key"

@@ -41,9 +41,15 @@ const (
 
 // Accepted is the answer to POST /v1/publish.
 type Accepted struct {
-	ID    string `json:"id"`
-	State State  `json:"state"`
+	ID      string `json:"id"`
+	State   State  `json:"state"`
+	Warning string `json:"warning,omitempty"` // [TopicForeign], or empty
 }
+
+// TopicForeign warns of a topic that does not carry this device's names where the cloud
+// has them: the cloud acknowledges what comes on it and drops it, without a word. The
+// message is kept and sent all the same.
+const TopicForeign = "topic-foreign"
 
 // Message is the answer to GET /v1/messages/{id}: what the daemon knows of one
 // message on its way up.
@@ -54,10 +60,11 @@ type Message struct {
 	Priority   Priority   `json:"priority"`
 	Latest     bool       `json:"latest"` // a newer one of its topic may replace it
 	State      State      `json:"state"`
-	Reason     string     `json:"reason"`      // why it was dropped or rejected; else empty
-	Attempts   int        `json:"attempts"`    // how often it was handed to the module
-	AcceptedAt *time.Time `json:"accepted_at"` // null: not known, the gateway's clock was not right then
-	ExpiresAt  *time.Time `json:"expires_at"`  // null: never
+	Reason     string     `json:"reason"`            // why it was dropped or rejected; else empty
+	Attempts   int        `json:"attempts"`          // how often it was handed to the module
+	AcceptedAt *time.Time `json:"accepted_at"`       // null: not known, the gateway's clock was not right then
+	ExpiresAt  *time.Time `json:"expires_at"`        // null: never
+	Warning    string     `json:"warning,omitempty"` // as of [Accepted]
 }
 
 // OutboxMessage is a message without a final state: it waits, or is in flight.

@@ -22,8 +22,8 @@ var commands []command
 
 func init() {
 	commands = []command{
-		statusCommand, pubCommand, subCommand, eventsCommand, outboxCommand, dataCommand, doctorCommand, traceCommand,
-		atCommand, reconnectCommand, reprovisionCommand, reloadCommand, versionCommand,
+		statusCommand, pubCommand, subCommand, topicCommand, messageCommand, eventsCommand, outboxCommand, dataCommand, doctorCommand, traceCommand,
+		atCommand, reconnectCommand, reprovisionCommand, configCommand, reloadCommand, versionCommand,
 	}
 }
 

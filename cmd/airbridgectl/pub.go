@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"airbridged/client"
+	"airbridged/client/api"
 )
 
 // keepTime bounds how long the daemon may take to keep a message, over the wait.
@@ -140,6 +141,9 @@ func publish(e *env, topic string, payload []byte, o client.PublishOptions) erro
 		e.note("the answer cannot be written (%v): message %s is %s", err, m.ID, m.State)
 		e.stdout.err = nil
 	}
+	if m.Warning == client.TopicForeign {
+		warnForeign(ctx, e, m.Topic)
+	}
 	switch {
 	case m.State == client.Acked, m.State == client.Sent:
 		return nil
@@ -172,10 +176,7 @@ func notKnown(ctx context.Context, err error) error {
 
 func printAccepted(e *env, m client.Message) error {
 	if e.json {
-		return e.printJSON(struct {
-			ID    string       `json:"id"`
-			State client.State `json:"state"`
-		}{m.ID, m.State})
+		return e.printJSON(api.Accepted{ID: m.ID, State: m.State, Warning: m.Warning})
 	}
 	_, err := fmt.Fprintf(e.stdout, "%s %s\n", m.ID, m.State)
 	return err
@@ -184,7 +185,7 @@ func printAccepted(e *env, m client.Message) error {
 // badEnd tells why a message will not reach the cloud.
 func badEnd(ctx context.Context, e *env, m client.Message) error {
 	why := ""
-	if full, err := e.client.Message(ctx, m.ID); err == nil && full.Reason != "" {
+	if full, err := e.client.Message(ctx, m.ID); err == nil && full.Reason != "" && full.Reason != string(m.State) {
 		why = ": " + printable(full.Reason)
 	}
 	return errors.New("the message was " + string(m.State) + why)

@@ -122,7 +122,7 @@ func printed(stderr, stdout io.Writer, text string) int {
 func run(path string, stderr io.Writer) int {
 	sink := host.NewSink(stderr)
 	defer sink.Close()
-	cfg, warnings, err := config.LoadFor(path, service(path, false))
+	cfg, places, warnings, err := config.LoadPlaced(path, service(path, false))
 	if err != nil {
 		host.Complain(sink, err.Error())
 		if wrong, ok := errors.AsType[*config.Mistakes](err); ok && wrong.Passing {
@@ -137,7 +137,7 @@ func run(path string, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
 	defer stop()
-	if err := serve(ctx, path, cfg, warnings, sink); err != nil {
+	if err := serve(ctx, path, cfg, places, warnings, sink); err != nil {
 		host.Complain(sink, "airbridged: "+err.Error()+cure(cfg, err))
 		return exitFailed
 	}

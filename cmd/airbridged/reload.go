@@ -41,13 +41,16 @@ const (
 type reloader struct {
 	path    string
 	session *session.Session
+	named   *named
 	level   zap.AtomicLevel
 	log     *zap.Logger
 	asks    chan chan<- reloaded
 
 	running config.Config // in effect; owned by run
+	places  config.Places // of what was read last; owned by run
 	again   bool          // the next attempt is to be made now; owned by run
 	known   atomic.Pointer[passwords.File]
+	told    atomic.Pointer[api.Config] // running, for who asks
 }
 
 // reloaded is what a reload came to.
@@ -56,8 +59,9 @@ type reloaded struct {
 	err  error
 }
 
-func newReloader(path string, running config.Config, s *session.Session, level zap.AtomicLevel, log *zap.Logger) *reloader {
-	r := &reloader{path: path, session: s, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+func newReloader(path string, running config.Config, places config.Places, s *session.Session, n *named, level zap.AtomicLevel, log *zap.Logger) *reloader {
+	r := &reloader{path: path, session: s, named: n, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+	r.tell(running, places, nil)
 	r.known.Store(running.MQTT.Passwords)
 	return r
 }
@@ -111,7 +115,7 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	r.again = false
 	host.Notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 	defer host.Notify(daemon.SdNotifyReady)
-	fresh, warnings, err := config.Load(r.path)
+	fresh, places, warnings, err := config.LoadPlaced(r.path, config.Service{})
 	if err != nil {
 		mistakes := mistakesOf(err)
 		r.log.Error(refusedLine, zap.Strings("mistakes", strings.Split(mistakes.Error(), "\n")))
@@ -133,12 +137,14 @@ func (r *reloader) reload() (api.Reloaded, error) {
 		r.log.Warn("configuration", zap.String("detail", w.String()))
 	}
 	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
+	r.named.in(fresh)
 	r.session.Subscribe(wiring.Filters(fresh.Subscribe))
 	r.known.Store(fresh.MQTT.Passwords)
 	if !another {
 		r.secrets(fresh.Device)
 	}
 	r.running.Log.Level, r.running.Subscribe, r.running.MQTT.PasswordFile = fresh.Log.Level, fresh.Subscribe, fresh.MQTT.PasswordFile
+	r.tell(fresh, places, done.NeedsRestart)
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))
 	return done, nil
 }
@@ -149,6 +155,24 @@ func (r *reloader) secrets(fresh config.Device) {
 	r.again = d.ProductSecret != fresh.ProductSecret || d.DeviceSecret != fresh.DeviceSecret
 	*d = fresh
 	r.session.Secrets(wiring.Device(*d))
+}
+
+// inEffect is the configuration in effect.
+func (r *reloader) inEffect() api.Config { return *r.told.Load() }
+
+// tell notes what is in effect for who asks: the running configuration, and where it
+// stands in the files that were read now.
+func (r *reloader) tell(fresh config.Config, places config.Places, needsRestart []string) {
+	told := api.Config{Files: places.Files, Settings: []api.Setting{}, NeedsRestart: append([]string{}, needsRestart...)}
+	for _, s := range config.InEffect(r.running.Settings(r.places), fresh.Settings(places)) {
+		one := api.Setting{Key: s.Key, Value: s.Value}
+		if s.Given {
+			one.File, one.Line = s.At.File, s.At.Line
+		}
+		told.Settings = append(told.Settings, one)
+	}
+	r.places = places
+	r.told.Store(&told)
 }
 
 // mistakesOf translates what config.Load says, which is always *config.Mistakes.

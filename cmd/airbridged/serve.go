@@ -25,7 +25,7 @@ import (
 
 // serve wires the parts together and runs them until ctx ends or one of them
 // fails; the first one out ends all.
-func serve(ctx context.Context, path string, cfg config.Config, warnings []config.Warning, sink *host.Sink) error {
+func serve(ctx context.Context, path string, cfg config.Config, places config.Places, warnings []config.Warning, sink *host.Sink) error {
 	log, level := host.NewLogger(cfg.Log.Format, cfg.Log.Level, sink, stateLine, reloadedLine, refusedLine)
 	defer func() { _ = log.Sync() }()
 	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("config", path))
@@ -55,13 +55,17 @@ func serve(ctx context.Context, path string, cfg config.Config, warnings []confi
 	data := openBudget(cfg, state, queue, board, log)
 	defer runBudget(data)()
 	limits := session.NewPayloadLimits(state, cfg.Modem.MaxPayload, log)
-	supervisor := session.New(sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log))
-	reload := newReloader(path, cfg, supervisor, level, log)
+	var named named
+	named.in(cfg)
+	options := sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log)
+	options.Named = named.has
+	supervisor := session.New(options)
+	reload := newReloader(path, cfg, places, supervisor, &named, level, log)
 	conns := host.Connections(log, cfg.Socket.MaxConnections, cfg.MQTT.MaxConnections)
 	var programs *mqttd.Server
 	server := ipc.New(ipc.Options{
 		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
-		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Metrics: meter.Handler(), Reload: reload.ask,
+		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
 		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
 	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, board, server, limits, data, reload, meter, log))

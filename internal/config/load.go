@@ -31,8 +31,12 @@ func Load(path string) (Config, []Warning, error) { return LoadFor(path, Service
 // secrets that it hands over, and with a mistake for each directory that it closes.
 // Secrets that only the service manager can read are taken to be there, and stay empty.
 func LoadFor(path string, service Service) (Config, []Warning, error) {
-	l := newLoader(path)
-	l.service = service
+	cfg, _, warnings, err := LoadPlaced(path, service)
+	return cfg, warnings, err
+}
+
+// load reads the files, applies them and checks everything.
+func (l *loader) load(path string) (Config, []Warning, error) {
 	data, err := l.read(path)
 	if err != nil {
 		l.unread(err)

@@ -69,6 +69,9 @@ func TestOperatorAsksTheModule(t *testing.T) {
 	}
 	g.wants(1, "ERROR", "", "at", "--force", "AT+FROB")
 	g.reaches("online", "")
+	g.wants(0, update+"\n", "", "topic", "update")
+	g.wants(0, "device.product_key = \""+productKey+"\"", "", "config")
+	g.wants(0, "acked", "drops it without a word", "pub", "--wait", "1m", "/"+productKey+"/another/update", "x")
 	before := len(sim.commands(t))
 	g.wants(1, "", "hint:", "at", "AT+CFUN=1,1")
 	g.wants(1, "", "take what follows for data", "at", "--force", "AT+CIPSEND=5")

@@ -14,6 +14,7 @@
 //	POST   /v1/at                  one AT command; root and the daemon's user
 //	POST   /v1/reconnect           make the next attempt now
 //	POST   /v1/reprovision?yes=1   register the device once more; root
+//	GET    /v1/config              the configuration in effect, and where each value stands
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //

@@ -15,6 +15,7 @@ import (
 	"airbridged/client/api"
 	"airbridged/internal/intake"
 	"airbridged/internal/outbox"
+	"airbridged/internal/topic"
 )
 
 // publishParams are the options of POST /v1/publish.
@@ -80,8 +81,20 @@ func (s *serving) answer(w http.ResponseWriter, r *http.Request, m outbox.Messag
 			status = http.StatusOK
 		}
 	}
-	writeJSON(w, status, "application/json", api.Accepted{ID: m.ID, State: api.State(m.State)})
+	writeJSON(w, status, "application/json", api.Accepted{ID: m.ID, State: api.State(m.State), Warning: s.warning(m.Topic)})
 	return nil
+}
+
+// warning is what the program should know of a topic that is taken all the same.
+func (s *serving) warning(name string) string {
+	id, device := s.o.Board.Status().Identity, ""
+	if id.DeviceName != nil {
+		device = *id.DeviceName
+	}
+	if id.ProductKey == "" || topic.OfDevice(name, id.ProductKey, device) || s.o.Named != nil && s.o.Named(name) {
+		return ""
+	}
+	return api.TopicForeign
 }
 
 // keyHeader is the header with the key that makes a repeat of a publish safe.
@@ -273,7 +286,7 @@ func (s *serving) message(w http.ResponseWriter, r *http.Request, _ query) error
 	}
 	view := api.Message{
 		ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Latest: m.Latest, State: api.State(m.State), Reason: m.Reason,
-		Attempts: m.Attempts, AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt),
+		Attempts: m.Attempts, AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt), Warning: s.warning(m.Topic),
 	}
 	writeJSON(w, http.StatusOK, "application/json", view)
 	return nil

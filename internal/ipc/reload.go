@@ -39,3 +39,12 @@ func (s *serving) reload(w http.ResponseWriter, r *http.Request, _ query) error 
 	writeJSON(w, http.StatusOK, "application/json", done)
 	return nil
 }
+
+// config tells what is in effect.
+func (s *serving) config(w http.ResponseWriter, _ *http.Request, _ query) error {
+	if s.o.Config == nil {
+		return noSuchRoute.problem("this daemon has no configuration", existing())
+	}
+	writeJSON(w, http.StatusOK, "application/json", s.o.Config())
+	return nil
+}

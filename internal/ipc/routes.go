@@ -63,6 +63,7 @@ func table() []route {
 		{method: post, path: "/v1/reprovision", params: []string{"yes"}, who: root, does: "registers the device once more", handle: (*serving).reprovision},
 		{method: post, path: "/v1/reconnect", does: "makes the next attempt now", handle: (*serving).reconnect},
 		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
+		{method: get, path: "/v1/config", turn: true, does: "the configuration in effect, and where it stands", handle: (*serving).config},
 		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
 		{method: get, path: "/metrics", loose: true, turn: true, does: "Prometheus text", handle: (*serving).metrics},
 	}

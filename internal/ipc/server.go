@@ -78,11 +78,13 @@ type Options struct {
 	Module   Module                                   // POST /v1/at and /v1/reprovision; nil: there is none
 	Flight   *bus.Flight                              // GET /v1/trace; nil: there is none
 	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all
+	Named    func(topic string) bool                  // whether the configuration names a topic that is not the device's own; nil: it names none
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
 	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
 	Version  string
 	Conns    int                                             // socket.max_connections; 0 is 1200
 	Reload   func(ctx context.Context) (api.Reloaded, error) // reads the configuration again; its error is Mistakes if there are any. nil: there is nothing to read
+	Config   func() api.Config                               // what is in effect; nil: nothing is known
 	Source   func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
 	MQTT     func() *api.MQTT                                // what the listener for MQTT programs holds; nil: there is none
 	Data     func() api.Data                                 // what the connection has used; nil: nothing is known

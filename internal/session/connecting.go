@@ -115,7 +115,8 @@ func (s *Session) login(ctx context.Context, who provision.MQTTCredentials) erro
 		if s.o.Cloud.HTTPSAuth {
 			s.device.dropToken()
 		} else {
-			hint = "the MQTT server refuses the login by signature: is the device disabled in the console? If not, " + s.device.deviceSecretHint()
+			which, cure := s.device.deviceSecret()
+			hint = "the MQTT server refuses the login: is the device disabled in the console? Is " + which + " the one that the console shows? If not: " + cure
 		}
 		return &recovery.Failure{Cause: recovery.ConnAckRefused, Hint: hint, Err: err}
 	}

@@ -14,6 +14,7 @@ import (
 	"airbridged/internal/durable"
 	"airbridged/internal/provision"
 	"airbridged/internal/secret"
+	"airbridged/internal/topic"
 )
 
 // device is who this gateway is at the cloud, and what proves it: the names, the
@@ -23,6 +24,7 @@ type device struct {
 	cloud Cloud                   // how it signs, and whether it logs in with a token
 	store *provision.Store
 	show  *display
+	named func(topic string) bool // whether the configuration names it; nil: it names none
 
 	names   provision.Identity // without a DeviceName until the module was identified
 	unsaved unsaved            // empty: none
@@ -39,7 +41,7 @@ func newDevice(o Options, show *display) device {
 	given := new(atomic.Pointer[Device])
 	given.Store(&o.Device)
 	return device{
-		given: given, cloud: o.Cloud, store: o.Store, show: show,
+		given: given, cloud: o.Cloud, store: o.Store, show: show, named: o.Named,
 		told: make(map[string]bool), foreign: make(map[string]bool),
 		request: durable.NewNote[struct{}](o.State, "registering.json"),
 	}
@@ -79,34 +81,19 @@ func (d *device) clientID() string { return d.names.DeviceName }
 // more is told, because by then the operator knows.
 const foreignMost = 32
 
-// ownPlaces are how many levels stand before the device's names, by the first of them:
-// /sys/KEY/NAME/..., /shadow/update/KEY/NAME, /ext/ntp/KEY/NAME/request,
-// /ota/device/inform/KEY/NAME (Aliyun IoT, topics of a device).
-var ownPlaces = map[string]int{"sys": 1, "shadow": 2, "ext": 2, "ota": 3}
-
-// owns says whether a topic or filter is the device's own: its names stand where the
-// cloud has them, level by level. Where else they stand, it is somebody's topic.
-func (d *device) owns(topic string) bool {
-	rest, ok := strings.CutPrefix(topic, "/")
-	if !ok {
-		return false
-	}
-	levels := strings.Split(rest, "/")
-	at := ownPlaces[levels[0]]
-	if levels[0] == "ext" && len(levels) > 3 && levels[1] == "rrpc" { // /ext/rrpc/ID/TOPIC
-		return d.owns("/" + strings.Join(levels[3:], "/"))
-	}
-	return len(levels) > at+1 && levels[at] == d.names.ProductKey && levels[at+1] == d.names.DeviceName
+// owns says whether a topic or filter is the device's own.
+func (d *device) owns(name string) bool {
+	return topic.OfDevice(name, d.names.ProductKey, d.names.DeviceName)
 }
 
 // tellForeign warns of a topic that is not the device's.
-func (d *device) tellForeign(topic, what string) {
-	if d.owns(topic) || d.foreign[topic] || len(d.foreign) >= foreignMost {
+func (d *device) tellForeign(name, what string) {
+	if d.owns(name) || d.foreign[name] || len(d.foreign) >= foreignMost || d.named != nil && d.named(name) {
 		return
 	}
-	d.foreign[topic] = true
+	d.foreign[name] = true
 	d.show.warn("topic-foreign", fmt.Sprintf("%s %s: it does not carry this device's names, so the cloud most likely drops it without a word; "+
-		"it should contain /%s/%s/", what, topic, d.names.ProductKey, d.names.DeviceName))
+		"it should contain /%s/%s/", what, name, d.names.ProductKey, d.names.DeviceName))
 }
 
 // secret finds the DeviceSecret: the one provisioned by hand, one that the cloud

@@ -109,14 +109,17 @@ type Options struct {
 	// Expand puts the device's names into them.
 	Subscribe []bus.Filter
 	Expand    func(topic, productKey, deviceName string) string
-	Hub       *bus.Hub
-	Board     *bus.StatusBoard
-	Limits    *PayloadLimits
-	Flight    *bus.Flight       // takes the AT traffic, redacted; nil: a recorder that nobody reads
-	State     durable.Directory // for what has to outlive the process and is no secret
-	Recorder  Recorder
-	Log       *zap.Logger
-	Seed      uint64 // of the jitter; 0 draws one
+	// Named says whether the configuration names a topic that is not the device's own, as
+	// that of a sub-device, so that nobody is warned of it; nil: it names none.
+	Named    func(topic string) bool
+	Hub      *bus.Hub
+	Board    *bus.StatusBoard
+	Limits   *PayloadLimits
+	Flight   *bus.Flight       // takes the AT traffic, redacted; nil: a recorder that nobody reads
+	State    durable.Directory // for what has to outlive the process and is no secret
+	Recorder Recorder
+	Log      *zap.Logger
+	Seed     uint64 // of the jitter; 0 draws one
 
 	// JustBooted says that the machine was switched on a moment ago.
 	JustBooted bool

@@ -28,16 +28,18 @@ func lies(from string) (where, anew string) {
 	return "", "airbridgectl reload"
 }
 
-// deviceSecretHint says what can be done about the DeviceSecret in use.
-func (d *device) deviceSecretHint() string {
+// deviceSecret says which DeviceSecret is in use, and what can be done where it is not the
+// one that the cloud has.
+func (d *device) deviceSecret() (which, cure string) {
 	const console = "copy the one that the console shows for this device"
 	if given := d.given.Load(); !given.DeviceSecret.Empty() {
 		where, anew := lies(given.DeviceFrom)
-		return "the DeviceSecret that the configuration gives" + where + " is not this device's: " + console + " there, then " + anew +
-			"; or take it out of the configuration, and the daemon uses the one that it has stored, or registers"
+		return "the DeviceSecret that the configuration gives" + where,
+			console + " there, then " + anew + "; or take it out of the configuration, and the daemon uses the one that it has stored, or registers"
 	}
-	return "the DeviceSecret that is stored in " + d.store.File() + " is not this device's any more: was the device reset, or made anew, in the console? " +
-		"If so, airbridgectl reprovision --yes registers it once more; or " + console + " into a file, and name that as device.device_secret_file"
+	return "the DeviceSecret that is stored in " + d.store.File(),
+		"where the device was reset or made anew in the console, airbridgectl reprovision --yes registers it once more; " +
+			"or " + console + " into a file, and name that as device.device_secret_file"
 }
 
 // productSecretHint says what can be done about the ProductSecret.
@@ -57,7 +59,8 @@ func (d *device) refused(err error, cause recovery.Cause) error {
 	}
 	hint := d.productSecretHint()
 	if cause == recovery.DeviceSecretRefused {
-		hint = d.deviceSecretHint()
+		which, cure := d.deviceSecret()
+		hint = which + " is not the one that the cloud has for this device: " + cure
 	}
 	return &recovery.Failure{Cause: cause, Hint: hint, Err: f.Err}
 }

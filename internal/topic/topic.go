@@ -2,7 +2,7 @@
 // gateway takes, and which topics fall under a filter. Everybody who asks, asks
 // here: the configuration, the local interfaces and the hub.
 //
-// It never knows whose topic it is, and what the module's AT commands can carry
+// Whose topic it is shows in its levels (see [OfDevice]); what the module's AT commands can carry
 // is package air's to say.
 package topic
 

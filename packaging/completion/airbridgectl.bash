@@ -12,6 +12,7 @@ _airbridgectl_flags() {
     trace) own='-f' ;;
     at) own='--force' ;;
     reprovision) own='--yes' ;;
+    config) own='--all' ;;
     outbox) own='-n --watch' ;;
     'outbox drop') own='--topic --foreign' ;;
     '') own='--version' ;;
@@ -71,10 +72,11 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub events outbox data doctor trace at reconnect reprovision reload version help' ;;
-        help) words='status pub sub events outbox data doctor trace at reconnect reprovision reload version' ;;
+        '') words='status pub sub topic message events outbox data doctor trace at reconnect reprovision config reload version help' ;;
+        help) words='status pub sub topic message events outbox data doctor trace at reconnect reprovision config reload version' ;;
         outbox) words='drop retarget verify' ;;
-        'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
+        topic) words='update get' ;;
+        message | 'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         trace)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"testing"
+
+	"airbridged/internal/config"
+)
+
+// A rule that names a sub-device means it; one with a wildcard in place of the names means
+// nobody in particular.
+func TestNamedTopics(t *testing.T) {
+	var n named
+	n.in(config.Config{
+		Device: config.Device{ProductKey: "k"},
+		Access: []config.Access{{Publish: []string{"/${productKey}/meter-1/#", "/k/+/update"}}},
+	})
+	for name, want := range map[string]bool{"/k/meter-1/update": true, "/k/meter-2/update": false} {
+		if n.has(name) != want {
+			t.Errorf("%s", name)
+		}
+	}
+}
