@@ -74,7 +74,8 @@ func looksLikeHeader(line []byte) bool {
 // looksLikeURC says whether an unknown line has the form of a URC: "+NAME: ...",
 // "$GNRMC,...", or words in capitals such as "UNDER-VOLTAGE WARNING". The header of a
 // message has a slash in its topic, and behind it a count of bytes, wherever it was
-// damaged.
+// damaged; of its name the first letter may be all that is left, before any part of the
+// payload, and but for a late +MQTTSTATU no URC that is not known begins with that.
 func looksLikeURC(line []byte) bool {
 	for _, c := range line {
 		if c < ' ' || c > '~' || c == '/' {
@@ -95,7 +96,7 @@ func looksLikeURC(line []byte) bool {
 		return false
 	case len(sign) == 0 && end < 0:
 		return true // words
-	case len(sign) > 1 || end < 0:
+	case len(sign) > 1 || end < 0, string(sign) == "+" && name[0] == 'M' && !bytes.HasPrefix(line, []byte("+MQTTSTATU")), len(bytes.TrimSpace(name[end+1:])) == 0:
 		return false
 	}
 	return name[end] == ':' || name[end] == ',' && string(sign) == "$"

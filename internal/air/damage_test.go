@@ -7,11 +7,12 @@ import "testing"
 func TestDamageIsToldFromAStrangersURC(t *testing.T) {
 	for line, urc := range map[string]bool{
 		"SRING: 1": true, "*CSQ: 18,99": true, "+CIEV: \"service\",1": true, "+CTTS:0": true, "+UGNSINF: 1,1,20": true, "$GNRMC,083000.00,A,2232.1,N*6A": true,
-		"UNDER-VOLTAGE WARNNING": true, "TCP CLOSED": true, "^SRVST: 1": true,
+		"UNDER-VOLTAGE WARNNING": true, "TCP CLOSED": true, "^SRVST: 1": true, "+MQTTSTATU :1": true,
 
 		"": false, "hello": false, `{"a":1}`: false, "21.5": false, "x": false, "+": false, ">": false, "a PUBACK": false, "PUBACK\x00": false, "\xff\xfe": false,
 		`+MSEB: "/k/d/get",5 byte,hello`: false, `: "/k/d/get",5 byte,hello`: false, `/d/get",5 byte,hello`: false, "5 byte,HELLO": false, "yte,HELLO": false, "+M": false,
 		"+MPUBACK": false, "+M,": false, "+MCUB: ,": false, "UB: x": false, ",5,HELLO": false, "MSUB: x": false, "SMS ready?": false,
+		"+M32:": false, "+MODE: 1": false, "+CGEV:": false, "+M :1": false, // "+M", and of the payload what was not lost
 	} {
 		if got := looksLikeURC([]byte(line)); got != urc {
 			t.Errorf("%q: %v", line, got)
