@@ -18,7 +18,7 @@ var doctorCommand = command{
 	help: `Goes from the configuration over port, module, SIM, signal, network, data
 connection and login to queue, disk and clock, and says of each in a line
 whether it is ok, a warning, a FAIL, or skipped and why; what to do stands
-behind it.
+behind it, and at the end what to do first.
 
 A daemon that runs is asked, and through it the module, which takes no harm.
 Without one this program opens the serial port itself and asks the module, up to
@@ -34,8 +34,9 @@ The exit status is 0 if nothing failed (there may be warnings), and 1 if
 something did.
 
 flags:
-  --config FILE   the daemon's configuration
-                  (default ` + defaultConfig + `)
+  --config FILE   the daemon's configuration (default: the one that the daemon
+                  has read, or where there is none
+                  ` + defaultConfig + `)
   --take-port     stop the service, look, start it again
 
 examples:
@@ -47,18 +48,36 @@ examples:
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var config string
 		var take bool
-		fs.StringVar(&config, "config", defaultConfig, "")
+		fs.StringVar(&config, "config", "", "")
 		fs.BoolVar(&take, "take-port", false, "")
 		return func(e *env, args []string) error {
 			if len(args) > 0 {
 				return usageError{"doctor takes no arguments"}
 			}
+			config = configOf(e, config)
 			if take {
 				return e.withPort(config, func() error { return examine(e, config) })
 			}
 			return examine(e, config)
 		}
 	},
+}
+
+// configOf is the configuration to look at: the one that was named, the one that the daemon
+// has read, or the usual one.
+func configOf(e *env, named string) string {
+	if named != "" {
+		return named
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, askTime)
+	defer cancel()
+	if c, err := e.client.Config(ctx); err == nil && len(c.Files) > 0 {
+		return c.Files[0]
+	}
+	if config := configurationOf(e.socket); config != "" {
+		return config
+	}
+	return defaultConfig
 }
 
 // errSick is how a failed check shows in the exit status. The report has told.
@@ -77,6 +96,9 @@ func examine(e *env, config string) error {
 		if err := e.printJSON(report); err != nil {
 			return err
 		}
+	}
+	if !e.json && err == nil {
+		e.tellFirst(report)
 	}
 	if !report.OK {
 		return told{errSick}
@@ -115,5 +137,18 @@ func (e *env) printFinding(f doctor.Finding) {
 	fmt.Fprintf(e.stdout, "%s%*s%-*s%s\n", e.styled(v.style, v.word), verdictWidth-len(v.word), "", checkWidth, f.Check, lines[0])
 	for _, line := range lines[1:] {
 		fmt.Fprintf(e.stdout, "%*s%s\n", verdictWidth+checkWidth, "", line)
+	}
+}
+
+// tellFirst is the last line: of several that fail, the first one is the reason of others.
+func (e *env) tellFirst(report doctor.Report) {
+	if report.First == "" {
+		fmt.Fprintln(e.stdout, "\nnothing to do")
+		return
+	}
+	words := fmt.Sprintf("do this first (%s): %s", report.First, printable(report.About(report.First).Advice))
+	fmt.Fprintln(e.stdout)
+	for _, line := range wrap(words, e.width()) {
+		fmt.Fprintln(e.stdout, line)
 	}
 }

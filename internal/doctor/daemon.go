@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -49,14 +50,12 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		switch {
 		case i < far && isAsked:
 			x.add(now)
+		case i < far && stage == SerialPort:
+			x.portOfDaemon()
 		case i < far:
 			x.ok(stage, "%s", x.knownOf(stage))
 		case i == far && failed != "":
-			words := x.status.Cause + x.whereSeen(stage)
-			if isAsked {
-				words += "; asked now: " + now.Detail
-			}
-			x.stop(stage, x.status.Hint, "%s", words)
+			x.failedStage(stage, now, isAsked)
 		case i == far:
 			x.warn(stage, "wait a minute, and ask again", "the daemon is at it (%s) since %s", x.status.State, span(x.now().Sub(x.status.Since)))
 			x.stopped = stage
@@ -68,6 +67,24 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		}
 	}
 	x.queueOfDaemon()
+}
+
+// failedStage tells of the check that the daemon's cause is about. What the module says
+// now counts more than what the daemon found at its last attempt.
+func (x *examination) failedStage(stage string, now Finding, isAsked bool) {
+	words := x.status.Cause + x.whereSeen(stage)
+	if isAsked {
+		words += "; asked now: " + now.Detail
+	}
+	if !isAsked || now.Verdict != OK {
+		x.stop(stage, x.status.Hint, "%s", words)
+		return
+	}
+	if next := x.status.NextAttemptAt; next != nil {
+		words += "; the daemon tries again in " + span(next.Sub(x.now()))
+	}
+	x.warn(stage, "airbridgectl reconnect has the daemon try at once", "%s", words)
+	x.stopped = stage
 }
 
 // lastFailed is the state that led to the present one, where that is the last
@@ -91,8 +108,6 @@ func lastFailed(ctx context.Context, c *client.Client) string {
 func (x *examination) knownOf(stage string) string {
 	s, m := x.status, x.status.Modem
 	switch stage {
-	case SerialPort:
-		return x.portOfDaemon()
 	case Module:
 		return text(m.Firmware) + " answers"
 	case SIM:
@@ -126,23 +141,34 @@ func text(s *string) string {
 	return *s
 }
 
-// portOfDaemon is the port and who holds it.
-func (x *examination) portOfDaemon() string {
+// portOfDaemon tells who holds the port, and whether somebody shares its bytes. The
+// service's sandbox hides other processes from the daemon, and the kernel shows a user
+// only his own: root alone can see it.
+func (x *examination) portOfDaemon() {
 	if !x.known {
-		return "the daemon has it open"
+		x.ok(SerialPort, "the daemon has it open")
+		return
 	}
 	device := x.cfg.Modem.Device
+	words := portShown(device) + " works"
 	if who, _, held := tty.Holder(device); held {
-		return portShown(device) + " is held by " + who
+		words = portShown(device) + " is held by " + who
 	}
-	return portShown(device) + " works"
+	if other, hint, found := tty.Sharer(device); found {
+		x.warn(SerialPort, hint, "%s, and %s has it open too: what the module says is shared between the two, and half of it is lost to each", words, other)
+		return
+	}
+	if os.Geteuid() != 0 {
+		words += "; whether another program has it open too, only root can see"
+	}
+	x.ok(SerialPort, "%s", words)
 }
 
 // whereSeen adds what can be seen from here to what the daemon says of its port.
 func (x *examination) whereSeen(stage string) string {
 	words := ""
 	if x.status.Attempt > 1 {
-		words = fmt.Sprintf(", %d times in a row", x.status.Attempt)
+		words = fmt.Sprintf(", the last of %d failures in a row", x.status.Attempt)
 	}
 	if stage != SerialPort || !x.known {
 		return words

@@ -111,3 +111,26 @@ func TestAskedNowBehindACause(t *testing.T) {
 	wants(t, r, SIM, Fail, "sim-missing; asked now: it is locked: the module says \"SIM PIN\" -- look at the SIM")
 	wants(t, r, Network, Skipped, "because of the SIM above")
 }
+
+// Seen: the doctor said FAIL of a SIM that it had just found ready. What the daemon found
+// at its last attempt is over then, and its next attempt is what to have.
+func TestAskedNowAndItIsWell(t *testing.T) {
+	path, _ := configured(t)
+	d := ipctest.Start(func(o *ipc.Options) {
+		o.Module = &answers{says: map[string]string{"AT+CFUN?": "+CFUN: 1/OK", "AT+CPIN?": "+CPIN: READY/OK"}}
+	})
+	defer d.Stop()
+	next := time.Now().Add(3 * time.Minute)
+	d.Board.Update(func(s *bus.Status) {
+		s.State, s.Cause, s.Hint, s.NextAttemptAt = "recovering", "sim-missing", "look at the SIM", &next
+	})
+	r, err := Examine(t.Context(), Options{Config: path, Socket: d.Socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, r, SIM, Warning, "sim-missing; asked now: ready")
+	wants(t, r, SIM, Warning, "airbridgectl reconnect")
+	if !r.OK || r.First != SIM {
+		t.Errorf("%+v", r)
+	}
+}

@@ -16,7 +16,9 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"airbridged/client"
@@ -70,6 +72,30 @@ type Report struct {
 	Mode     string    `json:"mode"` // "daemon": it was asked; "alone": there is none
 	OK       bool      `json:"ok"`   // no check failed
 	Findings []Finding `json:"findings"`
+	First    string    `json:"first"` // the check to begin with; empty: there is nothing to do
+}
+
+// first is the check to begin with: what fails, in the order in which one thing needs the
+// other, and else the first warning.
+func (r Report) first() string {
+	for _, verdict := range []Verdict{Fail, Warning} {
+		for _, f := range r.Findings {
+			if f.Verdict == verdict && f.Advice != "" && !strings.HasPrefix(f.Advice, "nothing to do") {
+				return f.Check
+			}
+		}
+	}
+	return ""
+}
+
+// About is what was found at a check; the zero Finding where it was not made.
+func (r Report) About(check string) Finding {
+	for _, f := range r.Findings {
+		if f.Check == check {
+			return f
+		}
+	}
+	return Finding{}
 }
 
 // The modes of a report.
@@ -105,11 +131,11 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	loaded := x.load(false)
 	c := client.New(x.socketPath())
 	defer c.Close()
-	answers := x.ask(ctx, c)
-	if answers {
+	there := x.ask(ctx, c) || errors.Is(x.asked, client.ErrNotPermitted)
+	if there { // and has read a configuration, with a secret
 		loaded = x.load(true)
 	}
-	x.configuration(loaded, answers)
+	x.configuration(loaded, there)
 	if x.daemon(ctx, c) {
 		x.report.Mode = WithDaemon
 		x.withDaemon(ctx, c)
@@ -119,6 +145,7 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	}
 	x.disk()
 	x.clock()
+	x.report.First = x.report.first()
 	return x.report, context.Cause(ctx)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +91,7 @@ func TestEveryCauseFailsAtItsStage(t *testing.T) {
 			continue
 		}
 		wants(t, r, stage, Fail, cause.Hint())
-		wants(t, r, stage, Fail, string(cause)+", 3 times in a row")
+		wants(t, r, stage, Fail, string(cause)+", the last of 3 failures in a row") // of whatever causes: the count is not this one's
 		for _, before := range stages[:i] {
 			wants(t, r, string(before), OK, "")
 		}
@@ -100,6 +102,57 @@ func TestEveryCauseFailsAtItsStage(t *testing.T) {
 			t.Errorf("%s: %+v", cause, r)
 		}
 	}
+}
+
+// The first thing to do is the first thing that fails, because others need it; and where
+// nothing does, the first warning that somebody can do something about.
+func TestWhatToDoFirst(t *testing.T) {
+	find := func(check string, verdict Verdict, advice string) Finding { return Finding{check, verdict, "", advice} }
+	for _, c := range []struct {
+		name  string
+		found []Finding
+		want  string
+	}{
+		{"all is well", []Finding{find(SIM, OK, "")}, ""},
+		{"a failure behind a warning", []Finding{find(Signal, Warning, "antenna"), find(Bearer, Fail, "the APN"), find(Disk, Fail, "room")}, Bearer},
+		{"a warning", []Finding{find(Signal, OK, ""), find(Clock, Warning, "set it")}, Clock},
+		{"nothing to do about it", []Finding{find(Queue, Warning, "nothing to do: it drains"), find(Daemon, Warning, "")}, ""},
+	} {
+		if got := (Report{Findings: c.found}).first(); got != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+	path, _ := configured(t)
+	if r := asked(t, Options{Config: path}, func(s *bus.Status) {
+		s.State, s.Cause, s.Hint = "recovering", "bearer-failed", "the APN"
+	}); r.First != Bearer || r.About(r.First).Advice != "the APN" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Seen: an ordinary user of a healthy gateway was told that there is no secret anywhere.
+// A daemon that does not answer him has read its configuration all the same.
+func TestWhoMayNotAskIsNotToldOfMissingSecrets(t *testing.T) {
+	path, _ := configured(t)
+	t.Setenv("AIRBRIDGED_PRODUCT_SECRET", "")
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"type":%q,"status":403}`, api.ProblemPrefix+"not-permitted")
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	r, err := Examine(t.Context(), Options{Config: path, Socket: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, r, Socket, Fail, "")
+	wants(t, r, Configuration, OK, "no mistakes")
 }
 
 // A daemon on its way is not wrong.

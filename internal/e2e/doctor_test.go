@@ -404,6 +404,27 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 			d.says(c.check, doctor.Fail, c.cause)
 		})
 	}
+	t.Run("its own configuration, and a second reader", func(t *testing.T) {
+		t.Parallel()
+		sim := newSimulator(t, "--personality", "air780ep")
+		g := newGateway(t, sim.device, "")
+		g.reaches("online", "")
+		// Seen: FAIL without --config, although the daemon knows its file.
+		out := g.wants(0, g.config+" has no mistakes", "", "doctor")
+		if !strings.HasSuffix(out, "\nnothing to do\n") {
+			t.Errorf("%s", out)
+		}
+		if os.Getuid() != 0 {
+			g.wants(0, "only root can see", "", "doctor")
+			return
+		}
+		second, err := os.OpenFile(mustResolve(t, sim.device), os.O_RDWR|syscall.O_NOCTTY, 0)
+		if err != nil {
+			t.Skip(err) // TIOCEXCL holds for a root without CAP_SYS_ADMIN, too
+		}
+		defer second.Close()
+		g.wants(0, "half of it is lost to each", "", "doctor")
+	})
 	t.Run("not permitted", func(t *testing.T) {
 		t.Parallel()
 		sim := newSimulator(t, "--personality", "air780ep")

@@ -44,6 +44,24 @@ func Holder(path string) (who, hint string, found bool) {
 	return h.String(), holderHint(h), true
 }
 
+// Sharer names a process that has the port open besides the one that has locked it, as far
+// as this user may see, and says what to do about it: two readers share the bytes.
+func Sharer(path string) (who, hint string, found bool) {
+	device, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", "", false
+	}
+	owner, locked := lockHolder(device)
+	if !locked {
+		return "", "", false
+	}
+	h, found := openHolder(device, func(pid int) bool { return pid == owner.pid || isOtherEnd(pid) })
+	if !found {
+		return "", "", false
+	}
+	return h.String(), holderHint(h), true
+}
+
 // busy names the holder of a busy port and what to do about it.
 func busy(device string) (hint string, err error) {
 	h, found := lockHolder(device)
@@ -120,9 +138,12 @@ func openHolder(device string, skip func(pid int) bool) (holder, bool) {
 // simulator, socat) often keeps our end open too and is no intruder.
 func intruder(device string) (holder, bool) {
 	return openHolder(device, func(pid int) bool {
-		return pid == os.Getpid() || hasOpen(pid, "/dev/ptmx") || hasOpen(pid, "/dev/pts/ptmx")
+		return pid == os.Getpid() || isOtherEnd(pid)
 	})
 }
+
+// isOtherEnd says whether a process is at the other end of pseudo-terminals.
+func isOtherEnd(pid int) bool { return hasOpen(pid, "/dev/ptmx") || hasOpen(pid, "/dev/pts/ptmx") }
 
 // hasOpen reads links: nothing behind them but the device itself is touched.
 func hasOpen(pid int, device string) bool {
