@@ -57,11 +57,9 @@ func showEvents(e *env, follow bool, most int) error {
 		if err == nil || !follow || e.ctx.Err() != nil || e.stdout.err != nil {
 			return err
 		}
-		e.note("%v; waiting for it to come back", wentAway(err))
-		if stream, err = awaitEvents(e); err != nil {
+		if stream, err = awaitBack(e, err, e.client.Events); err != nil {
 			return err
 		}
-		e.note("airbridged is back")
 	}
 }
 
@@ -73,16 +71,18 @@ func wentAway(err error) string {
 	return "airbridged went away"
 }
 
-// awaitEvents tries until somebody answers again. It is not there, or not yet
-// for this user, while it starts.
-func awaitEvents(e *env) (*client.Stream[client.Event], error) {
+// awaitBack opens a stream that ended again, once somebody answers, and says both. The
+// daemon is not there, or not yet for this user, while it starts.
+func awaitBack[T any](e *env, ended error, open func(context.Context) (*client.Stream[T], error)) (*client.Stream[T], error) {
+	e.note("%v; waiting for it to come back", wentAway(ended))
 	for {
 		select {
 		case <-time.After(sampleTime):
 		case <-e.ctx.Done():
 			return nil, context.Cause(e.ctx)
 		}
-		if stream, err := e.client.Events(e.ctx); err == nil {
+		if stream, err := open(e.ctx); err == nil {
+			e.note("airbridged is back")
 			return stream, nil
 		}
 	}

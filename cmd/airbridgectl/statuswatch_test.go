@@ -299,6 +299,37 @@ func TestEventsFollowThroughARestart(t *testing.T) {
 	}
 }
 
+// Seen: a restart of the daemon, as an upgrade makes one, ended every sub that somebody had
+// left running. It waits, and the messages of both daemons count.
+func TestSubFollowsThroughARestart(t *testing.T) {
+	first := start(t, nil)
+	var out, errs bytes.Buffer
+	var second *ipctest.Daemon
+	message := func(d *ipctest.Daemon, payload string) {
+		d.Hub.Publish(bus.Message{Topic: "/a", Payload: []byte(payload)})
+	}
+	restarts := &onWrite{do: func() {
+		switch said := errs.String(); {
+		case strings.HasSuffix(said, "come back\n") && second == nil:
+			first.Stop()
+			second = ipctest.StartAt(first.Socket, nil)
+		case strings.HasSuffix(said, "acknowledge\n") && second == nil:
+			message(first, "one")
+		case strings.HasSuffix(said, "acknowledge\n"):
+			message(second, "two")
+		}
+	}}
+	goes := &onWrite{do: sync.OnceFunc(func() { go first.Stop() })}
+	code := run([]string{"sub", "-n", "2", "/a"}, nil, io.MultiWriter(&out, goes), io.MultiWriter(&errs, restarts))
+	second.Stop()
+	if code != 0 || out.String() != "/a one\n/a two\n" {
+		t.Errorf("exit %d, %q", code, out.String())
+	}
+	if !strings.Contains(errs.String(), "waiting for it to come back\nairbridgectl: airbridged is back\n") {
+		t.Errorf("%q", errs.String())
+	}
+}
+
 func TestEventsEndAfterSoMany(t *testing.T) {
 	start(t, nil)
 	if code, out, errs := ctl(nil, "events", "-n", "1"); code != 0 || !strings.HasSuffix(out, " probing\n") || errs != "" {

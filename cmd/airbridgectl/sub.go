@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"flag"
 	"fmt"
@@ -19,7 +20,9 @@ var subCommand = command{
 	help: `Prints a line for every message whose topic matches one of the filters: the
 topic, a blank, the payload. In a filter + stands for one level and # for all
 that follow. A payload of several lines or with control characters is shown
-quoted, one that is no text as base64: and its bytes; --json is exact.
+quoted, one that is no text as base64: and its bytes; --json is exact. When the
+daemon is stopped or restarted, sub waits until it is back, and says both on
+stderr; what the cloud sends meanwhile is missed.
 
 flags:
   -n COUNT   end after so many messages
@@ -56,34 +59,61 @@ examples:
 	},
 }
 
-// follow prints until count messages came; 0 is no end. bare: without the topic.
+// follow prints until count messages came; 0 is no end. It outlives the daemon; nobody there
+// at the beginning is an error all the same. bare: without the topic.
 func follow(e *env, filters []string, count int, bare bool) error {
-	stream, err := e.client.Subscribe(e.ctx, filters...)
+	subscribe := func(ctx context.Context) (*client.Stream[client.Item], error) {
+		return e.client.Subscribe(ctx, filters...)
+	}
+	stream, err := subscribe(e.ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = stream.Close() }()
-	for seen := 0; count == 0 || seen < count; {
+	p := &itemPrinter{env: e, left: count, bare: bare}
+	for {
+		err := p.print(stream)
+		_ = stream.Close()
+		if err == nil || e.ctx.Err() != nil || p.broken != nil {
+			return err
+		}
+		if stream, err = awaitBack(e, err, subscribe); err != nil {
+			return err
+		}
+	}
+}
+
+// itemPrinter prints the messages of one stream after the other.
+type itemPrinter struct {
+	*env
+	left   int // messages to come; 0: no end
+	bare   bool
+	broken error // of writing
+}
+
+// print prints a stream to its end, which is an error, or until the last message came.
+func (p *itemPrinter) print(stream *client.Stream[client.Item]) error {
+	for {
 		it, err := stream.Next()
 		if err != nil {
 			return err
 		}
-		if it.Message != nil {
-			seen++
-		}
 		switch {
-		case e.json:
-			_, err = fmt.Fprintf(e.stdout, "%s\n", stream.Line())
-		case bare && it.Message != nil:
-			_, err = fmt.Fprintf(e.stdout, "%s\n", payloadText(it.Message.Payload))
+		case p.json:
+			_, p.broken = fmt.Fprintf(p.stdout, "%s\n", stream.Line())
+		case p.bare && it.Message != nil:
+			_, p.broken = fmt.Fprintf(p.stdout, "%s\n", payloadText(it.Message.Payload))
 		default:
-			err = printItem(e, it)
+			p.broken = printItem(p.env, it)
 		}
-		if err != nil {
-			return err
+		if p.broken != nil {
+			return p.broken
+		}
+		if it.Message != nil && p.left > 0 {
+			if p.left--; p.left == 0 {
+				return nil
+			}
 		}
 	}
-	return nil
 }
 
 func printItem(e *env, it client.Item) error {

@@ -40,6 +40,30 @@ func main() {
 // run is main without the process: everything it opens is closed when it
 // returns.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out := &output{w: stdout}
+	code := command(ctx, args, out, stderr)
+	if out.err != nil && code == exitOK {
+		_, _ = fmt.Fprintf(stderr, "airsim: the output cannot be written: %v\n", out.err)
+		return exitFailure
+	}
+	return code
+}
+
+// output remembers the first error of writing.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "do" {
 		return runDo(ctx, args[1:], stdout, stderr)
 	}

@@ -202,6 +202,22 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+// Output that cannot be written is a failure: a script that reads a version or an answer
+// from a full disk reads nothing.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"--version"}, {"--help"}, {"do", "--help"}} {
+		var errs strings.Builder
+		if code := run(t.Context(), args, full, &errs); code != exitFailure || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v: %d %q", args, code, errs.String())
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(bad, []byte("csq 7\nbogus\n"), 0o600); err != nil {
