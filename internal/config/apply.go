@@ -118,7 +118,7 @@ func (p *pass) begin(name string, at Position) {
 	case "batch":
 		p.cfg.Batch = append(p.cfg.Batch, newBatch())
 	default:
-		p.cfg.Access = append(p.cfg.Access, Access{})
+		p.cfg.Access = append(p.cfg.Access, newAccess())
 	}
 	p.seen["["+name+"]"] = at.Line
 	p.where["["+p.element(name)+"]"] = at

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -105,42 +104,6 @@ func (l *loader) subscribable(topic string) error {
 		return fmt.Errorf("%s begins with $, the cloud has no such topic, delete it", quoted(topic))
 	}
 	return l.topic(topic)
-}
-
-// checkAccess: every [[access]] says for whom and for what.
-func (l *loader) checkAccess() {
-	for i, a := range l.cfg.Access {
-		place := fmt.Sprintf("access[%d]", i)
-		at := l.at(place + ".")
-		var who []string
-		for _, k := range []string{"user", "group", "uid"} {
-			if _, ok := l.where[place+"."+k]; ok {
-				who = append(who, k)
-			}
-		}
-		switch {
-		case len(who) == 0:
-			l.wrong(at, "access", "does not say for whom, write one of user, group and uid")
-		case len(who) > 1:
-			l.wrong(l.where[place+"."+who[1]], "access."+who[1], "cannot stand beside "+who[0]+", write a table of its own for each")
-		}
-		none := len(a.Publish) == 0 && len(a.Subscribe) == 0
-		if none && !l.bad[place+".publish"] && !l.bad[place+".subscribe"] {
-			l.wrong(at, "access", "allows nothing, write publish or subscribe with a list of topic filters")
-		}
-		l.checkTopics(place, "publish", a.Publish)
-		l.checkTopics(place, "subscribe", a.Subscribe)
-	}
-}
-
-func (l *loader) checkTopics(element, key string, topics []string) {
-	for i, t := range topics {
-		if err := l.topic(t); err != nil {
-			l.wrong(l.at(element+"."+key), "access."+key, fmt.Sprintf("entry %d %s", i+1, err))
-		} else if j := slices.Index(topics, t); j < i {
-			l.wrong(l.at(element+"."+key), "access."+key, fmt.Sprintf("entry %d is the same as entry %d, delete it", i+1, j+1))
-		}
-	}
 }
 
 // unready are the keys that this version reads and checks but does not act on

@@ -121,7 +121,7 @@ commit_window = "5ms"
 socket = "/run/mqtt.sock"
 listen = "127.0.0.1:1883"
 [[access]]
-group = "apps"
+group = "daemon"
 publish = ["/a/+/#"]
 [[access]]
 uid = 1000
@@ -137,6 +137,7 @@ subscribe = ["/b"]
 	}
 	const cannot = "this version cannot do that yet: "
 	want := []string{
+		"11:1: mqtt.listen: programs there may do nothing: there are access rules, and none has client = ... for them",
 		"12:3: access: " + cannot + "every program that can open the socket may use every topic",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -175,8 +176,11 @@ topic = "/b/${deviceName}"
 uid = 0
 publish = ["/a", "/b/#"]
 [[access]]
-user = "x"
+user = "daemon"
 subscribe = ["/c"]
+rate = "6/m"
+share = "25%"
+see = ["status"]
 `)
 	if err != nil {
 		t.Fatal(err)

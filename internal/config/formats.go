@@ -270,6 +270,17 @@ func account(s string) error {
 	return nil
 }
 
+// title is what an access rule is called in refusals.
+func title(s string) error {
+	if n := utf8.RuneCountInString(s); n > 40 {
+		return fmt.Errorf("has %d characters, write at most 40 characters", n)
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' }); i >= 0 {
+		return fmt.Errorf("%s has a character that is no good in a name, write letters, digits and blanks", quoted(s))
+	}
+	return nil
+}
+
 // loopback takes host:port that only this machine can reach: neither listener
 // knows passwords.
 func loopback(s string) error {

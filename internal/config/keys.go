@@ -111,11 +111,20 @@ var keys = []key{
 	number("batch.max_messages", func(c *Config) *int { return &last(c.Batch).MaxMessages }, 1, batch.MaxMessages),
 	duration("batch.max_wait", func(c *Config) *time.Duration { return &last(c.Batch).MaxWait }, 0, batch.MaxWait),
 
+	text("access.name", func(c *Config) *string { return &last(c.Access).Name }, optional(title)),
 	text("access.user", func(c *Config) *string { return &last(c.Access).User }, account),
 	text("access.group", func(c *Config) *string { return &last(c.Access).Group }, account),
-	uid("access.uid"),
+	id("access.uid", "user", func(a *Access) **int { return &a.UID }),
+	id("access.gid", "group", func(a *Access) **int { return &a.GID }),
+	text("access.client", func(c *Config) *string { return &last(c.Access).Client }, required),
 	texts("access.publish", func(c *Config) *[]string { return &last(c.Access).Publish }, eachRequired),
 	texts("access.subscribe", func(c *Config) *[]string { return &last(c.Access).Subscribe }, eachRequired),
+	choice("access.priority", func(c *Config) *string { return &last(c.Access).Priority }, "high", "normal", "low"),
+	messageRate("access.rate"),
+	share("access.share"),
+	number("access.max_payload", func(c *Config) *int { return &last(c.Access).MaxPayload }, 0, 65536),
+	choice("access.drop", func(c *Config) *string { return &last(c.Access).Drop }, "own", "all"),
+	texts("access.see", func(c *Config) *[]string { return &last(c.Access).See }, eachRequired),
 
 	text("metrics.listen", func(c *Config) *string { return &c.Metrics.Listen }, optional(loopbackOrUnix)),
 

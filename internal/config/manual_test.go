@@ -76,7 +76,7 @@ func assign(t *testing.T, k key, toml string) (Config, error) {
 // fresh is the default with one empty element of each array of tables.
 func fresh() Config {
 	c := Default()
-	c.Subscribe, c.Batch, c.Access = make([]Subscribe, 1), []Batch{newBatch()}, make([]Access, 1)
+	c.Subscribe, c.Batch, c.Access = make([]Subscribe, 1), []Batch{newBatch()}, []Access{newAccess()}
 	return c
 }
 

@@ -142,15 +142,33 @@ type Subscribe struct {
 	QoS   byte   // 0 or 1
 }
 
-// Access is one [[access]] table: what one user or one group may do. Exactly
-// one of User, Group and UID is set.
+// Access is one [[access]] table: what one user, one group or one client may do.
+// Exactly one of User, Group, UID, GID and Client is set.
 type Access struct {
-	User      string
-	Group     string
-	UID       *int
-	Publish   []string // topic filters, unexpanded
-	Subscribe []string // topic filters, unexpanded
+	Name       string
+	User       string
+	Group      string
+	UID        *int
+	GID        *int
+	Client     string   // a name of MQTT.PasswordFile
+	Publish    []string // topic filters, unexpanded
+	Subscribe  []string // topic filters, unexpanded
+	Priority   string   // the highest: "high", "normal" or "low"
+	Rate       float64  // messages a second; 0: no bound
+	Share      int      // of the outbox, 1 to 100 percent
+	MaxPayload int      // bytes, 0 to 65536; 0: what the module carries
+	Drop       string   // "own" or "all"
+	See        []string // of "status", "events", "trace" and "messages"
+
+	uid, gid *uint32 // for whom, as the kernel says it
 }
+
+// Subject is for whom the table is, by the kernel's numbers; both are nil where it is
+// for a Client.
+func (a Access) Subject() (uid, gid *uint32) { return a.uid, a.gid }
+
+// newAccess is a table without a key.
+func newAccess() Access { return Access{Priority: "normal", Share: 100, Drop: "own"} }
 
 // Metrics is [metrics].
 type Metrics struct {

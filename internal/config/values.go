@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -344,8 +346,8 @@ func qos(name string) key {
 	}
 }
 
-// uid is access.uid.
-func uid(name string) key {
+// id is access.uid or access.gid: the number of what is named.
+func id(name, what string, at func(*Access) **int) key {
 	return key{
 		name: name,
 		set: func(c *Config, v value) error {
@@ -354,18 +356,96 @@ func uid(name string) key {
 				return err
 			}
 			if n < 0 || n > 1<<31-1 {
-				return fmt.Errorf("is %d, write the number of a user: 0 or more", n)
+				return fmt.Errorf("is %d, write the number of a %s: 0 or more", n, what)
 			}
 			id := int(n)
-			last(c.Access).UID = &id
+			*at(last(c.Access)) = &id
 			return nil
 		},
 		show: func(c *Config) string {
-			if id := last(c.Access).UID; id != nil {
+			if id := *at(last(c.Access)); id != nil {
 				return strconv.Itoa(*id)
 			}
 			return ""
 		},
+	}
+}
+
+var (
+	rateForm  = regexp.MustCompile(`^([0-9]{1,6})/(s|m|h)$`)
+	shareForm = regexp.MustCompile(`^([0-9]{1,3})%$`)
+)
+
+// rateUnits are the seconds of a rate's unit, the shortest first.
+var rateUnits = []struct {
+	name    string
+	seconds float64
+}{{"s", 1}, {"m", 60}, {"h", 3600}}
+
+// messageRate is access.rate: so many messages in a unit of time, "" for no bound.
+func messageRate(name string) key {
+	return key{
+		name: name,
+		set: func(c *Config, v value) error {
+			s, err := plain(v)
+			if err != nil {
+				return err
+			}
+			m := rateForm.FindStringSubmatch(s)
+			if s == "" {
+				last(c.Access).Rate = 0
+				return nil
+			}
+			if m == nil {
+				return fmt.Errorf(`%s is no rate, write messages in a second, a minute or an hour: "10/s", "6/m", "100/h"`, quoted(s))
+			}
+			n, _ := strconv.Atoi(m[1])
+			if n == 0 {
+				return errors.New(`lets nothing through, write a rate of 1 or more, or delete it and write publish = []`)
+			}
+			for _, u := range rateUnits {
+				if u.name == m[2] {
+					last(c.Access).Rate = float64(n) / u.seconds
+				}
+			}
+			return nil
+		},
+		show: func(c *Config) string {
+			rate := last(c.Access).Rate
+			if rate == 0 {
+				return literal("")
+			}
+			for _, u := range rateUnits {
+				if n := math.Round(rate * u.seconds); n >= 1 && n/u.seconds == rate {
+					return literal(strconv.Itoa(int(n)) + "/" + u.name)
+				}
+			}
+			return literal(strconv.Itoa(int(math.Round(rate*3600))) + "/h")
+		},
+	}
+}
+
+// share is access.share: a whole number of percent.
+func share(name string) key {
+	return key{
+		name: name,
+		set: func(c *Config, v value) error {
+			s, err := plain(v)
+			if err != nil {
+				return err
+			}
+			m := shareForm.FindStringSubmatch(s)
+			if m == nil {
+				return fmt.Errorf(`%s is no share, write a percentage: "25%%"`, quoted(s))
+			}
+			n, _ := strconv.Atoi(m[1])
+			if n < 1 || n > 100 {
+				return fmt.Errorf(`is %d%%, write a share from "1%%" to "100%%"`, n)
+			}
+			last(c.Access).Share = n
+			return nil
+		},
+		show: func(c *Config) string { return literal(strconv.Itoa(last(c.Access).Share) + "%") },
 	}
 }
 

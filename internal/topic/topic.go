@@ -130,3 +130,28 @@ func Match(filter, topic string) bool {
 		filter, topic = restFilter, restTopic
 	}
 }
+
+// Covers says whether every topic that falls under the filter inner falls under the
+// filter outer as well, both taken as valid.
+func Covers(outer, inner string) bool {
+	if strings.HasPrefix(inner, "$") && (strings.HasPrefix(outer, "+") || strings.HasPrefix(outer, "#")) {
+		return false
+	}
+	for {
+		o, restOuter, moreOuter := strings.Cut(outer, "/")
+		i, restInner, moreInner := strings.Cut(inner, "/")
+		switch {
+		case o == "#":
+			return true
+		case i == "#", o != "+" && o != i:
+			return false
+		case !moreOuter && !moreInner:
+			return true
+		case moreOuter && !moreInner:
+			return restOuter == "#"
+		case !moreOuter:
+			return false
+		}
+		outer, inner = restOuter, restInner
+	}
+}
