@@ -1,17 +1,5 @@
 package air
 
-// Largest payloads, in bytes. Whether the vendor counts escaped or decoded bytes
-// is not said anywhere, so the longer, escaped form is measured.
-const (
-	// maxPayload: EC618 and EC718 (AT manual since 1.2.6, MPUB and MPUBEX).
-	maxPayload = 4100
-	// air724Payload: Air72x on UIS8910 from V301826 on (its change log; an older
-	// entry says 2384).
-	air724Payload = 2348
-	// floorPayload is the smallest number in any vendor document (FAQ, MQTT).
-	floorPayload = 1360
-)
-
 // Capabilities is what a module can carry. It may be stored, so that messages
 // are checked while the module is away too.
 type Capabilities struct {
@@ -19,6 +7,14 @@ type Capabilities struct {
 	Model    string `json:"model"`
 	// MaxPayload is the longest payload on the wire, in bytes; 0: the safe floor.
 	MaxPayload int `json:"max_payload"`
+	// Assumed: nobody says that MaxPayload is the limit. A longer one is tried, up to
+	// the best that any module takes, or to what this one was found to refuse.
+	Assumed bool `json:"assumed,omitempty"`
+	// Refused is the shortest payload on the wire that the module was found to refuse;
+	// 0: none was.
+	Refused int `json:"-"`
+	// Configured: MaxPayload is modem.max_payload.
+	Configured bool `json:"-"`
 	// MPUBEX: the firmware takes a payload of any bytes behind a prompt.
 	MPUBEX bool `json:"mpubex"`
 	// Hex: the firmware has MQTTMODE, so payloads can go in hexadecimal.
@@ -28,15 +24,41 @@ type Capabilities struct {
 // Best returns what the best module carries: the measure for messages that are
 // accepted before any module was identified.
 func Best() Capabilities {
-	return Capabilities{MaxPayload: maxPayload, MPUBEX: true, Hex: true}
+	return Capabilities{MaxPayload: bestPayload, MPUBEX: true, Hex: true}
 }
 
 // Override returns c with another payload limit, in bytes; 0 keeps it.
 func (c Capabilities) Override(limit int) Capabilities {
 	if limit > 0 {
-		c.MaxPayload = limit
+		c.MaxPayload, c.Assumed, c.Refused, c.Configured = limit, false, 0, true
 	}
 	return c
+}
+
+// Learned returns c with a payload that the module was found to refuse, in bytes on
+// the wire. It changes nothing where the limit is known, or is not less than that.
+func (c Capabilities) Learned(refused int) Capabilities {
+	if c.Assumed && refused > c.safe() {
+		c.Refused = refused
+	}
+	return c
+}
+
+// Wire is how many bytes a payload takes on the wire, and whether it is so long that a
+// refusal may be about its length; 0 where it cannot be carried.
+func (c Capabilities) Wire(payload []byte) (size int, over bool) {
+	how, err := c.form(payload)
+	switch {
+	case err != nil:
+		return 0, false
+	case how == inHex:
+		size = 2 * len(payload)
+	case how == raw:
+		size = len(payload)
+	default:
+		size = measure(payload).escaped
+	}
+	return size, c.Assumed && size > c.safe()
 }
 
 // Check returns a [*PayloadError] if the module cannot carry a payload.
@@ -73,11 +95,23 @@ const (
 // all messages, so it is chosen only where nothing better carries all bytes.
 func (c Capabilities) hexSession() bool { return c.Hex && !c.MPUBEX }
 
-func (c Capabilities) limit() int {
+// safe is the payload that is believed to pass, in bytes on the wire.
+func (c Capabilities) safe() int {
 	if c.MaxPayload <= 0 {
 		return floorPayload
 	}
-	return c.MaxPayload
+	return min(c.MaxPayload, mostPayload)
+}
+
+// limit is the longest payload that is given to the module.
+func (c Capabilities) limit() int {
+	switch {
+	case !c.Assumed:
+		return c.safe()
+	case c.Refused > 0:
+		return c.Refused - 1
+	}
+	return max(c.safe(), bestPayload)
 }
 
 // form picks the wire form of a payload, or says why there is none.
@@ -85,14 +119,14 @@ func (c Capabilities) form(payload []byte) (form, error) {
 	limit := c.limit()
 	if c.hexSession() {
 		if 2*len(payload) > limit {
-			return 0, &PayloadError{TooLarge: true, Size: len(payload), Limit: limit / 2}
+			return 0, c.tooLarge(len(payload), limit/2)
 		}
 		return inHex, nil
 	}
 	m := measure(payload)
-	if c.MPUBEX && (m.refused >= 0 || m.risky || m.escaped > limit) {
-		if len(payload) > min(limit, maxPayload) {
-			return 0, &PayloadError{TooLarge: true, Size: len(payload), Limit: min(limit, maxPayload)}
+	if c.MPUBEX && (m.refused >= 0 || m.risky || m.escaped > c.safe()) {
+		if len(payload) > limit {
+			return 0, c.tooLarge(len(payload), limit)
 		}
 		return raw, nil
 	}
@@ -100,9 +134,13 @@ func (c Capabilities) form(payload []byte) (form, error) {
 		return 0, &PayloadError{Size: len(payload), Offset: m.refused, Byte: payload[m.refused]}
 	}
 	if m.escaped > limit {
-		return 0, &PayloadError{TooLarge: true, Size: m.escaped, Limit: limit}
+		return 0, c.tooLarge(m.escaped, limit)
 	}
 	return escaped, nil
+}
+
+func (c Capabilities) tooLarge(size, limit int) error {
+	return &PayloadError{TooLarge: true, Size: size, Limit: limit, Firmware: c.Firmware, Configured: c.Configured, Learned: c.Refused > 0}
 }
 
 // measured is what the choice of a wire form depends on.

@@ -14,6 +14,9 @@ func TestForm(t *testing.T) {
 		plain = Capabilities{MaxPayload: 1360}
 		ex    = Capabilities{MaxPayload: 4100, MPUBEX: true, Hex: true}
 		hex   = Capabilities{MaxPayload: 1360, Hex: true}
+
+		assumed   = Capabilities{MaxPayload: 1360, Assumed: true}
+		assumedEx = Capabilities{MaxPayload: 1360, Assumed: true, MPUBEX: true}
 	)
 	x := func(n int) string { return strings.Repeat("x", n) }
 	quotes := func(n int) string { return strings.Repeat(`"`, n) }
@@ -52,7 +55,15 @@ func TestForm(t *testing.T) {
 		{"hex halves the limit", hex, x(680), inHex, PayloadError{}},
 		{"over half the limit", hex, x(681), 0, PayloadError{TooLarge: true, Size: 681, Limit: 680}},
 		{"no limit known: the floor", Capabilities{}, x(1361), 0, PayloadError{TooLarge: true, Size: 1361, Limit: 1360}},
-		{"an override beyond MPUBEX's own limit", ex.Override(9000), x(5000) + "\x00", 0, PayloadError{TooLarge: true, Size: 5001, Limit: 4100}},
+		{"an override beyond what any module takes", ex.Override(9000), x(8192) + "\x00", 0, PayloadError{TooLarge: true, Size: 8193, Limit: 8192, Configured: true}},
+		{"an override beyond the manual's 4100, raw", ex.Override(5120), x(5000) + "\x00", raw, PayloadError{}},
+		{"an assumed limit is no limit", assumed, x(3000), escaped, PayloadError{}},
+		{"up to the best there is", assumed, x(5121), 0, PayloadError{TooLarge: true, Size: 5121, Limit: 5120}},
+		{"raw where escaped is over it", assumedEx, quotes(1000), raw, PayloadError{}},
+		{"what was refused", assumed.Learned(3000), x(3000), 0, PayloadError{TooLarge: true, Size: 3000, Limit: 2999, Learned: true}},
+		{"less than that is tried", assumed.Learned(3000), x(2999), escaped, PayloadError{}},
+		{"a refusal within the limit teaches nothing", assumed.Learned(1360), x(1360), escaped, PayloadError{}},
+		{"nor where the limit is known", plain.Learned(1000), x(1360), escaped, PayloadError{}},
 	} {
 		got, err := c.caps.form([]byte(c.payload))
 		var e *PayloadError
@@ -75,13 +86,36 @@ func FuzzBestCarriesWhatAnyModuleCarries(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{'"'}, 1000), 4100, true, true)
 	f.Add([]byte{0}, 2348, false, true)
 	f.Fuzz(func(t *testing.T, payload []byte, limit int, ex, hex bool) {
-		c := Capabilities{MaxPayload: min(limit, maxPayload), MPUBEX: ex, Hex: hex}
+		c := Capabilities{MaxPayload: min(limit, bestPayload), MPUBEX: ex, Hex: hex}
 		if err := c.Check(payload); err == nil {
 			if err := Best().Check(payload); err != nil {
 				t.Fatalf("%+v carries it, the best does not: %v", c, err)
 			}
 		}
 	})
+}
+
+// How long a message is on the wire, and whether a refusal may be about that.
+func TestWire(t *testing.T) {
+	assumed := Capabilities{MaxPayload: 1360, Assumed: true}
+	for _, c := range []struct {
+		caps    Capabilities
+		payload string
+		size    int
+		over    bool
+	}{
+		{assumed, strings.Repeat("x", 1360), 1360, false},
+		{assumed, strings.Repeat("x", 1361), 1361, true},
+		{assumed, strings.Repeat(`"`, 454), 1362, true},
+		{Capabilities{MaxPayload: 1360, Assumed: true, Hex: true}, strings.Repeat("x", 681), 1362, true},
+		{Capabilities{MaxPayload: 1360, Assumed: true, MPUBEX: true}, strings.Repeat(`"`, 454), 454, false},
+		{Capabilities{MaxPayload: 4100}, strings.Repeat("x", 4000), 4000, false},
+		{assumed, "\x00", 0, false},
+	} {
+		if size, over := c.caps.Wire([]byte(c.payload)); size != c.size || over != c.over {
+			t.Errorf("%+v, %d bytes: %d, %v", c.caps, len(c.payload), size, over)
+		}
+	}
 }
 
 func TestCheckTopic(t *testing.T) {
@@ -107,8 +141,12 @@ func TestCheckTopic(t *testing.T) {
 // The text ends up in a problem document: it must say what, where and how much.
 func TestPayloadErrorText(t *testing.T) {
 	for want, e := range map[string]PayloadError{
-		"the payload takes 1361 bytes on the wire, the module takes 1360": {TooLarge: true, Size: 1361, Limit: 1360},
-		"the module cannot carry byte 0x00 of the payload at offset 7":    {Size: 9, Offset: 7},
+		"the payload takes 1361 bytes on the wire, the module takes 1360 (modem.max_payload sets another limit)": {TooLarge: true, Size: 1361, Limit: 1360},
+		"the payload takes 1361 bytes on the wire, modem.max_payload is 1360":                                    {TooLarge: true, Size: 1361, Limit: 1360, Configured: true},
+		"the payload takes 3001 bytes on the wire, AirM2M_X was found to refuse more than 3000 (modem.max_payload sets another limit)": {
+			TooLarge: true, Size: 3001, Limit: 3000, Firmware: "AirM2M_X", Learned: true,
+		},
+		"the module cannot carry byte 0x00 of the payload at offset 7": {Size: 9, Offset: 7},
 		"the topic is empty": {Topic: true},
 		"the module cannot carry byte 0x22 of the topic at offset 0":   {Topic: true, Size: 1, Byte: '"'},
 		"the topic takes 300 bytes on the wire, the module takes 256":  {Topic: true, TooLarge: true, Size: 300, Limit: 256},
@@ -131,5 +169,9 @@ func TestCapabilitiesAsJSON(t *testing.T) {
 	var back Capabilities
 	if err := json.Unmarshal(data, &back); err != nil || back != c {
 		t.Errorf("read back %+v, %v", back, err)
+	}
+	c.Assumed = true
+	if data, _ = json.Marshal(c); !strings.HasSuffix(string(data), `"max_payload":4100,"assumed":true,"mpubex":true,"hex":false}`) {
+		t.Errorf("got %s", data)
 	}
 }

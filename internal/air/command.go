@@ -73,7 +73,7 @@ func mpubLine(topic string, qos byte, wire []byte) (string, error) {
 func mpubexLine(topic string, qos byte, length int) (string, error) {
 	return command("AT+MPUBEX").
 		quoted("topic", topic, 1, maxTopic).number("qos", int(qos), 0, 1).fixed("0").
-		number("length", length, 1, maxPayload).
+		number("length", length, 1, mostPayload).
 		build()
 }
 

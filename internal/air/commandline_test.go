@@ -104,7 +104,7 @@ func TestArgumentLimits(t *testing.T) {
 		"no topic":           func() (string, error) { return mpubLine("", 0, nil) },
 		"publish QoS 2":      func() (string, error) { return mpubLine("t", 2, nil) },
 		"MPUBEX of nothing":  func() (string, error) { return mpubexLine("t", 0, 0) },
-		"MPUBEX of 4101":     func() (string, error) { return mpubexLine("t", 0, 4101) },
+		"MPUBEX of 8193":     func() (string, error) { return mpubexLine("t", 0, 8193) },
 		"long APN":           func() (string, error) { return apnLine(long[:51]) },
 		"no URL":             func() (string, error) { return urlLine("") },
 		"long URL":           func() (string, error) { return urlLine("https://" + strings.Repeat("x", 493)) },

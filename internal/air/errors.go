@@ -1,6 +1,7 @@
 package air
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -91,6 +92,9 @@ type PayloadError struct {
 	Byte   byte
 	// Topic: it is the topic and not the payload.
 	Topic bool
+	// Where Limit is from: of Firmware, of modem.max_payload, or learned from refusals.
+	Firmware            string
+	Configured, Learned bool
 }
 
 func (e *PayloadError) Error() string {
@@ -99,12 +103,27 @@ func (e *PayloadError) Error() string {
 		what = "topic"
 	}
 	if e.TooLarge {
-		return fmt.Sprintf("the %s takes %d bytes on the wire, the module takes %d", what, e.Size, e.Limit)
+		return fmt.Sprintf("the %s takes %d bytes on the wire, %s", what, e.Size, e.limitText())
 	}
 	if e.Topic && e.Size == 0 {
 		return "the topic is empty"
 	}
 	return fmt.Sprintf("the module cannot carry byte 0x%02X of the %s at offset %d", e.Byte, what, e.Offset)
+}
+
+// limitText says whose limit it is, and the key that sets another one.
+func (e *PayloadError) limitText() string {
+	const another = "(modem.max_payload sets another limit)"
+	module := cmp.Or(e.Firmware, "the module")
+	switch {
+	case e.Topic:
+		return fmt.Sprintf("the module takes %d", e.Limit)
+	case e.Configured:
+		return fmt.Sprintf("modem.max_payload is %d", e.Limit)
+	case e.Learned:
+		return fmt.Sprintf("%s was found to refuse more than %d %s", module, e.Limit, another)
+	}
+	return fmt.Sprintf("%s takes %d %s", module, e.Limit, another)
 }
 
 // httpReasons are the module's own status codes (AT manual 1.6.3, HTTPACTION).

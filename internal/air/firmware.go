@@ -73,37 +73,14 @@ func is2G(firmware string) bool {
 	return strings.Contains(firmware+"_", "_AT_S_")
 }
 
-// isUIS8910 recognises Air720U, 722U and 724U modules with all their letters.
-func isUIS8910(model string) bool {
-	return hasAnyPrefix(model, "Air720U", "Air722U", "Air724U")
-}
-
-// isEC618 recognises the 780 family on EC618 and EC718. The 780EL is an EC716S,
-// for which no limit is documented.
-func isEC618(model string) bool {
-	return hasAnyPrefix(model, "Air780E") && !hasAnyPrefix(model, "Air780EL")
-}
-
 func hasAnyPrefix(s string, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
-}
-
-// payloadLimit returns the longest payload by firmware, in bytes.
-func payloadLimit(firmware string) int {
-	model := modelOf(firmware)
-	switch {
-	case isEC618(model):
-		return maxPayload
-	case isUIS8910(model) && versionOf(firmware) >= 301826:
-		return air724Payload
-	}
-	return floorPayload
 }
 
 // echoesData: Air724 V301846 echoes the data of MPUBEX whatever ATE0 says (its
 // change log, mended in V301847); payload bytes would come back as lines.
 func echoesData(firmware string) bool {
-	return isUIS8910(modelOf(firmware)) && versionOf(firmware) == 301846
+	return hasAnyPrefix(modelOf(firmware), uis8910...) && versionOf(firmware) == 301846
 }
 
 // judge applies what the name alone tells: nil means that nothing speaks against

@@ -29,26 +29,46 @@ func TestParseFirmware(t *testing.T) {
 func TestModelVersionAndLimit(t *testing.T) {
 	for _, c := range []struct {
 		firmware, model string
-		version, limit  int
+		version, limit  int // a limit that is only assumed is negative
 	}{
-		{"AirM2M_V5664_AT_S_SSL", "Air2xx", 5664, 1360},
-		{"AirM2M_V5595_AT_S_NOTTS", "Air2xx", 5595, 1360},
-		{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", 409, 1360},
+		{"AirM2M_V5664_AT_S_SSL", "Air2xx", 5664, -1360},
+		{"AirM2M_V5595_AT_S_NOTTS", "Air2xx", 5595, -1360},
+		{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", 409, -1360},
 		{"AirM2M_720U_V401881_LTE_AT", "Air720U", 401881, 2348},
-		{"AirM2M_720U_V301825_LTE_AT", "Air720U", 301825, 1360},
+		{"AirM2M_720U_V301825_LTE_AT", "Air720U", 301825, -1360},
 		{"AirM2M_720U_V301826_LTE_AT", "Air720U", 301826, 2348},
 		{"AirM2M_Air724UG_V401857_LTE_AT", "Air724UG", 401857, 2348},
-		{"AirM2M_720_V296_LTE_AT_NAND", "Air720", 296, 1360},
-		{"AirM2M_720SL_V545_LTE_AT", "Air720SL", 545, 1360},
+		{"AirM2M_720_V296_LTE_AT_NAND", "Air720", 296, -1360},
+		{"AirM2M_720SL_V545_LTE_AT", "Air720SL", 545, -1360},
 		{"AirM2M_780E_V1161_LTE_AT", "Air780E", 1161, 4100},
 		{"AirM2M_780E_LTE_AT_V1165", "Air780E", 1165, 4100},
 		{"AirM2M_780E_V1171_LTE_LSAT", "Air780E", 1171, 4100},
 		{"AirM2M_780EG_V1174_LTE_AT", "Air780EG", 1174, 4100},
 		{"AirM2M_780EPV_V1011_LTE_AT", "Air780EPV", 1011, 4100},
-		{"AirM2M_780EL_V1006_LTE_AT_MS", "Air780EL", 1006, 1360},
-		{"AirM2M_VERSION", "", 0, 1360},
-		{"EC20CEFAGR06A05M4G", "", 0, 1360},
-		{"", "", 0, 1360},
+		{"AirM2M_780EL_V1006_LTE_AT_MS", "Air780EL", 1006, 4100},
+		{"AirM2M_780EL_V1004_LTE_AT_MS", "Air780EL", 1004, 4100},
+		// Limits that vendor documents give, of firmware that was given the smallest
+		// number there is, so that larger messages were refused for good.
+		{"AirM2M_700EAQ_V2015_LTE_AT", "Air700EAQ", 2015, 5120},
+		{"AirM2M_700ECQ_V2016_LTE_AT", "Air700ECQ", 2016, 5120},
+		{"AirM2M_700EMQ_V2014_LTE_AT", "Air700EMQ", 2014, 4100},
+		{"AirM2M_700EQ_LTE_AT_V2015", "Air700EQ", 2015, 5120},
+		{"AirM2M_780EQ_V2015_LTE_AT", "Air780EQ", 2015, 5120},
+		{"AirM2M_780EQ_V2001_LTE_AT", "Air780EQ", 2001, 4100},
+		{"AirM2M_780EPM_V2007_LTE_AT", "Air780EPM", 2007, 4100},
+		{"AirM2M_780EX_V1174_LTE_LSAT", "Air780EX", 1174, 4100},
+		{"AirM2M_780E_V1149_LTE_LPAT", "Air780E", 1149, 4100},
+		{"AirM2M_Air795UG_V401881_LTE_AT", "Air795UG", 401881, 2348},
+		{"AirM2M_Air820UG_V401881_LTE_AT", "Air820UG", 401881, 2348},
+		{"AirM2M_720U_V837_LTE_AT", "Air720U", 837, -1360},
+		{"AirM2M_720U_V838_LTE_AT", "Air720U", 838, 2384},
+		{"AirM2M_720U_V907_LTE_AT", "Air720U", 907, 2384},
+		{"AirM2M_720U_V1628_LTE_AT", "Air720U", 1628, 2384},
+		{"AirM2M_720U_V1629_LTE_AT", "Air720U", 1629, -1360},
+		{"AirM2M_780P_V1002_LTE_QAT", "Air780P", 1002, -1360},
+		{"AirM2M_VERSION", "", 0, -1360},
+		{"EC20CEFAGR06A05M4G", "", 0, -1360},
+		{"", "", 0, -1360},
 	} {
 		if got := modelOf(c.firmware); got != c.model {
 			t.Errorf("%s: model %q, want %q", c.firmware, got, c.model)
@@ -56,7 +76,12 @@ func TestModelVersionAndLimit(t *testing.T) {
 		if got := versionOf(c.firmware); got != c.version {
 			t.Errorf("%s: version %d, want %d", c.firmware, got, c.version)
 		}
-		if got := payloadLimit(c.firmware); got != c.limit {
+		row := moduleOf(c.firmware)
+		got := row.Payload
+		if row.Limit == Assumed {
+			got = -got
+		}
+		if got != c.limit {
 			t.Errorf("%s: limit %d, want %d", c.firmware, got, c.limit)
 		}
 	}

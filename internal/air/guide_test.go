@@ -60,7 +60,7 @@ func TestQuickGuideFromStartToFinish(t *testing.T) {
 		}
 		caps, err := b.Probe(b.ctx, id)
 		b.ok(err)
-		if want := (Capabilities{Firmware: id.Firmware, Model: "Air2xx", MaxPayload: 1360}); caps != want {
+		if want := (Capabilities{Firmware: id.Firmware, Model: "Air2xx", MaxPayload: 1360, Assumed: true}); caps != want {
 			t.Errorf("capabilities %+v", caps)
 		}
 		attached, err := b.Attached(b.ctx)

@@ -148,7 +148,8 @@ func (m *Modem) Probe(ctx context.Context, id Identity) (Capabilities, error) {
 			return Capabilities{}, err
 		}
 	}
-	c := Capabilities{Firmware: id.Firmware, Model: id.Model, MaxPayload: payloadLimit(id.Firmware)}
+	row := moduleOf(id.Firmware)
+	c := Capabilities{Firmware: id.Firmware, Model: id.Model, MaxPayload: row.Payload, Assumed: row.Limit == Assumed}
 	var err error
 	if c.MPUBEX, err = m.has(ctx, "AT+MPUBEX=?"); err != nil {
 		return Capabilities{}, err
@@ -159,7 +160,6 @@ func (m *Modem) Probe(ctx context.Context, id Identity) (Capabilities, error) {
 	if c.Hex, err = m.has(ctx, "AT+MQTTMODE?"); err != nil {
 		return Capabilities{}, err
 	}
-	c = c.Override(m.o.MaxPayload)
 	m.caps = c
 	return c, nil
 }

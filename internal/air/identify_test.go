@@ -143,7 +143,6 @@ func TestProbe(t *testing.T) {
 	const lte = "AirM2M_780E_V1161_LTE_AT"
 	for name, c := range map[string]struct {
 		firmware string
-		most     int
 		script   []exchange
 		want     Capabilities
 		lacks    string // of an UnsupportedError
@@ -160,12 +159,7 @@ func TestProbe(t *testing.T) {
 		"2G by name, no questions": {
 			firmware: "AirM2M_V5664_AT_S_NOTTS",
 			script:   script(on("AT+MPUBEX=?", "ERROR"), ok("AT+MQTTMODE?")),
-			want:     Capabilities{Firmware: "AirM2M_V5664_AT_S_NOTTS", Model: "Air2xx", MaxPayload: 1360, Hex: true},
-		},
-		"limit overridden": {
-			firmware: "AirM2M_V5664_AT_S_SSL", most: 2000,
-			script: refuse("AT+MPUBEX=?", "AT+MQTTMODE?"),
-			want:   Capabilities{Firmware: "AirM2M_V5664_AT_S_SSL", Model: "Air2xx", MaxPayload: 2000},
+			want:     Capabilities{Firmware: "AirM2M_V5664_AT_S_NOTTS", Model: "Air2xx", MaxPayload: 1360, Assumed: true, Hex: true},
 		},
 		"Air724 that echoes MPUBEX data": {
 			firmware: "AirM2M_720U_V301846_LTE_AT",
@@ -180,7 +174,7 @@ func TestProbe(t *testing.T) {
 		"another make":                    {firmware: "EC20CEFAGR06A05M4G", script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: 4")), lacks: "TLS"},
 		"busy right after boot, no proof": {firmware: lte, script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: 14")), code: 14},
 	} {
-		play(t, Options{MaxPayload: c.most}, c.script, func(b *bench) {
+		play(t, Options{}, c.script, func(b *bench) {
 			caps, err := b.Probe(b.ctx, Identity{Firmware: c.firmware, Model: modelOf(c.firmware)})
 			var unsupported *UnsupportedError
 			code, _ := refusal(err)

@@ -38,9 +38,8 @@ type Recorder interface {
 
 // Options configure a [Modem].
 type Options struct {
-	Baud       int      // speed of the line in bit/s; 0: not known
-	Timeouts   Timeouts // of what is asked
-	MaxPayload int      // bytes; 0: by firmware
+	Baud     int      // speed of the line in bit/s; 0: not known
+	Timeouts Timeouts // of what is asked
 	// Downlink is called from the reader's goroutine for every message that
 	// arrives, with a payload of its own. It must not wait and must not call the
 	// Modem.

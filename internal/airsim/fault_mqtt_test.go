@@ -52,7 +52,7 @@ func mqttCases() map[string]faultCase {
 		"connect": on(func(r *rig) {
 			r.ask("AT+MDISCONNECT\rAT+MIPCLOSE\r")
 			r.do("connect fail")
-			r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
+			r.expect(guideStart+"\r", okay+"\r\nSTATE: IP INITIAL\r\n\r\nCONNECT FAIL\r\n")
 			r.do("connect never")
 			r.expect(guideStart+"\r", okay)
 			r.wait(time.Hour)
@@ -183,7 +183,7 @@ func cloudCases() map[string]faultCase {
 		"outage": on(func(r *rig) {
 			r.do("outage on")
 			r.expect("", "\r\nCLOSED\r\n")
-			r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
+			r.expect(guideStart+"\r", okay+"\r\nSTATE: IP INITIAL\r\n\r\nCONNECT FAIL\r\n")
 			if got := r.post(authURL, guideAuth); !strings.Contains(got, "+HTTPACTION: 1,603,0") {
 				r.t.Errorf("got %q, want 603", got)
 			}

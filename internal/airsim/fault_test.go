@@ -334,7 +334,7 @@ func networkCases() map[string]faultCase {
 			r.do("dns lost")
 			r.expect(pubOne, acked) // who is connected needs no name
 			r.ask("AT+MDISCONNECT\rAT+MIPCLOSE\r")
-			r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
+			r.expect(guideStart+"\r", okay+"\r\nSTATE: IP INITIAL\r\n\r\nCONNECT FAIL\r\n")
 			if got := r.post(authURL, guideAuth); !strings.Contains(got, "+HTTPACTION: 1,603,0") {
 				r.t.Errorf("got %q, want 603", got)
 			}

@@ -1,6 +1,7 @@
 package airsim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,6 +75,8 @@ func New(c *simcloud.Cloud, o Options) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.firmware = cmp.Or(o.Firmware, p.firmware)
+	p.maxPayload = cmp.Or(o.MaxPayload, p.maxPayload)
 	if c == nil {
 		return nil, errors.New("a module needs a cloud")
 	}

@@ -63,7 +63,7 @@ func TestMPUBArguments(t *testing.T) {
 
 // The limit of each family, for MPUB and for MPUBEX.
 func TestPayloadLimits(t *testing.T) {
-	for p, limit := range map[string]int{"2g": 1360, "air724": 2348, "air780e": 4100, "air780ep": 4100} {
+	for p, limit := range map[string]int{"2g": 1360, "air724": 2348, "air780e": 4100, "air780ep": 4100, "air780epm": 4100, "air780el": 4100, "air700eaq": 5120} {
 		t.Run(p, func(t *testing.T) {
 			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
 				r.mqttOn()
@@ -123,9 +123,9 @@ func TestConnecting(t *testing.T) {
 			" b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com", "B1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com",
 			"unknown.iot-as-mqtt.cn-shanghai.aliyuncs.com", "example.com",
 		} {
-			r.expect(`AT+SSLMIPSTART="`+host+`",1883`+"\r", okay+"\r\nCONNECT FAIL\r\n")
+			r.expect(`AT+SSLMIPSTART="`+host+`",1883`+"\r", okay+"\r\nSTATE: IP INITIAL\r\n\r\nCONNECT FAIL\r\n")
 		}
-		r.expect(`AT+SSLMIPSTART="b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com",1884`+"\r", okay+"\r\nCONNECT FAIL\r\n")
+		r.expect(`AT+SSLMIPSTART="b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com",1884`+"\r", okay+"\r\nSTATE: IP INITIAL\r\n\r\nCONNECT FAIL\r\n")
 		r.expect(`AT+SSLMIPSTART="b1KCi45LcCP.iot-as-mqtt.cn-shanghai.aliyuncs.com",0`+"\r", "\r\n+CME ERROR: 50\r\n")
 		r.expect(`AT+SSLMIPSTART="iot-x.mqtt.iothub.aliyuncs.com","8883"`+"\r", okay+"\r\nCONNECT OK\r\n")
 		status(2)

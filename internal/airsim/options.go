@@ -6,6 +6,10 @@ import "time"
 type Options struct {
 	// Personality is the firmware family: one of [Personalities].
 	Personality string
+	// Firmware is the name that AT+CGMR and ATI give; empty is the personality's.
+	Firmware string
+	// MaxPayload is the largest MPUB and MPUBEX, in bytes; 0 is the personality's.
+	MaxPayload int
 	// IMEI is what AT+CGSN answers; empty is the guide's device name.
 	IMEI string
 	// ICCID is what AT+CCID answers; empty is a number of the right form.

@@ -8,8 +8,8 @@ import (
 )
 
 // How a module tells that the cloud refused the MQTT login. No public capture
-// of a refused CONNACK exists, so every form that drivers defend against is
-// spoken by one personality.
+// of a refused CONNACK exists, so the manual's form and every one that drivers
+// defend against is spoken by some personality.
 type refusal uint8
 
 const (
@@ -21,8 +21,8 @@ const (
 )
 
 // The forms of the header before a received message: vendor traces and the
-// manual disagree, so each form is spoken by one personality, and all can be
-// chosen with the msub-form command.
+// manual disagree; personalities speak that of the traces, and all can be chosen
+// with the msub-form command.
 var msubForms = map[string]string{
 	"quoted":    `+MSUB: "%s",%d byte,`, // every vendor trace
 	"tight":     `+MSUB: "%s",%dbyte,`,
@@ -76,6 +76,7 @@ type personality struct {
 	boot []bootLine
 
 	lte        bool
+	noBER      bool // AT+CSQ gives 99 for the bit error rate, as on 2G
 	loud       bool // boots visibly though it has autobaud (logs of the Air780EP)
 	autobaud   bool // trains on an upper-case AT; else listens at one rate
 	echo       bool
@@ -126,7 +127,7 @@ func between(least, most int) span { return span{ms(least), ms(most)} }
 // 1.6.3, vendor application notes for the Air780EP (firmware names, logs),
 // vendor change logs (limits of the Air724).
 func personalities() []personality {
-	return []personality{air2G(), air724(), air780E(), air780EP(), unsupported()}
+	return []personality{air2G(), air724(), air780E(), air780EP(), air780EPM(), air780EL(), air700EAQ(), unsupported()}
 }
 
 func air2G() personality {
@@ -156,11 +157,11 @@ func air2G() personality {
 
 func air724() personality {
 	return personality{
-		name: "air724", firmware: "AirM2M_720U_V401881_LTE_AT", model: "Air724UG",
-		cgmr: "+CGMR: %s", ati: []string{"AirM2M", "Air724UG", "Revision: %s"},
+		name: "air724", firmware: "AirM2M_Air724UG_V401853_LTE_AT", model: "Air724UG",
+		cgmr: `+CGMR: "%s"`, ati: []string{"AirM2M", "Air724UG", "Revision: %s"},
 		iccid: "+ICCID: %s", ccid: "%s",
 		sapbr: "+SAPBR: %d,%d,%s", ip: "010.132.007.044", noIP: "000.000.000.000",
-		shut: "SHUT OK", action: "+HTTPACTION:%d,%d,%d", msub: "tight", prompt: "\r\n> ", cereg: "+CEREG",
+		shut: "SHUT OK", action: "+HTTPACTION:%d,%d,%d", msub: "quoted", prompt: "\r\n> ", cereg: "+CEREG",
 		boot: []bootLine{
 			{after: ms(2600), text: "RDY"},
 			{after: ms(4100), text: "+CPIN: READY", net: true},
@@ -168,7 +169,7 @@ func air724() personality {
 			{after: ms(5600), text: "+E_UTRAN Service", net: true},
 			{after: ms(5900), text: "+NITZ: %NITZ2%", net: true},
 		},
-		lte: true, autobaud: true, echo: true, cmee: 1, mqttCME: true, cached: true,
+		lte: true, noBER: true, autobaud: true, echo: true, cmee: 1, mqttCME: true, cached: true,
 		tls: true, mqtt: true, mpubex: true, mqttmode: true, emptyUser: true, refused: refuseErrorClosed,
 		maxPayload: 2348, maxHTTPData: 319488, maxLine: 4096,
 		wait: latencies{
@@ -207,9 +208,9 @@ func air780E() personality {
 	return personality{
 		name: "air780e", firmware: "AirM2M_780E_V1161_LTE_AT", model: "Air780E",
 		cgmr: `+CGMR: "%s"`, ati: []string{"%s"},
-		iccid: "+ICCID: %s", ccid: `+CCID: "%sF"`,
+		iccid: "+ICCID: %s", ccid: "%s",
 		sapbr: "+SAPBR: %d,%d,%s", ip: "010.014.128.009", noIP: "000.000.000.000",
-		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "unquoted", prompt: ">", statFail: "STATE: %s", cereg: "+CEREG",
+		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "quoted", prompt: ">", cereg: "+CEREG",
 		boot: lteBoot("+CGEV: ME PDN ACT 1"),
 		lte:  true, echo: true, cmee: 1, unknownCME: 58, mqttCME: true,
 		tls: true, mqtt: true, mpubex: true, mqttmode: true, defaultIP: true, refused: refuseCME,
@@ -224,13 +225,37 @@ func air780EP() personality {
 		cgmr: `+CGMR: "%s"`, ati: []string{"%s"},
 		iccid: "+ICCID: %s", ccid: "%s",
 		sapbr: `+SAPBR: %d,%d,"%s"`, ip: "10.159.1.145", noIP: "0.0.0.0",
-		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "quoted", prompt: ">", cereg: "+CGREG",
+		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "quoted", prompt: ">", statFail: "STATE: %s", cereg: "+CGREG",
 		boot: lteBoot("+CGEV: ME PDN ACT 1,0"),
 		lte:  true, loud: true, autobaud: true, echo: true, cmee: 1, mqttCME: true,
 		tls: true, mqtt: true, mpubex: true, mqttmode: true, emptyUser: true, defaultIP: true, reopenOK: true, refused: refuseError,
 		maxPayload: 4100, maxHTTPData: 3356, maxLine: 8192,
 		wait: lteLatencies(),
 	}
+}
+
+// air780EPM is the EC718's newer image, whose driver waits for OK and ERROR where the
+// cloud refuses the login (driver for V2007).
+func air780EPM() personality {
+	p := air780EP()
+	p.name, p.firmware, p.model = "air780epm", "AirM2M_780EPM_V2007_LTE_AT", "Air780EPM"
+	p.refused = refuseLate
+	return p
+}
+
+// air780EL is the EC716S with the one image that has MQTT and TLS (AT manual 1.6.3).
+func air780EL() personality {
+	p := air780EPM()
+	p.name, p.firmware, p.model = "air780el", "AirM2M_780EL_V1004_LTE_AT_MS", "Air780EL"
+	return p
+}
+
+// air700EAQ takes the largest payload of all (vendor's change log of 2024-10-12).
+func air700EAQ() personality {
+	p := air780EPM()
+	p.name, p.firmware, p.model = "air700eaq", "AirM2M_700EAQ_V2015_LTE_AT", "Air700EAQ"
+	p.maxPayload = 5120
+	return p
 }
 
 // unsupported is a 2G image whose name has neither SSL nor NOTTS: the vendor

@@ -23,25 +23,25 @@ func TestPersonalities(t *testing.T) {
 		{"AT", same(okay)},
 		{"AT+CGMR", map[string]string{
 			"2g":       info("AirM2M_V5664_AT_S_SSL"),
-			"air724":   info("+CGMR: AirM2M_720U_V401881_LTE_AT"),
+			"air724":   info(`+CGMR: "AirM2M_Air724UG_V401853_LTE_AT"`),
 			"air780e":  info(`+CGMR: "AirM2M_780E_V1161_LTE_AT"`),
 			"air780ep": info(`+CGMR: "AirM2M_780EP_V1007_LTE_AT"`),
 		}},
 		{"ATI", map[string]string{
 			"2g":       info("AirM2M_V5664_AT_S_SSL"),
-			"air724":   "\r\nAirM2M\r\n\r\nAir724UG\r\n\r\nRevision: AirM2M_720U_V401881_LTE_AT\r\n" + okay,
+			"air724":   "\r\nAirM2M\r\n\r\nAir724UG\r\n\r\nRevision: AirM2M_Air724UG_V401853_LTE_AT\r\n" + okay,
 			"air780e":  info("AirM2M_780E_V1161_LTE_AT"),
 			"air780ep": info("AirM2M_780EP_V1007_LTE_AT"),
 		}},
 		{"AT+CGSN", same(info(simcloud.GuideDeviceName))},
 		{"AT+ICCID", same(info("+ICCID: " + iccid))},
-		{"AT+CCID", map[string]string{"2g": info(iccid), "air724": info(iccid), "air780e": info(`+CCID: "` + iccid + `F"`), "air780ep": info(iccid)}},
+		{"AT+CCID", same(info(iccid))},
 		{"AT+CIMI", same(info("460040892021234"[:6] + iccid[len(iccid)-9:]))},
 		{"AT+CPIN?", same(info("+CPIN: READY"))},
 		{"AT+CREG?", same(info("+CREG: 0,1"))},
 		{"AT+CEREG?", map[string]string{"2g": info("+CEREG: 0,1"), "air724": info("+CEREG: 0,1"), "air780e": info("+CEREG: 0,1"), "air780ep": info("+CGREG: 0,1")}},
 		{"AT+CGATT?", same(info("+CGATT: 1"))},
-		{"AT+CSQ", map[string]string{"2g": info("+CSQ: 24,99"), "air724": info("+CSQ: 24,0"), "air780e": info("+CSQ: 24,0"), "air780ep": info("+CSQ: 24,0")}},
+		{"AT+CSQ", map[string]string{"2g": info("+CSQ: 24,99"), "air724": info("+CSQ: 24,99"), "air780e": info("+CSQ: 24,0"), "air780ep": info("+CSQ: 24,0")}},
 		{"AT+COPS?", map[string]string{
 			"2g": info(`+COPS: 0,0,"CHINA MOBILE",0`), "air724": info(`+COPS: 0,0,"CHINA MOBILE",7`),
 			"air780e": info(`+COPS: 0,0,"CHINA MOBILE",7`), "air780ep": info(`+COPS: 0,0,"CHINA MOBILE",7`),
@@ -107,6 +107,10 @@ func TestRefusedLogins(t *testing.T) {
 		"air724":   "\r\nERROR\r\n\r\nCLOSED\r\n",
 		"air780e":  "\r\n+CME ERROR: 3\r\n\r\nCLOSED\r\n",
 		"air780ep": "\r\nERROR\r\n",
+		// The vendor's page on MCONNECT.
+		"air780epm": okay + "\r\nERROR\r\n",
+		"air780el":  okay + "\r\nERROR\r\n",
+		"air700eaq": okay + "\r\nERROR\r\n",
 	} {
 		t.Run(p, func(t *testing.T) {
 			simulate(t, simcloud.GuideOptions(), Options{Personality: p}, func(r *rig) {
@@ -127,7 +131,7 @@ func TestMessagesDown(t *testing.T) {
 	for p, want := range map[string]string{
 		"2g":       `+MSUB: "` + guideGet + `",5 byte,a` + "\r\n" + `"b`,
 		"air724":   "+MSUB: 0",
-		"air780e":  `+MSUB: ` + guideGet + `,5 byte,a` + "\r\n" + `"b`,
+		"air780e":  `+MSUB: "` + guideGet + `",5 byte,a` + "\r\n" + `"b`,
 		"air780ep": `+MSUB: "` + guideGet + `",5 byte,a` + "\r\n" + `"b`,
 	} {
 		t.Run(p, func(t *testing.T) {
@@ -138,7 +142,7 @@ func TestMessagesDown(t *testing.T) {
 				r.c.Push(guideGet, 1, []byte("a\r\n\"b"))
 				r.expect("", "\r\n"+want+"\r\n")
 				if p == "air724" {
-					r.expect("AT+MQTTMSGGET\r", "\r\n"+`+MSUB: "`+guideGet+`",5byte,a`+"\r\n\"b\r\n"+okay)
+					r.expect("AT+MQTTMSGGET\r", "\r\n"+`+MSUB: "`+guideGet+`",5 byte,a`+"\r\n\"b\r\n"+okay)
 				}
 			})
 		})
@@ -195,7 +199,7 @@ func TestNoSIM(t *testing.T) {
 		r.expect("AT+CREG?\r", "\r\n+CREG: 0,0\r\n"+okay)
 		r.expect("AT+CGATT?\r", "\r\n+CGATT: 0\r\n"+okay)
 		r.expect("AT+SAPBR=1,1\r", "\r\n+CME ERROR: 3\r\n")
-		r.expect(guideStart+"\r", okay+"\r\nCONNECT FAIL\r\n")
+		r.expect(guideStart+"\r", okay+"\r\nSTATE: PDP DEACT\r\n\r\nCONNECT FAIL\r\n")
 	})
 }
 

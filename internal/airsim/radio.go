@@ -182,7 +182,7 @@ func radioVerbs() map[string]verb {
 			if !m.radio.service || m.radio.mode != 1 {
 				csq = 99
 			}
-			return ok(fmt.Sprintf("+CSQ: %d,%d", csq, map[bool]int{true: 0, false: 99}[m.p.lte]))
+			return ok(fmt.Sprintf("+CSQ: %d,%d", csq, map[bool]int{true: 0, false: 99}[m.p.lte && !m.p.noBER]))
 		}, test: "+CSQ: (0-31,99),(0-7,99)", allow: "rq"},
 		"+CREG":  {run: registration("+CREG"), test: "+CREG: (0-2)", allow: "qs"},
 		"+CGREG": {run: registration("+CGREG"), test: "+CGREG: (0-2)", allow: "qs"},

@@ -53,7 +53,7 @@ const (
 	maxBlock  = 320 << 10
 )
 
-// MaxLine is the usual bound of a line: the echo of the longest MPUB, 4100
+// MaxLine is the usual bound of a line: the echo of the longest MPUB, 5120
 // bytes of payload with every byte escaped to three, and a topic.
 const MaxLine = 16 << 10
 

@@ -20,7 +20,7 @@ type Batch struct {
 	Compress       string // one of batch.Compressions
 	DictionaryFile string // "": none; with "deflate" only
 	Encoding       string // one of batch.Encodings
-	MaxBytes       int    // of the payload as it goes to the module, 1 to 4100; 0: what the module carries
+	MaxBytes       int    // of the payload as it goes to the module, 1 to 8192; 0: what the module carries
 	MaxMessages    int    // 1 to batch.MaxMessages
 	MaxWait        time.Duration
 

@@ -37,7 +37,7 @@ var keys = []key{
 	text("modem.reset_gpio", func(c *Config) *string { return &c.Modem.ResetGPIO }, optional(gpioLine)),
 	texts("modem.reset_command", func(c *Config) *[]string { return &c.Modem.ResetCommand }, command),
 	texts("modem.clock_command", func(c *Config) *[]string { return &c.Modem.ClockCommand }, command),
-	number("modem.max_payload", func(c *Config) *int { return &c.Modem.MaxPayload }, 0, 4100),
+	number("modem.max_payload", func(c *Config) *int { return &c.Modem.MaxPayload }, 0, 8192),
 
 	text("device.product_key", func(c *Config) *string { return &c.Device.ProductKey }, optional(productKey)),
 	text("device.device_name", func(c *Config) *string { return &c.Device.DeviceName }, optional(deviceName)),
@@ -107,7 +107,7 @@ var keys = []key{
 	choice("batch.compress", func(c *Config) *string { return &last(c.Batch).Compress }, batch.Compressions()...),
 	text("batch.dictionary_file", func(c *Config) *string { return &last(c.Batch).DictionaryFile }, optional(absolute)),
 	choice("batch.encoding", func(c *Config) *string { return &last(c.Batch).Encoding }, batch.Encodings()...),
-	number("batch.max_bytes", func(c *Config) *int { return &last(c.Batch).MaxBytes }, 0, 4100),
+	number("batch.max_bytes", func(c *Config) *int { return &last(c.Batch).MaxBytes }, 0, 8192),
 	number("batch.max_messages", func(c *Config) *int { return &last(c.Batch).MaxMessages }, 1, batch.MaxMessages),
 	duration("batch.max_wait", func(c *Config) *time.Duration { return &last(c.Batch).MaxWait }, 0, batch.MaxWait),
 

@@ -36,7 +36,7 @@ type Modem struct {
 	ResetGPIO    string   // "gpiochipN/LINE" or "gpiochipN/LINE/active-low"; "": none
 	ResetCommand []string // program and arguments, no shell; empty: none
 	ClockCommand []string // program that sets the system clock, and arguments; empty: none
-	MaxPayload   int      // bytes on the wire, 1 to 4100; 0: what the firmware is known to carry
+	MaxPayload   int      // bytes on the wire, 1 to 8192; 0: what the firmware is known to carry
 }
 
 // Device is [device]: who this device is, and its secrets.

@@ -43,10 +43,9 @@ type Cloud struct {
 
 // Modem says how to reach and to reset the module.
 type Modem struct {
-	Baud       int // 0 trains
-	WorkBaud   int // raise the line to this speed once the module is known; 0: leave it
-	APN        string
-	MaxPayload int // 0: by firmware
+	Baud     int // 0 trains
+	WorkBaud int // raise the line to this speed once the module is known; 0: leave it
+	APN      string
 }
 
 // Recovery bounds how hard the session tries.

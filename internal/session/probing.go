@@ -53,8 +53,8 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
 	s.port.echoOff = !modem.Echoes()
-	modem.SetCapabilities(caps)
-	s.o.Limits.Remember(caps)
+	s.carries(s.o.Limits.Remember(caps))
+	s.up.oversize = oversize{}
 	s.network.iccid = id.ICCID
 	s.show.module(id)
 	s.device.identified(id.IMEI)

@@ -78,6 +78,7 @@ func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
 		state = outbox.Sent
 	} else {
 		s.up.acked, s.up.pace.acked = r.AckedAt, true
+		s.carried(m)
 	}
 	s.suspects.harmless(theMessage(m), true)
 	s.suspects.alive(time.Now())
@@ -100,7 +101,7 @@ func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) erro
 		return gone
 	}
 	s.suspects.harmless(theMessage(m), false)
-	if s.tooOften(m, err) {
+	if s.tooLong(m, err) || s.tooOften(m, err) {
 		return nil
 	}
 	s.tryAgain(m, err)
@@ -124,7 +125,7 @@ func (s *Session) refused(ctx context.Context, m outbox.Message, err error) erro
 	why := s.linkGone(ctx, err)
 	if why == nil {
 		why = &recovery.Failure{Cause: recovery.DoubtfulAnswer, Err: err}
-		if s.tooOften(m, err) {
+		if s.tooLong(m, err) || s.tooOften(m, err) {
 			return why
 		}
 		if again := s.refusedAgain(err); again != nil {

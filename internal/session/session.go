@@ -15,21 +15,22 @@ type Session struct {
 	o      Options
 	random *rand.Rand // of all that is drawn
 
-	show     display  // what others see
-	progress progress // where the procedure stands
-	past     past     // failures, and what to do about them
-	port     port     // the serial port and the module behind it
-	network  network  // SIM, radio and bearer
-	device   device   // who this is at the cloud, and what proves it
-	gate     *gate    // when the cloud may be asked
-	link     link     // the MQTT session
-	up       up       // messages to the cloud
-	filters  filters  // subscriptions
-	suspects suspects // filters and messages that may end sessions
-	books    *books   // what it costs on the air
-	flight   flight   // the AT traffic, kept for who looks for a fault
-	errands  *errands // what people ask for
-	requests requests // registrations and authentications of the last minute
+	show     display          // what others see
+	progress progress         // where the procedure stands
+	past     past             // failures, and what to do about them
+	port     port             // the serial port and the module behind it
+	network  network          // SIM, radio and bearer
+	device   device           // who this is at the cloud, and what proves it
+	gate     *gate            // when the cloud may be asked
+	link     link             // the MQTT session
+	up       up               // messages to the cloud
+	caps     air.Capabilities // what the module at hand can carry
+	filters  filters          // subscriptions
+	suspects suspects         // filters and messages that may end sessions
+	books    *books           // what it costs on the air
+	flight   flight           // the AT traffic, kept for who looks for a fault
+	errands  *errands         // what people ask for
+	requests requests         // registrations and authentications of the last minute
 }
 
 // New returns a session that has done nothing yet.
@@ -41,7 +42,7 @@ func New(o Options) *Session {
 	s.past = newPast(o, s.random)
 	s.flight = newFlight(o)
 	s.port = newPort(o, air.Options{
-		Timeouts: o.Cloud.Timeouts, MaxPayload: o.Modem.MaxPayload,
+		Timeouts: o.Cloud.Timeouts,
 		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
 	}, &s.show, &s.progress)
 	s.device = newDevice(o, &s.show)

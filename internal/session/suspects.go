@@ -165,6 +165,10 @@ func (s *Session) proven(now time.Time) bool {
 // the others go first. That breaks the order of a program's messages, so one session
 // is not enough for it, and for what goes to the device's own topic not even two.
 func (s *Session) passedOver(m outbox.Message) bool {
+	if s.afterOthers(m) {
+		s.postpone(m, rightBehind)
+		return true
+	}
 	patience := trials - 1
 	if s.device.owns(m.Topic) {
 		patience = trials
@@ -180,10 +184,14 @@ func (s *Session) passedOver(m outbox.Message) bool {
 	if wait <= 0 {
 		return false
 	}
+	s.postpone(m, wait)
+	return true
+}
+
+func (s *Session) postpone(m outbox.Message, wait time.Duration) {
 	if err := s.up.queue.Postpone(m.ID, wait); err != nil {
 		s.release(m)
 	}
-	return true
 }
 
 // setAsideOver books that the session was closed, and sets the message aside over which

@@ -9,7 +9,8 @@ type up struct {
 	pace  pace
 	acked time.Time // when the last PUBACK was seen, while nothing else was written since
 
-	refused repeats // by a module whose link is up
+	refused  repeats // by a module whose link is up
+	oversize oversize
 }
 
 func newUp(q Queue) up { return up{queue: q} }
@@ -17,6 +18,7 @@ func newUp(q Queue) up { return up{queue: q} }
 // newSession says that a new session begins.
 func (u *up) newSession() {
 	u.acked = time.Time{}
+	u.oversize.newSession()
 	u.pace.newSession()
 }
 

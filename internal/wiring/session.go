@@ -26,7 +26,7 @@ func Session(cfg config.Config) session.Options {
 			Timeouts: air.Timeouts(cfg.Cloud.Timeouts),
 		},
 		Modem: session.Modem{
-			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN, MaxPayload: cfg.Modem.MaxPayload,
+			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN,
 		},
 		Recovery:  session.Recovery(cfg.Recovery),
 		Subscribe: Filters(cfg.Subscribe),

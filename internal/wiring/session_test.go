@@ -19,7 +19,7 @@ func TestNothingOfAConfigurationIsLeftOut(t *testing.T) {
 		ProductSecret: secret.New("a product's secret"), DeviceSecret: secret.New("a device's secret"),
 		ProductFrom: "file /one", DeviceFrom: "file /other",
 	}
-	cfg.Modem.Baud, cfg.Modem.WorkBaud, cfg.Modem.MaxPayload = 115200, 921600, 1024
+	cfg.Modem.Baud, cfg.Modem.WorkBaud, cfg.Modem.APN = 115200, 921600, "iot"
 	cfg.Recovery.StartSpread = time.Minute
 	cfg.Subscribe = []config.Subscribe{{Topic: "/${productKey}/${deviceName}/get", QoS: 1}}
 	o := Session(cfg)

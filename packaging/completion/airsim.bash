@@ -14,7 +14,7 @@ _airsim() {
     if [[ $cur == = ]]; then cur=''; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
     COMPREPLY=()
     case $prev in
-    --personality) words='2g air724 air780e air780ep unsupported' ;;
+    --personality) words='2g air724 air780e air780ep air780epm air780el air700eaq unsupported' ;;
     --baud) words='0 9600 57600 115200 230400 460800 921600' ;;
     --link | --control | --script)
         compopt -o filenames 2>/dev/null
