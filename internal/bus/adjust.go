@@ -53,6 +53,28 @@ func (s *Subscription) Remove(filter string) bool {
 	return true
 }
 
+// OpenKept is Open for a program whose messages somebody keeps: keep is handed what
+// matches a filter that [Subscription.KeepFor] marked, in the order in which it came
+// and in place of the queue. It must not wait, nor call the hub.
+func (h *Hub) OpenKept(keep func(Message)) *Subscription {
+	s := h.Open()
+	s.keep = keep
+	return s
+}
+
+// KeepFor says whether what matches a filter of it is kept, of a subscription that
+// OpenKept made. A message that matches several is kept if one of them says so, once.
+func (s *Subscription) KeepFor(filter string, yes bool) {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.filters[filter]; f != nil && s.keep != nil {
+		if _, there := f.subs[s]; there {
+			f.subs[s] = yes
+		}
+	}
+}
+
 // Ready delivers when TryNext may have something. One wake-up may stand for
 // several items.
 func (s *Subscription) Ready() <-chan struct{} { return s.queue.wake }

@@ -57,18 +57,20 @@ type Hub struct {
 	linger  *time.Timer
 	stats   HubStats
 	shares  shares
-	made    uint64 // subscriptions
+
+	matching []*interest // of the message that is handed out
+	made     uint64      // subscriptions
 }
 
 // interest is what the hub knows of one filter that somebody wants, or that the
 // cloud has.
 type interest struct {
-	subs    map[*Subscription]struct{} // programs that listen
-	kept    bool                       // wanted even when none does
-	qos     byte                       // to ask for
-	granted bool                       // the cloud has acknowledged it, and is not being told otherwise
-	asked   uint64                     // when it was wanted first, as a count
-	left    time.Time                  // since when nobody wants it
+	subs    map[*Subscription]bool // programs that listen; true: what matches is kept for it, see [Subscription.KeepFor]
+	kept    bool                   // wanted even when none does
+	qos     byte                   // to ask for
+	granted bool                   // the cloud has acknowledged it, and is not being told otherwise
+	asked   uint64                 // when it was wanted first, as a count
+	left    time.Time              // since when nobody wants it
 }
 
 // aside is a filter that is not asked for until then.
@@ -125,7 +127,7 @@ func (h *Hub) interestIn(name string) *interest {
 	f := h.filters[name]
 	if f == nil {
 		h.asked++
-		f = &interest{subs: make(map[*Subscription]struct{}), qos: localQoS, asked: h.asked}
+		f = &interest{subs: make(map[*Subscription]bool), qos: localQoS, asked: h.asked}
 		h.filters[name] = f
 	}
 	return f
@@ -176,10 +178,15 @@ func (h *Hub) Publish(m Message) {
 // Each filter is held against the topic once, however many programs have it.
 func (h *Hub) handOut(m Message) (missed uint64) {
 	h.round++
+	matching := h.matching[:0]
 	for name, f := range h.filters {
-		if len(f.subs) == 0 || !topic.Match(name, m.Topic) {
-			continue
+		if len(f.subs) > 0 && topic.Match(name, m.Topic) {
+			matching = append(matching, f)
+			h.keep(f, m)
 		}
+	}
+	h.matching = matching
+	for _, f := range matching {
 		for s := range f.subs {
 			if s.round == h.round {
 				continue
@@ -191,6 +198,16 @@ func (h *Hub) handOut(m Message) (missed uint64) {
 		}
 	}
 	return missed
+}
+
+// keep hands a message to those who have it kept for this filter.
+func (h *Hub) keep(f *interest, m Message) {
+	for s, kept := range f.subs {
+		if kept && s.round != h.round {
+			s.round = h.round
+			s.keep(m)
+		}
+	}
 }
 
 // Subscribe opens a subscription to one or more filters. The caller owns it and
@@ -282,7 +299,7 @@ func (h *Hub) end(s *Subscription, why error) {
 // listen enters a subscription at a filter, and tells it if that is set aside.
 func (h *Hub) listen(s *Subscription, name string) {
 	f := h.interestIn(name)
-	f.subs[s] = struct{}{}
+	f.subs[s] = false
 	if h.isAside(name) {
 		s.queue.push(Item{Refused: name, Reason: h.aside[name].reason}, 0, false)
 	}

@@ -41,6 +41,7 @@ type Subscription struct {
 	name    string // of the user; empty: nobody in particular, and never ended for another one
 	n       uint64 // in the order in which they were opened
 	round   uint64 // of the hub, in which it got a message last
+	keep    func(Message)
 }
 
 // Next returns the next item in order, waiting for one until ctx ends or the

@@ -21,6 +21,7 @@ const (
 	LogLost         WarningCode = "log-lost"          // lines of the log could not be written
 	FilterRefused   WarningCode = "filter-refused"    // the cloud refuses a subscription
 	OnConnectFailed WarningCode = "on-connect-failed" // an [[on_connect]] message was not answered
+	DownlinkFull    WarningCode = "downlink-full"     // a program does not take what is kept for it, and the oldest is given up
 	ProgramRepeats  WarningCode = "program-repeats"   // a program publishes the same again and again
 	IMEIUnwritten   WarningCode = "imei-unwritten"    // the module has no IMEI of its own
 )
@@ -28,7 +29,7 @@ const (
 // WarningCodes lists the closed set.
 func WarningCodes() []WarningCode {
 	return []WarningCode{
-		ForeignQueue, StoreReadOnly, StoreGone, StoreFailing, LogLost, FilterRefused, OnConnectFailed, ProgramRepeats, IMEIUnwritten,
+		ForeignQueue, StoreReadOnly, StoreGone, StoreFailing, LogLost, FilterRefused, OnConnectFailed, DownlinkFull, ProgramRepeats, IMEIUnwritten,
 	}
 }
 
