@@ -5,11 +5,15 @@ type history struct {
 	ring  []Message // grows to remembered, then the oldest is overwritten
 	next  int
 	index map[string]int
+	none  bool // nothing is remembered
 }
 
 func newHistory() history { return history{index: map[string]int{}} }
 
 func (h *history) add(m Message) {
+	if h.none {
+		return
+	}
 	if len(h.ring) < remembered {
 		h.ring = append(h.ring, m)
 	} else {

@@ -40,6 +40,8 @@ type Options struct {
 	// Device is who was here before, as far as anybody knows. It counts for a
 	// directory that does not say itself whose its messages are.
 	Device Device
+	// Forgetful: no final state is remembered, for whoever never asks for one.
+	Forgetful bool
 
 	Files       files.FileSystem // nil: the directory itself; tests put a simulated disk here
 	SegmentSize int64            // bytes of a segment; 0: 512 KiB. Tests make them small, to have many

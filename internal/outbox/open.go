@@ -22,6 +22,7 @@ func Open(dir string, l Limits, o Options) (*Queue, error) {
 		open = func() (files.FileSystem, error) { return o.Files, o.Files.Lock() }
 	}
 	q := New(l)
+	q.history.none = o.Forgetful
 	q.log = &segmentLog{
 		dir: dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion, before: o.Device,
 		work: make(chan struct{}, 1), hurry: make(chan struct{}, 1), segments: map[uint32]*segment{}, flushDone: make(chan struct{}),

@@ -25,8 +25,8 @@ func newReading() reading {
 	return reading{from: levels, passed: map[uint64]bool{}, segments: map[uint32]bool{}}
 }
 
-// errDamaged: what is read is not what was written.
-var errDamaged = errors.New("record is damaged")
+// ErrDamaged: what is read is not what was written, of [Queue.Read].
+var ErrDamaged = errors.New("record is damaged")
 
 // load gets a record's payload. It is read from the disk once more before it
 // counts as damaged; a failed read says nothing of the record.
@@ -46,7 +46,7 @@ func (q *Queue) load(where place) (body, error) {
 		}
 		fd.Forget(where.offset, recordHead+where.size+maxExtra)
 	}
-	return body{}, errDamaged
+	return body{}, ErrDamaged
 }
 
 // readRecord reads what a record takes, and not a byte more: what is behind it may
@@ -87,7 +87,7 @@ func (q *Queue) readable(seg *segment) {
 // unreadable deals with the message in flight whose record cannot be read.
 func (q *Queue) unreadable(id string, where place, err error) {
 	seg := where.segment
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrDamaged) {
 		q.setAside(seg)
 	}
 	q.mu.Lock()
@@ -97,7 +97,7 @@ func (q *Queue) unreadable(id string, where place, err error) {
 	}
 	r := q.flight
 	q.flight = ref{}
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrDamaged) {
 		q.log.disk.Damaged++
 		q.log.note(NoteDamage, fmt.Sprintf("message %s was lost: %v; see %s", id, err, quarantineDir))
 		q.finish(r, drop, ReasonDamaged, ReasonDamaged)
