@@ -81,6 +81,9 @@ func (s *Stream[T]) Next() (T, error) {
 			if head.Reason == api.EndCrowded {
 				return none, fmt.Errorf("stream of airbridged: another user needed its connection: %w", ErrTryAgain)
 			}
+			if why := endings[head.Reason]; why != nil {
+				return none, why
+			}
 			return none, ErrStopped
 		}
 		v, ok, err := s.decode(head.Type, s.lines.Bytes())
@@ -137,6 +140,7 @@ type Received struct {
 	Topic      string
 	Payload    []byte
 	ReceivedAt time.Time // when the module handed it over
+	ID         string    // for [Client.Acknowledge]; "": it is not kept
 }
 
 // Subscribe listens to one or more topic filters, with + for one level and # for
@@ -183,7 +187,7 @@ func decodeMessage(data []byte) (*Received, error) {
 	if err := json.Unmarshal(data, &l); err != nil {
 		return nil, err
 	}
-	m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt}
+	m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt, ID: l.ID}
 	switch l.Encoding {
 	case api.UTF8:
 	case api.Base64:

@@ -25,6 +25,10 @@ type Gap struct {
 const (
 	EndStopping = "stopping" // the daemon stops
 	EndCrowded  = TooBusy    // another user needs the place of this connection; try again
+
+	// Of a subscription with a name.
+	EndTakenOver = "taken-over" // another reader of the name has come
+	EndDropped   = "dropped"    // the subscription was dropped
 )
 
 // End is the last line of a stream that ends in good order.
@@ -77,6 +81,10 @@ type Received struct {
 	Payload    string    `json:"payload"`
 	Encoding   string    `json:"encoding"`    // of Payload
 	ReceivedAt time.Time `json:"received_at"` // when the module handed it over
+
+	// ID is there where the subscription has a name, and the message is kept: what
+	// POST /v1/subscriptions/{name}/ack is told.
+	ID string `json:"id,omitempty"`
 }
 
 // Encodings of a payload: itself, or standard base64 with padding (RFC 4648)
@@ -134,4 +142,31 @@ type Traffic struct {
 	Dir     string    `json:"dir"`             // "tx" to the module, "rx" from it, "note": a change of state and the like
 	Text    string    `json:"text"`            // [n bytes] stands for what is not shown
 	Bytes   int       `json:"bytes"`           // on the line, without line ends
+}
+
+// Acknowledge is the body of POST /v1/subscriptions/{name}/ack: the message of this id,
+// and all before it, are done with.
+type Acknowledge struct {
+	ID string `json:"id"`
+}
+
+// Acknowledged says how many messages that were.
+type Acknowledged struct {
+	Acknowledged int `json:"acknowledged"`
+}
+
+// Subscriptions is all that messages are kept for, the oldest first.
+type Subscriptions struct {
+	Subscriptions []Subscription `json:"subscriptions"`
+}
+
+// Subscription is one of them.
+type Subscription struct {
+	Name    string    `json:"name"` // of HTTP; the client id of MQTT; the filter of a kept topic
+	User    string    `json:"user"` // who it belongs to; "" for a kept topic
+	Kind    string    `json:"kind"` // "http", "mqtt", or "kept": a [[subscribe]] topic that nobody has asked for yet
+	Filters []string  `json:"filters"`
+	Waiting int       `json:"waiting"` // messages
+	Bytes   int64     `json:"bytes"`   // their topics and payloads
+	Since   time.Time `json:"since"`   // when it was made
 }

@@ -22,7 +22,7 @@ var commands []command
 
 func init() {
 	commands = []command{
-		statusCommand, pubCommand, subCommand, topicCommand, messageCommand, eventsCommand, outboxCommand, dataCommand, doctorCommand, traceCommand,
+		statusCommand, pubCommand, subCommand, topicCommand, messageCommand, eventsCommand, outboxCommand, subscriptionsCommand, dataCommand, doctorCommand, traceCommand,
 		atCommand, reconnectCommand, reprovisionCommand, configCommand, reloadCommand, versionCommand,
 	}
 }

@@ -25,7 +25,9 @@ daemon is stopped or restarted, sub waits until it is back, and says both on
 stderr; what the cloud sends meanwhile is missed.
 
 flags:
-  -n COUNT   end after so many messages
+  -n COUNT      end after so many messages
+  --name NAME   miss nothing: messages are kept under this name, on the
+                gateway's disk, until they were printed; so are the filters
 
 as mosquitto_sub has them:
   -t FILTER  in place of the arguments, and again for more; prints the payload
@@ -37,6 +39,7 @@ examples:
   airbridgectl sub /a1b2c3/gw-1/get
   airbridgectl sub '/sys/a1b2c3/gw-1/#' -n 1
   airbridgectl sub --json /a1b2c3/gw-1/get | jq -r .payload
+  airbridgectl sub --name pump /a1b2c3/gw-1/get
 `,
 	setup: func(fs *flag.FlagSet) func(*env, []string) error {
 		var count int
@@ -45,31 +48,36 @@ examples:
 		fs.IntVar(&count, "n", 0, "")
 		fs.IntVar(&count, "C", 0, "")
 		fs.BoolVar(&verbose, "v", false, "")
+		name := fs.String("name", "", "")
 		fs.Func("t", "", func(s string) error { more = append(more, s); return nil })
 		return func(e *env, filters []string) error {
 			bare := len(more) > 0 && !verbose
 			switch filters = append(filters, more...); {
-			case len(filters) == 0:
+			case len(filters) == 0 && *name == "":
 				return usageError{"sub takes at least one topic filter"}
 			case count < 0:
 				return usageError{"-n takes a number from 1 on"}
 			}
-			return follow(e, filters, count, bare)
+			return follow(e, *name, filters, count, bare)
 		}
 	},
 }
 
 // follow prints until count messages came; 0 is no end. It outlives the daemon; nobody there
-// at the beginning is an error all the same. bare: without the topic.
-func follow(e *env, filters []string, count int, bare bool) error {
+// at the beginning is an error all the same. bare: without the topic. With a name, what was
+// printed is acknowledged.
+func follow(e *env, name string, filters []string, count int, bare bool) error {
 	subscribe := func(ctx context.Context) (*client.Stream[client.Item], error) {
+		if name != "" {
+			return e.client.SubscribeAs(ctx, name, filters...)
+		}
 		return e.client.Subscribe(ctx, filters...)
 	}
 	stream, err := subscribe(e.ctx)
 	if err != nil {
 		return err
 	}
-	p := &itemPrinter{env: e, left: count, bare: bare}
+	p := &itemPrinter{env: e, name: name, left: count, bare: bare}
 	for {
 		err := p.print(stream)
 		_ = stream.Close()
@@ -85,6 +93,7 @@ func follow(e *env, filters []string, count int, bare bool) error {
 // itemPrinter prints the messages of one stream after the other.
 type itemPrinter struct {
 	*env
+	name   string // of what is kept, and acknowledged when it was printed; "": none
 	left   int // messages to come; 0: no end
 	bare   bool
 	broken error // of writing
@@ -107,6 +116,11 @@ func (p *itemPrinter) print(stream *client.Stream[client.Item]) error {
 		}
 		if p.broken != nil {
 			return p.broken
+		}
+		if p.stdout.err == nil && it.Message != nil && it.Message.ID != "" {
+			if _, err := p.client.Acknowledge(p.ctx, p.name, it.Message); err != nil {
+				return err
+			}
 		}
 		if it.Message != nil && p.left > 0 {
 			if p.left--; p.left == 0 {

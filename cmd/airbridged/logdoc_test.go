@@ -25,7 +25,7 @@ func TestEveryLogLineIsDocumented(t *testing.T) {
 	}
 	found := 0
 	for _, dir := range []string{
-		".", "../../internal/air", "../../internal/atengine", "../../internal/ipc", "../../internal/host", "../../internal/mqttd", "../../internal/outbox",
+		".", "../../internal/air", "../../internal/atengine", "../../internal/ipc", "../../internal/downlink", "../../internal/host", "../../internal/mqttd", "../../internal/outbox",
 		"../../internal/provision", "../../internal/session", "../../internal/tty",
 	} {
 		for _, w := range logged(t, dir) {

@@ -35,7 +35,7 @@ func cure(cfg config.Config, err error) string {
 	if !errors.Is(err, syscall.EROFS) {
 		return ""
 	}
-	for _, dir := range []string{cfg.State.Dir, cfg.Outbox.Dir} {
+	for _, dir := range []string{cfg.State.Dir, cfg.Outbox.Dir, cfg.DownlinkDir()} {
 		if hint := durable.SandboxHint(dir); hint != "" && strings.Contains(err.Error(), dir) {
 			return " (" + hint + ")"
 		}

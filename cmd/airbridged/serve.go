@@ -52,6 +52,12 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 		return err
 	}
 	defer runOutbox(queue, log)()
+	kept, err := openDownlink(cfg, hub, board, log)
+	if err != nil {
+		open.Close()
+		return err
+	}
+	defer runDownlink(kept, log)()
 	data := openBudget(cfg, state, queue, board, log)
 	defer runBudget(data)()
 	limits := session.NewPayloadLimits(state, cfg.Modem.MaxPayload, log)
@@ -65,7 +71,7 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	var programs *mqttd.Server
 	server := ipc.New(ipc.Options{
 		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
-		Outbox: queue, Hub: hub, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
+		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
 		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
 	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, board, server, limits, data, reload, meter, log))

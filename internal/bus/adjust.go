@@ -16,7 +16,12 @@ func (h *Hub) Open() *Subscription {
 
 // Add adds a filter, unless it is there. Errors: what [topic.CheckFilter] says, or
 // [ErrTooManyFilters], of the cloud's and of one program's.
-func (s *Subscription) Add(filter string) error {
+func (s *Subscription) Add(filter string) error { return s.add(filter, false) }
+
+// AddKept is Add and KeepFor in one step, so that nothing gets by in between.
+func (s *Subscription) AddKept(filter string) error { return s.add(filter, true) }
+
+func (s *Subscription) add(filter string, kept bool) error {
 	if err := topic.CheckFilter(filter); err != nil {
 		return err
 	}
@@ -31,6 +36,7 @@ func (s *Subscription) Add(filter string) error {
 	}
 	s.filters = append(s.filters, filter)
 	h.listen(s, filter)
+	h.filters[filter].subs[s] = kept && s.keep != nil
 	h.wake()
 	return nil
 }

@@ -27,7 +27,7 @@ func (l *loader) check() {
 		l.wrong(l.at(key), key, fmt.Sprintf("backoff_min is %s, above backoff_max of %s, write a smaller minimum or a larger maximum",
 			showDuration(c.Recovery.BackoffMin), showDuration(c.Recovery.BackoffMax)))
 	}
-	l.distinct([]place{{"outbox.dir", trimPath(c.Outbox.Dir)}, {"state.dir", trimPath(c.State.Dir)}}, "directory")
+	l.distinct([]place{{"outbox.dir", trimPath(c.Outbox.Dir)}, {"state.dir", trimPath(c.State.Dir)}, {"downlink.dir", trimPath(c.DownlinkDir())}}, "directory")
 	l.distinct([]place{
 		{"socket.path", trimPath(c.Socket.Path)},
 		{"mqtt.socket", trimPath(c.MQTT.Socket)},

@@ -293,7 +293,7 @@ func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{
 		"modem.buad": "modem.baud", "modem.Device": "modem.device", "cloud.keep-alive": "cloud.keepalive", "keepalive": "cloud.keepalive",
 		"outbox.maxbytes": "outbox.max_bytes", "socket.modee": "socket.mode", "access.publsh": "access.publish", "subscribe.publish": "access.publish",
-		"device.secret": "device.product_secret_file device.device_secret_file", "log.levels": "log.level", "dir": "outbox.dir state.dir", "x": "", "cloud.product_key": "device.product_key",
+		"device.secret": "device.product_secret_file device.device_secret_file", "log.levels": "log.level", "dir": "outbox.dir state.dir downlink.dir", "x": "", "cloud.product_key": "device.product_key",
 	} {
 		if got := strings.Join(nearestKeys(word), " "); got != want {
 			t.Errorf("%s: got %q, want %q", word, got, want)

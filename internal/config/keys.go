@@ -99,6 +99,11 @@ var keys = []key{
 	number("mqtt.receive_maximum", func(c *Config) *int { return &c.MQTT.ReceiveMaximum }, 1, 65535),
 	size("mqtt.hold_bytes", func(c *Config) *int64 { return &c.MQTT.HoldBytes }, 8<<10, 64<<20),
 
+	text("downlink.dir", func(c *Config) *string { return &c.Downlink.Dir }, optional(ownDirectory)),
+	size("downlink.max_bytes", func(c *Config) *int64 { return &c.Downlink.MaxBytes }, 64<<10, 1<<30),
+	number("downlink.max_messages", func(c *Config) *int { return &c.Downlink.MaxMessages }, 1, 1_000_000),
+	duration("downlink.max_age", func(c *Config) *time.Duration { return &c.Downlink.MaxAge }, time.Minute, 3650*day),
+
 	text("subscribe.topic", func(c *Config) *string { return &last(c.Subscribe).Topic }, required),
 	qos("subscribe.qos"),
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"airbridged/internal/passwords"
@@ -20,6 +21,7 @@ type Config struct {
 	Data      Data
 	Socket    Socket
 	MQTT      MQTT
+	Downlink  Downlink
 	Subscribe []Subscribe
 	Batch     []Batch
 	Access    []Access
@@ -136,6 +138,22 @@ type MQTT struct {
 	Passwords *passwords.File // what is in PasswordFile; nil: there is none
 }
 
+// Downlink is [downlink]: what is kept for programs that are away.
+type Downlink struct {
+	Dir         string // absolute path; "": see [Config.DownlinkDir]
+	MaxBytes    int64  // topics and payloads, of all programs together
+	MaxMessages int    // of all programs together
+	MaxAge      time.Duration
+}
+
+// DownlinkDir is where messages are kept for programs that are away.
+func (c Config) DownlinkDir() string {
+	if c.Downlink.Dir == "" {
+		return filepath.Join(c.State.Dir, "downlink")
+	}
+	return c.Downlink.Dir
+}
+
 // Subscribe is one [[subscribe]] table.
 type Subscribe struct {
 	Topic string // may hold ${productKey} and ${deviceName}: see Expand
@@ -198,10 +216,11 @@ func Default() Config {
 			BackoffMin: 2 * time.Second, BackoffMax: 5 * time.Minute, StableAfter: time.Minute,
 			StatusPoll: 30 * time.Second, HardResetsPerHour: 4, ConnectsPerMinute: 5,
 		},
-		Outbox: Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
-		Data:   Data{BudgetDay: 1, WhenOver: "warn"},
-		State:  State{Dir: "/var/lib/airbridged"},
-		Socket: Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660, MaxConnections: 1200},
+		Outbox:   Outbox{Dir: "/var/lib/airbridged/outbox", MaxBytes: 64 << 20, MaxMessages: 1_000_000, WhenFull: "reject"},
+		Downlink: Downlink{MaxBytes: 16 << 20, MaxMessages: 10_000, MaxAge: 168 * time.Hour},
+		Data:     Data{BudgetDay: 1, WhenOver: "warn"},
+		State:    State{Dir: "/var/lib/airbridged"},
+		Socket:   Socket{Path: "/run/airbridged/airbridged.sock", Mode: 0o660, MaxConnections: 1200},
 		MQTT: MQTT{
 			Socket: "/run/airbridged/mqtt.sock", WhenFull: "hold",
 			MaxConnections: 1200, MaxPacket: 256 << 10, ReceiveMaximum: 64, HoldBytes: 256 << 10,

@@ -243,11 +243,9 @@ func (s *Store) listen(b *Box) {
 	}
 	sub := s.hub.OpenKept(b.keep)
 	for _, f := range filters {
-		if err := sub.Add(f); err != nil {
+		if err := sub.AddKept(f); err != nil {
 			s.log.Warn("a subscription that is kept lost a filter", zap.String("name", b.card.Name), zap.String("filter", f), zap.Error(err))
-			continue
 		}
-		sub.KeepFor(f, true)
 	}
 	s.mu.Lock()
 	b.sub = sub

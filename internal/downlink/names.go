@@ -122,7 +122,7 @@ func (s *Store) choose(b *Box, filters []string, made bool) error {
 		if slices.Contains(before, f) {
 			continue
 		}
-		if err := sub.Add(f); err != nil {
+		if err := sub.AddKept(f); err != nil {
 			for _, added := range filters[:i] {
 				if !slices.Contains(before, added) {
 					sub.Remove(added)
@@ -130,7 +130,6 @@ func (s *Store) choose(b *Box, filters []string, made bool) error {
 			}
 			return err
 		}
-		sub.KeepFor(f, true)
 	}
 	for _, f := range before {
 		if !slices.Contains(filters, f) {

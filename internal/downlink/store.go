@@ -19,7 +19,6 @@ import (
 	"airbridged/internal/bus"
 	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
-	"airbridged/internal/outbox/files"
 )
 
 // Limits bounds what is kept, of all subscriptions together. Bytes are topics plus
@@ -48,12 +47,9 @@ type Options struct {
 	Board  *bus.StatusBoard // nil: nobody is told
 	Log    *zap.Logger      // nil: nothing is logged
 
-	Flushed func(time.Duration) // as in outbox.Options
-
 	// Tests put simulated ones in the place of the directory.
-	Cards       durable.Directory
-	Files       files.FileSystem
-	SegmentSize int64
+	Cards durable.Directory
+	Queue outbox.Options
 }
 
 // Store is what is kept for all programs. Its methods may be called by any goroutine.
@@ -103,7 +99,8 @@ func Open(o Options) (*Store, error) {
 	}
 	// The bounds are the store's to keep. The queue's only catch what it may have wrong.
 	room := outbox.Limits{Bytes: 2*s.limits.Bytes + 1<<20, Messages: 2*s.limits.Messages + 1000, MaxAge: s.limits.MaxAge}
-	queue, err := outbox.Open(filepath.Join(o.Dir, "messages"), room, outbox.Options{Files: o.Files, SegmentSize: o.SegmentSize, Flushed: o.Flushed, Forgetful: true})
+	o.Queue.Forgetful = true
+	queue, err := outbox.Open(filepath.Join(o.Dir, "messages"), room, o.Queue)
 	if err != nil {
 		s.release()
 		return nil, fmt.Errorf("downlink.dir: %w", err)

@@ -45,7 +45,7 @@ func newRig(t *testing.T, l Limits) *rig {
 func (r *rig) start(l Limits) {
 	r.t.Helper()
 	r.hub, r.board = bus.NewHub(), bus.NewStatusBoard()
-	s, err := Open(Options{Limits: l, Hub: r.hub, Board: r.board, Cards: durable.OnDisk(r.dir), Files: r.disk})
+	s, err := Open(Options{Limits: l, Hub: r.hub, Board: r.board, Cards: durable.OnDisk(r.dir), Queue: outbox.Options{Files: r.disk}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -377,7 +377,7 @@ type crash struct {
 func (c *crash) check(dir string, image *simdisk.Disk) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := Open(Options{Hub: bus.NewHub(), Cards: durable.OnDisk(dir), Files: image, SegmentSize: 8 << 10})
+	s, err := Open(Options{Hub: bus.NewHub(), Cards: durable.OnDisk(dir), Queue: outbox.Options{Files: image, SegmentSize: 8 << 10}})
 	if err != nil {
 		return err
 	}
@@ -421,7 +421,7 @@ func TestPowerCuts(t *testing.T) {
 			luck, chaos := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 			dir, disk, hub := t.TempDir(), simdisk.New(), bus.NewHub()
 			c := &crash{handed: map[string]bool{}, acked: map[string]bool{}}
-			s, err := Open(Options{Hub: hub, Cards: durable.OnDisk(dir), Files: disk, SegmentSize: 8 << 10})
+			s, err := Open(Options{Hub: hub, Cards: durable.OnDisk(dir), Queue: outbox.Options{Files: disk, SegmentSize: 8 << 10}})
 			if err != nil {
 				t.Fatal(err)
 			}

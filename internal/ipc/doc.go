@@ -7,6 +7,9 @@
 //	DELETE /v1/outbox/{id}         give up one message
 //	DELETE /v1/outbox?topic=F      give up every message on the topics of a filter
 //	GET    /v1/subscribe?topic=F   a stream of downlink messages
+//	GET    /v1/subscriptions       what messages are kept for
+//	POST   /v1/subscriptions/{name}/ack   what was kept is done with
+//	DELETE /v1/subscriptions/{name}       drop one, with what is kept for it
 //	GET    /v1/status              the daemon's status
 //	GET    /v1/events              a stream of state changes and warnings
 //	GET    /v1/trace               the last AT traffic, redacted; follow

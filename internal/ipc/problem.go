@@ -26,36 +26,37 @@ type kind struct {
 }
 
 var (
-	badOption       = kind{api.BadOption, http.StatusBadRequest, "An option is wrong"}
-	badTopic        = kind{api.BadTopic, http.StatusBadRequest, "The topic cannot be published to"}
-	badFilter       = kind{api.BadFilter, http.StatusBadRequest, "The topic filter is wrong"}
-	badBody         = kind{api.BadBody, http.StatusBadRequest, "The request body did not arrive whole"}
-	unsupported     = kind{api.Unsupported, http.StatusBadRequest, "The cloud has no such thing"}
-	reservedTopic   = kind{api.ReservedTopic, http.StatusForbidden, "The topic is the daemon's own"}
-	noSuchRoute     = kind{api.NoSuchRoute, http.StatusNotFound, "There is nothing at this path"}
-	unknownMessage  = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}
-	methodNotHere   = kind{api.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, but not with this method"}
-	inFlight        = kind{api.MessageInFlight, http.StatusConflict, "The message is in flight"}
-	keyReused       = kind{api.KeyReused, http.StatusConflict, "The idempotency key belongs to another message"}
-	finalState      = kind{api.FinalState, http.StatusConflict, "The message is in a final state"}
-	slowBody        = kind{api.SlowBody, http.StatusRequestTimeout, "The request body came too slowly"}
-	payloadTooLarge = kind{api.PayloadTooLarge, http.StatusRequestEntityTooLarge, "The payload is too large"}
-	notCarried      = kind{api.NotCarried, http.StatusUnprocessableEntity, "The module cannot carry this payload"}
-	internalFault   = kind{api.Internal, http.StatusInternalServerError, "The daemon failed"}
-	outboxFull      = kind{api.OutboxFull, http.StatusServiceUnavailable, "The outbox is full"}
-	tooBusy         = kind{api.TooBusy, http.StatusServiceUnavailable, "Too many programs are connected"}
-	tooManyFilters  = kind{api.TooManyFilters, http.StatusServiceUnavailable, "The cloud takes no more filters"}
-	notKeptInTime   = kind{api.NotKeptInTime, http.StatusServiceUnavailable, "The message could not be kept in time"}
-	badRequest      = kind{api.BadRequest, http.StatusBadRequest, "The request body is not what is expected"}
-	badCommand      = kind{api.BadCommand, http.StatusBadRequest, "This is no AT command"}
-	commandRefused  = kind{api.CommandRefused, http.StatusConflict, "The command would harm the session"}
-	tooOften        = kind{api.TooOften, http.StatusTooManyRequests, "It was asked for too often"}
-	notNow          = kind{api.NotNow, http.StatusConflict, "This is not possible as things are"}
-	cloudRefused    = kind{api.CloudRefused, http.StatusBadGateway, "The cloud or the way to it did not do it"}
-	noModule        = kind{api.NoModule, http.StatusServiceUnavailable, "There is no module to ask"}
-	moduleBusy      = kind{api.ModuleBusy, http.StatusServiceUnavailable, "The module is busy"}
-	moduleSilent    = kind{api.ModuleSilent, http.StatusGatewayTimeout, "The module did not answer"}
-	diskFailing     = kind{api.DiskFailing, http.StatusInsufficientStorage, "The disk is full or failing"}
+	badOption           = kind{api.BadOption, http.StatusBadRequest, "An option is wrong"}
+	badTopic            = kind{api.BadTopic, http.StatusBadRequest, "The topic cannot be published to"}
+	badFilter           = kind{api.BadFilter, http.StatusBadRequest, "The topic filter is wrong"}
+	badBody             = kind{api.BadBody, http.StatusBadRequest, "The request body did not arrive whole"}
+	unsupported         = kind{api.Unsupported, http.StatusBadRequest, "The cloud has no such thing"}
+	reservedTopic       = kind{api.ReservedTopic, http.StatusForbidden, "The topic is the daemon's own"}
+	noSuchRoute         = kind{api.NoSuchRoute, http.StatusNotFound, "There is nothing at this path"}
+	unknownSubscription = kind{api.UnknownSubscription, http.StatusNotFound, "The subscription is not known"}
+	unknownMessage      = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}
+	methodNotHere       = kind{api.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, but not with this method"}
+	inFlight            = kind{api.MessageInFlight, http.StatusConflict, "The message is in flight"}
+	keyReused           = kind{api.KeyReused, http.StatusConflict, "The idempotency key belongs to another message"}
+	finalState          = kind{api.FinalState, http.StatusConflict, "The message is in a final state"}
+	slowBody            = kind{api.SlowBody, http.StatusRequestTimeout, "The request body came too slowly"}
+	payloadTooLarge     = kind{api.PayloadTooLarge, http.StatusRequestEntityTooLarge, "The payload is too large"}
+	notCarried          = kind{api.NotCarried, http.StatusUnprocessableEntity, "The module cannot carry this payload"}
+	internalFault       = kind{api.Internal, http.StatusInternalServerError, "The daemon failed"}
+	outboxFull          = kind{api.OutboxFull, http.StatusServiceUnavailable, "The outbox is full"}
+	tooBusy             = kind{api.TooBusy, http.StatusServiceUnavailable, "Too many programs are connected"}
+	tooManyFilters      = kind{api.TooManyFilters, http.StatusServiceUnavailable, "The cloud takes no more filters"}
+	notKeptInTime       = kind{api.NotKeptInTime, http.StatusServiceUnavailable, "The message could not be kept in time"}
+	badRequest          = kind{api.BadRequest, http.StatusBadRequest, "The request body is not what is expected"}
+	badCommand          = kind{api.BadCommand, http.StatusBadRequest, "This is no AT command"}
+	commandRefused      = kind{api.CommandRefused, http.StatusConflict, "The command would harm the session"}
+	tooOften            = kind{api.TooOften, http.StatusTooManyRequests, "It was asked for too often"}
+	notNow              = kind{api.NotNow, http.StatusConflict, "This is not possible as things are"}
+	cloudRefused        = kind{api.CloudRefused, http.StatusBadGateway, "The cloud or the way to it did not do it"}
+	noModule            = kind{api.NoModule, http.StatusServiceUnavailable, "There is no module to ask"}
+	moduleBusy          = kind{api.ModuleBusy, http.StatusServiceUnavailable, "The module is busy"}
+	moduleSilent        = kind{api.ModuleSilent, http.StatusGatewayTimeout, "The module did not answer"}
+	diskFailing         = kind{api.DiskFailing, http.StatusInsufficientStorage, "The disk is full or failing"}
 )
 
 // notKept ends every hint of a refused publish: nothing is half accepted.

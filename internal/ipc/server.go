@@ -15,6 +15,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
+	"airbridged/internal/downlink"
 	"airbridged/internal/fair"
 	"airbridged/internal/outbox"
 	"airbridged/internal/peer"
@@ -75,6 +76,7 @@ type Options struct {
 	Outbox   Outbox
 	Hub      *bus.Hub
 	Board    *bus.StatusBoard
+	Downlink *downlink.Store                          // what is kept for programs that are away; nil: nothing is
 	Module   Module                                   // POST /v1/at and /v1/reprovision; nil: there is none
 	Flight   *bus.Flight                              // GET /v1/trace; nil: there is none
 	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all

@@ -14,6 +14,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
+	"airbridged/internal/downlink"
 )
 
 // streamLine is one object of a stream. The type is told apart for server-sent
@@ -53,6 +54,12 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []streamL
 	switch err := pump(ctx, out, next); {
 	case errors.Is(err, bus.ErrCrowdedOut):
 		_ = out.write(endOf(api.EndCrowded))
+		return nil
+	case errors.Is(err, downlink.ErrTakenOver):
+		_ = out.write(endOf(api.EndTakenOver))
+		return nil
+	case errors.Is(err, downlink.ErrDropped):
+		_ = out.write(endOf(api.EndDropped))
 		return nil
 	case err != nil:
 		s.brokeOff(r, err)

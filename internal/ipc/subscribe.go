@@ -17,7 +17,11 @@ import (
 
 // subscribe streams the downlink messages of one or more filters.
 func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) error {
-	filters, err := readFilters(q)
+	name, err := readName(q)
+	if err != nil {
+		return err
+	}
+	filters, err := readFilters(q, name != "")
 	if err != nil {
 		return err
 	}
@@ -25,12 +29,13 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 		newLineWriter(w, r)
 		return nil
 	}
+	if name != "" {
+		return s.subscribeNamed(w, r, name, filters)
+	}
 	sub, err := s.o.Hub.SubscribeFor(fmt.Sprint("uid ", clientOf(r.Context()).user()), filters)
 	switch {
 	case errors.Is(err, bus.ErrTooManyFilters):
-		p := tooManyFilters.problem(err.Error(), "use wildcards, or end subscriptions that are not needed, and try again")
-		p.retryAfter = 30 * time.Second
-		return p
+		return tooManyFiltersProblem(err)
 	case err != nil:
 		return badFilter.problem(err.Error(), "give valid filters")
 	}
@@ -46,11 +51,18 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 	})
 }
 
+func tooManyFiltersProblem(err error) *problem {
+	p := tooManyFilters.problem(err.Error(), "use wildcards, or end subscriptions that are not needed, and try again")
+	p.retryAfter = 30 * time.Second
+	return p
+}
+
 // wildcards is the hint of a bad filter.
 const wildcards = "+ stands for one level and # for all that follow; in a query, # is written %23"
 
-// readFilters reads and checks the filters, each once, in the order given.
-func readFilters(q query) ([]string, error) {
+// readFilters reads and checks the filters, each once, in the order given. A name may
+// have none: it has those that it was given before.
+func readFilters(q query, named bool) ([]string, error) {
 	var filters []string
 	for _, f := range q["topic"] {
 		if err := topic.CheckFilter(f); err != nil {
@@ -64,7 +76,7 @@ func readFilters(q query) ([]string, error) {
 		}
 	}
 	switch {
-	case len(filters) == 0:
+	case len(filters) == 0 && !named:
 		return nil, badFilter.problem("no topic filter is given", "give at least one, as in ?topic=/PRODUCT_KEY/DEVICE_NAME/get")
 	case len(filters) > bus.MaxFilters:
 		return nil, badFilter.problem(fmt.Sprintf("%d filters are given; the cloud takes %d of one device", len(filters), bus.MaxFilters), "use wildcards")
@@ -76,8 +88,7 @@ func readFilters(q query) ([]string, error) {
 func itemLine(it bus.Item) streamLine {
 	switch {
 	case it.Message != nil:
-		m := api.Received{Type: api.MessageLine, Topic: it.Message.Topic, ReceivedAt: it.Message.ReceivedAt.UTC()}
-		m.Payload, m.Encoding = encodePayload(it.Message.Payload)
+		m := received(it.Message)
 		return streamLine{m.Type, m}
 	case it.Gap > 0:
 		return gapOf(it.Gap)
@@ -85,6 +96,13 @@ func itemLine(it bus.Item) streamLine {
 		return streamLine{api.RefusedLine, api.Refused{Type: api.RefusedLine, Topic: it.Refused, Reason: it.Reason}}
 	}
 	return streamLine{api.GrantedLine, api.Granted{Type: api.GrantedLine, Topic: it.Granted}}
+}
+
+// received is the line of a message.
+func received(m *bus.Message) api.Received {
+	line := api.Received{Type: api.MessageLine, Topic: m.Topic, ReceivedAt: m.ReceivedAt.UTC()}
+	line.Payload, line.Encoding = encodePayload(m.Payload)
+	return line
 }
 
 // encodePayload keeps every byte: as text where it is valid UTF-8, else as

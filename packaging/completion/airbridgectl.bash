@@ -5,7 +5,7 @@ _airbridgectl_flags() {
     local own=''
     case $1 in
     pub) own='--qos --wait --ttl --priority --latest --key -t -m -f -l -q -r' ;;
-    sub) own='-n -t -v -C' ;;
+    sub) own='-n -t -v -C --name' ;;
     status) own='--check --watch' ;;
     events) own='-f -n' ;;
     doctor) own='--config --take-port' ;;
@@ -15,6 +15,7 @@ _airbridgectl_flags() {
     config) own='--all' ;;
     outbox) own='-n --watch' ;;
     'outbox drop') own='--topic --foreign' ;;
+    'subscriptions drop') own='--kind' ;;
     '') own='--version' ;;
     esac
     printf '%s' "$own --socket --json --color --help"
@@ -27,8 +28,9 @@ _airbridgectl_values() {
     --qos | -q) echo 0 1 ;;
     --priority) echo high normal low ;;
     --color) echo auto always never ;;
+    --kind) echo http mqtt ;;
     --wait | --ttl) echo 10s 1m 1h ;;
-    --socket | --config | --topic | -n) echo - ;;
+    --socket | --config | --topic | --name | -n) echo - ;;
     esac
 }
 
@@ -54,6 +56,8 @@ _airbridgectl() {
             command=$word
         elif [[ $command == outbox && $word =~ ^(drop|retarget|verify)$ ]]; then
             command="outbox $word"
+        elif [[ $command == subscriptions && $word == drop ]]; then
+            command='subscriptions drop'
         else
             arguments=$((arguments + 1))
         fi
@@ -72,9 +76,10 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub topic message events outbox data doctor trace at reconnect reprovision config reload version help' ;;
-        help) words='status pub sub topic message events outbox data doctor trace at reconnect reprovision config reload version' ;;
+        '') words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect reprovision config reload version help' ;;
+        help) words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect reprovision config reload version' ;;
         outbox) words='drop retarget verify' ;;
+        subscriptions) words='drop' ;;
         topic) words='update get' ;;
         message | 'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         trace)
