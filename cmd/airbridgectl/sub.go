@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"flag"
 	"fmt"
 	"strconv"
@@ -81,7 +82,7 @@ func follow(e *env, name string, filters []string, count int, bare bool) error {
 	for {
 		err := p.print(stream)
 		_ = stream.Close()
-		if err == nil || e.ctx.Err() != nil || p.broken != nil {
+		if err == nil || e.ctx.Err() != nil || p.broken != nil || errors.Is(err, client.ErrTakenOver) || errors.Is(err, client.ErrDropped) {
 			return err
 		}
 		if stream, err = awaitBack(e, err, subscribe); err != nil {
@@ -94,7 +95,7 @@ func follow(e *env, name string, filters []string, count int, bare bool) error {
 type itemPrinter struct {
 	*env
 	name   string // of what is kept, and acknowledged when it was printed; "": none
-	left   int // messages to come; 0: no end
+	left   int    // messages to come; 0: no end
 	bare   bool
 	broken error // of writing
 }
