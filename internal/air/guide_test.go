@@ -55,7 +55,7 @@ func TestQuickGuideFromStartToFinish(t *testing.T) {
 		b.ok(b.Train(b.ctx, 3, time.Second))
 		id, err := b.Identify(b.ctx)
 		b.ok(err)
-		if want := (Identity{"AirM2M_V5664_AT_S_SSL", "Air2xx", "862991419835241", "89860449111880331234", ""}); id != want {
+		if want := (Identity{"AirM2M_V5664_AT_S_SSL", "Air2xx", "862991419835241", "89860449111880331234", "", false}); id != want {
 			t.Errorf("identity %+v", id)
 		}
 		caps, err := b.Probe(b.ctx, id)

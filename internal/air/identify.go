@@ -17,6 +17,7 @@ type Identity struct {
 	Firmware, Model, IMEI, ICCID string
 
 	NoIMEI string // what the module said where an IMEI was asked for, while IMEI is empty
+	Second bool   // AT+CGSN told no IMEI, and AT+CGSN=1 did
 }
 
 // Identify switches the echo off and asks for firmware, IMEI and ICCID.
@@ -29,7 +30,7 @@ func (m *Modem) Identify(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	id := Identity{Firmware: firmware, Model: modelOf(firmware)}
-	if id.IMEI, id.NoIMEI, err = m.IMEI(ctx); err != nil {
+	if id.IMEI, id.NoIMEI, id.Second, err = m.askIMEI(ctx); err != nil {
 		return Identity{}, err
 	}
 	if id.ICCID, err = m.optional("ICCID")(m.ICCID(ctx)); err != nil {
@@ -80,15 +81,20 @@ func (m *Modem) firmware(ctx context.Context) (string, error) {
 // vendor). Where there is none to be had it is empty, and said is what the module
 // said instead.
 func (m *Modem) IMEI(ctx context.Context) (imei, said string, err error) {
-	for _, line := range []string{"AT+CGSN", "AT+CGSN=1"} {
+	imei, said, _, err = m.askIMEI(ctx)
+	return imei, said, err
+}
+
+func (m *Modem) askIMEI(ctx context.Context) (imei, said string, second bool, err error) {
+	for i, line := range []string{"AT+CGSN", "AT+CGSN=1"} {
 		reply, err := m.eng.Do(ctx, atengine.Command{Line: line, Info: isIMEIReply, Timeout: m.o.Timeouts.Command})
 		_, no := refusal(err)
 		if err != nil && !no {
-			return "", "", err
+			return "", "", false, err
 		}
 		for _, info := range slices.Backward(reply.Info) {
 			if imei, err := parseIMEI(info); err == nil {
-				return imei, "", nil
+				return imei, "", i > 0, nil
 			}
 		}
 		if said == "" {
@@ -96,7 +102,7 @@ func (m *Modem) IMEI(ctx context.Context) (imei, said string, err error) {
 		}
 	}
 	m.log.Warn("the module does not tell its IMEI", zap.String("detail", said))
-	return "", said, nil
+	return "", said, false, nil
 }
 
 // longestIMEI bounds what is shown of an answer that is no IMEI, in bytes: what is

@@ -60,7 +60,7 @@ func TestIdentifyForms(t *testing.T) {
 			on("AT+CGMR", `+CGMR: "AirM2M_780EP_V1007_LTE_AT"`, "OK"),
 			on("AT+CGSN", "^MODE: 17,17", "862991419835241", "+CEREG: 1", "OK"),
 			on("AT+CCID", "+E_UTRAN Service", `+CCID: "8986044911188033123F"`, "OK"),
-		), Identity{"AirM2M_780EP_V1007_LTE_AT", "Air780EP", "862991419835241", "8986044911188033123", ""}},
+		), Identity{"AirM2M_780EP_V1007_LTE_AT", "Air780EP", "862991419835241", "8986044911188033123", "", false}},
 		"CGMR refused": {script(
 			ok("ATE0"),
 			on("AT+CGMR", "+CME ERROR: 58"),
@@ -68,7 +68,7 @@ func TestIdentifyForms(t *testing.T) {
 			on("AT+CGSN", "862991419835241", "OK"),
 			on("AT+CCID", "ERROR"), // Air724 before V301833, the first time
 			on("AT+ICCID", "+ICCID: 89860449111880331234", "OK"),
-		), Identity{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", "862991419835241", "89860449111880331234", ""}},
+		), Identity{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", "862991419835241", "89860449111880331234", "", false}},
 		"nothing but firmware": {script(
 			on("ATE0", "ERROR"),
 			on("AT+CGMR", "AirM2M_780E_V1161_LTE_AT", "OK"),

@@ -260,7 +260,7 @@ func (p *port) soundAt(ctx context.Context, id air.Identity, c candidate) error 
 			return errGarbled
 		case err != nil:
 			return err
-		case again.Firmware != id.Firmware || again.IMEI != id.IMEI:
+		case again.Firmware != id.Firmware || again.IMEI != id.IMEI || again.Second != id.Second:
 			return errGarbled
 		}
 	}
