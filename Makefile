@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients simulate seeds crash soak bench clean
+.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients vm vm-long simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -115,6 +115,15 @@ mqtt-clients: ## real MQTT clients that CI does not install, against the daemon:
 	@dir='$(abspath bin/mqtt-clients)'; mkdir -p "$$dir"; \
 	    [ -d "$$dir/node_modules/mqtt" ] || npm --prefix "$$dir" install --no-audit --no-fund mqtt@5.16.0; \
 	    MQTT_CLIENTS="$$dir" $(GO) test $(RACE) -count=1 -timeout 15m -v -run 'TestMosquitto|TestPaho|TestWillAndKill|TestMQTTJS|TestABridgeThatRepeats' ./internal/e2e
+
+vm: ## real kernels under qemu: serial drivers, unplugging, power cuts, the reset line; ROUNDS=20, CUTS=51; writes docs/tested-on.md; VM_CACHE=DIR (build/vm) keeps the kernels
+	@echo '== vm: go test ./internal/e2e/vm'
+	@mkdir -p '$(or $(VM_CACHE),build/vm)'
+	@AIRBRIDGED_VM=1 AIRBRIDGED_VM_CACHE='$(abspath $(or $(VM_CACHE),build/vm))' AIRBRIDGED_VM_REPORT='$(abspath docs/tested-on.md)' ROUNDS='$(ROUNDS)' CUTS='$(CUTS)' \
+	    $(GO) test -count=1 -v -timeout 0 ./internal/e2e/vm
+
+vm-long: ## the same with 200 times unplugged and 1,000 power cuts: hours
+	@$(MAKE) --no-print-directory vm ROUNDS=200 CUTS=1000
 
 simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SECONDS=s at most; SEED=n replays one
 	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
