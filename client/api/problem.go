@@ -15,6 +15,7 @@ const (
 	Unsupported         = "unsupported"
 	ReservedTopic       = "reserved-topic"
 	NotPermitted        = "not-permitted"
+	ForeignSite         = "foreign-site"
 	NoSuchRoute         = "no-such-route"
 	UnknownMessage      = "unknown-message"
 	UnknownSubscription = "unknown-subscription"

@@ -24,7 +24,7 @@ import (
 
 // applied are the keys that change while the daemon runs. All others need a
 // restart.
-var applied = []string{"device.product_secret_file", "device.device_secret_file", "log.level", "mqtt.password_file", "subscribe"}
+var applied = []string{"device.product_secret_file", "device.device_secret_file", "log.level", "mqtt.password_file", "web.password_file", "subscribe"}
 
 // secrets are those of them that the cloud is shown: whoever corrects one does not want
 // to wait for the next attempt.
@@ -46,11 +46,12 @@ type reloader struct {
 	log     *zap.Logger
 	asks    chan chan<- reloaded
 
-	running config.Config // in effect; owned by run
-	places  config.Places // of what was read last; owned by run
-	again   bool          // the next attempt is to be made now; owned by run
-	known   atomic.Pointer[passwords.File]
-	told    atomic.Pointer[api.Config] // running, for who asks
+	running config.Config                  // in effect; owned by run
+	places  config.Places                  // of what was read last; owned by run
+	again   bool                           // the next attempt is to be made now; owned by run
+	known   atomic.Pointer[passwords.File] // of MQTT programs on TCP
+	viewers atomic.Pointer[passwords.File] // of the page
+	told    atomic.Pointer[api.Config]     // running, for who asks
 }
 
 // reloaded is what a reload came to.
@@ -63,6 +64,7 @@ func newReloader(path string, running config.Config, places config.Places, s *se
 	r := &reloader{path: path, session: s, named: n, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
 	r.tell(running, places, nil)
 	r.known.Store(running.MQTT.Passwords)
+	r.viewers.Store(running.Web.Passwords)
 	return r
 }
 
@@ -143,6 +145,8 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	if !another {
 		r.secrets(fresh.Device)
 	}
+	r.viewers.Store(fresh.Web.Passwords)
+	r.running.Web.PasswordFile = fresh.Web.PasswordFile
 	r.running.Log.Level, r.running.Subscribe, r.running.MQTT.PasswordFile = fresh.Log.Level, fresh.Subscribe, fresh.MQTT.PasswordFile
 	r.tell(fresh, places, done.NeedsRestart)
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))

@@ -20,6 +20,7 @@ import (
 	"airbridged/internal/outbox"
 	"airbridged/internal/provision"
 	"airbridged/internal/session"
+	"airbridged/internal/web"
 	"airbridged/internal/wiring"
 )
 
@@ -69,7 +70,10 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	reload := newReloader(path, cfg, places, supervisor, &named, level, log)
 	conns := host.Connections(log, cfg.Socket.MaxConnections, cfg.MQTT.MaxConnections)
 	var programs *mqttd.Server
-	server := ipc.New(ipc.Options{
+	var server *ipc.Server
+	page := &web.Feed{Board: board, Flight: flight, Status: func() api.Status { return server.Status() }, Meaning: meaning}
+	server = ipc.New(ipc.Options{
+		Page:   page,
 		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
 		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
 		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
@@ -85,6 +89,7 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	each(open.Of(apiSocket), server.Serve)
 	each(open.Of(mqttSocket), programs.Serve)
 	group.Go(func() error { return programs.Run(ctx) })
+	each(open.Of(webSocket), (&web.Listener{Feed: page, Passwords: reload.viewers.Load, Names: names(), Log: zap.NewStdLog(log)}).Serve)
 	each(open.Of(metricsSocket), func(ctx context.Context, l net.Listener) error { return serveMetrics(ctx, l, meter.Handler(), log) })
 	each(open.Unserved(), host.TurnAway)
 	group.Go(func() error { return supervisor.Run(ctx) })

@@ -20,6 +20,7 @@ const (
 	apiSocket     = "api"
 	metricsSocket = "metrics"
 	mqttSocket    = "mqtt"
+	webSocket     = "web"
 )
 
 // openSockets opens all that the configuration wants.
@@ -40,6 +41,12 @@ func openSockets(cfg config.Config, log *zap.Logger) (*host.Sockets, error) {
 			Spare: "make a socket unit with ListenStream=" + cfg.MQTT.Listen + " and FileDescriptorName=mqtt, or set mqtt.listen to \"\"",
 		},
 		host.Socket{
+			Name: webSocket, Key: "web.listen", Address: strings.TrimPrefix(cfg.Web.Listen, "unix:"),
+			Open: func() (net.Listener, error) { return listenWeb(cfg) },
+			// The page is on the API socket, too.
+			Spare: "enable airbridged-web.socket, or set web.listen to \"\"",
+		},
+		host.Socket{
 			Name: metricsSocket, Key: "metrics.listen", Address: strings.TrimPrefix(cfg.Metrics.Listen, "unix:"),
 			Open: func() (net.Listener, error) { return listenMetrics(cfg.Metrics.Listen) },
 			// A page that cannot be scraped is no reason to bring no messages to the cloud.
@@ -52,6 +59,19 @@ func listenMQTT(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt: %w (is a broker running? set mqtt.listen to another address, or to \"\")", err)
+	}
+	return l, nil
+}
+
+// listenWeb opens an address, or a Unix socket for "unix:/path" with the mode and the
+// group of the API's.
+func listenWeb(cfg config.Config) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(cfg.Web.Listen, "unix:"); ok {
+		return ipc.Listen(path, cfg.Socket.Mode, cfg.Socket.Group)
+	}
+	l, err := net.Listen("tcp", cfg.Web.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("web: %w (is another program there? set web.listen to another address, or to \"\")", err)
 	}
 	return l, nil
 }

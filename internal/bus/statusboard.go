@@ -16,19 +16,29 @@ const watchEvents = 64
 // StatusBoard carries the daemon's status and its events from the session to whoever
 // watches. It is safe for concurrent use, and nobody who writes to it waits.
 type StatusBoard struct {
+	Passing   Passing   // the last messages
+	Onlookers Onlookers // who watches it live
+
 	mu       sync.Mutex
 	status   Status
 	warnings []Warning // by code and what they are about; the status has them too
 	last     api.Event
 	watchers map[*Watch]struct{}
+	past     ring[api.Event]
+	timeline timeline
 }
+
+// pastKept is how many events are remembered for who begins to watch.
+const pastKept = 64
 
 // NewStatusBoard returns a board in the state that every daemon begins with.
 func NewStatusBoard() *StatusBoard {
 	now := time.Now()
 	b := &StatusBoard{last: Changed(api.Change{To: "probing"}), watchers: make(map[*Watch]struct{})}
+	b.Onlookers.come = make(chan struct{}, 1)
 	b.status.State, b.status.Since, b.last.At = b.last.To, now, now
 	b.status.Warnings = []api.Warning{}
+	b.remember(b.last)
 	return b
 }
 
@@ -61,9 +71,39 @@ func (b *StatusBoard) tell(e api.Event) {
 	if e.Type == api.StateEvent {
 		b.last = e
 	}
+	b.remember(e)
 	for w := range b.watchers {
 		w.push(e)
 	}
+}
+
+// remember keeps an event for who begins to watch.
+func (b *StatusBoard) remember(e api.Event) {
+	b.past.add(e, pastKept)
+	if e.Type == api.StateEvent {
+		b.timeline.change(e)
+	}
+}
+
+// Past returns the events behind a number, oldest first, as far as they are
+// remembered, and the number of the newest. Numbers count from 1; 0 asks for all.
+func (b *StatusBoard) Past(seq uint64) (list []api.Event, last uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list, last = b.past.after(seq)
+	now := time.Now()
+	for i := range list {
+		list[i].At = byClock(list[i].At, now)
+	}
+	return list, last
+}
+
+// Timeline is what the last day looked like, oldest first, and how often that has
+// changed.
+func (b *StatusBoard) Timeline() (list []Span, changes uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.timeline.spans(time.Now()), b.timeline.changes
 }
 
 // Watch opens a stream of events that begins with the present state. The caller

@@ -31,10 +31,12 @@ func (l *loader) check() {
 	l.distinct([]place{
 		{"socket.path", trimPath(c.Socket.Path)},
 		{"mqtt.socket", trimPath(c.MQTT.Socket)},
+		{"web.listen", unixPath(c.Web.Listen)},
 		{"metrics.listen", unixPath(c.Metrics.Listen)},
 	}, "socket")
-	l.distinct([]place{{"mqtt.listen", c.MQTT.Listen}, {"metrics.listen", c.Metrics.Listen}}, "address")
+	l.distinct([]place{{"mqtt.listen", c.MQTT.Listen}, {"web.listen", c.Web.Listen}, {"metrics.listen", c.Metrics.Listen}}, "address")
 	l.checkMQTT()
+	l.checkWeb()
 	l.checkSubscribe()
 	l.checkBatch()
 	l.checkAccess()

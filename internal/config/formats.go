@@ -291,18 +291,47 @@ func loopback(s string) error {
 }
 
 func loopbackTCP(s string) error {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return fmt.Errorf(`%s has no port, write for example "127.0.0.1:9481"`, quoted(s))
+	name, port, err := hostPort(s)
+	if err != nil {
+		return err
 	}
-	name, port := strings.Trim(s[:i], "[]"), s[i+1:]
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%s has no port from 1 to 65535, write for example 127.0.0.1:9481", quoted(s))
-	}
-	if addr, err := netip.ParseAddr(name); name == "localhost" || err == nil && addr.IsLoopback() {
+	if isLoopback(name) {
 		return nil
 	}
 	return fmt.Errorf(`%s can be reached from outside, write a loopback address: "127.0.0.1:%s"`, quoted(s), port)
+}
+
+func isLoopback(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// hostPort takes an address with a port apart.
+func hostPort(s string) (name, port string, err error) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return "", "", fmt.Errorf(`%s has no port, write for example "127.0.0.1:9481"`, quoted(s))
+	}
+	name, port = strings.Trim(s[:i], "[]"), s[i+1:]
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", "", fmt.Errorf("%s has no port from 1 to 65535, write for example 127.0.0.1:9481", quoted(s))
+	}
+	return name, port, nil
+}
+
+// addressOrUnix takes host:port of any address of this machine, or unix:/path.
+func addressOrUnix(s string) error {
+	if strings.HasPrefix(s, "unix:") || strings.HasPrefix(s, "/") {
+		return loopbackOrUnix(s)
+	}
+	name, port, err := hostPort(s)
+	if err != nil {
+		return err
+	}
+	if _, err := netip.ParseAddr(name); err != nil && name != "localhost" {
+		return fmt.Errorf(`%s does not begin with an address of this machine, write one: "127.0.0.1:%s" for this machine alone, "0.0.0.0:%s" or "[::]:%[3]s" for all that reach it`, quoted(s), port, port)
+	}
+	return nil
 }
 
 func loopbackOrUnix(s string) error {

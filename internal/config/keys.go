@@ -131,6 +131,9 @@ var keys = []key{
 	choice("access.drop", func(c *Config) *string { return &last(c.Access).Drop }, "own", "all"),
 	texts("access.see", func(c *Config) *[]string { return &last(c.Access).See }, eachRequired),
 
+	text("web.listen", func(c *Config) *string { return &c.Web.Listen }, optional(addressOrUnix)),
+	text("web.password_file", func(c *Config) *string { return &c.Web.PasswordFile }, optional(absolute)),
+
 	text("metrics.listen", func(c *Config) *string { return &c.Metrics.Listen }, optional(loopbackOrUnix)),
 
 	choice("log.level", func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),

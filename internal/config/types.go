@@ -25,6 +25,7 @@ type Config struct {
 	Subscribe []Subscribe
 	Batch     []Batch
 	Access    []Access
+	Web       Web
 	Metrics   Metrics
 	Log       Log
 }
@@ -187,6 +188,14 @@ func (a Access) Subject() (uid, gid *uint32) { return a.uid, a.gid }
 
 // newAccess is a table without a key.
 func newAccess() Access { return Access{Priority: "normal", Share: 100, Drop: "own"} }
+
+// Web is [web]: the page on a listener of its own.
+type Web struct {
+	Listen       string // host:port, or "unix:/path"; "": off
+	PasswordFile string // in mosquitto's format; "": nobody is asked for a password
+
+	Passwords *passwords.File // what is in PasswordFile; nil: there is none
+}
 
 // Metrics is [metrics].
 type Metrics struct {

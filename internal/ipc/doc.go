@@ -18,6 +18,8 @@
 //	POST   /v1/reconnect           make the next attempt now
 //	POST   /v1/reprovision?yes=1   register the device once more; root
 //	GET    /v1/config              the configuration in effect, and where each value stands
+//	POST   /v1/reprovision         register the device once more; root
+//	GET    /                       a page for people, see package web; what it reads is below /page/
 //	GET    /healthz                200 while the supervisor makes progress, else 503
 //	GET    /metrics                Prometheus text
 //

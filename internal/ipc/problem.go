@@ -32,6 +32,7 @@ var (
 	badBody             = kind{api.BadBody, http.StatusBadRequest, "The request body did not arrive whole"}
 	unsupported         = kind{api.Unsupported, http.StatusBadRequest, "The cloud has no such thing"}
 	reservedTopic       = kind{api.ReservedTopic, http.StatusForbidden, "The topic is the daemon's own"}
+	foreignSite         = kind{api.ForeignSite, http.StatusForbidden, "The page of another site may not use this socket"}
 	noSuchRoute         = kind{api.NoSuchRoute, http.StatusNotFound, "There is nothing at this path"}
 	unknownSubscription = kind{api.UnknownSubscription, http.StatusNotFound, "The subscription is not known"}
 	unknownMessage      = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}

@@ -67,6 +67,9 @@ func table() []route {
 		{method: post, path: "/v1/reconnect", does: "makes the next attempt now", handle: (*serving).reconnect},
 		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
 		{method: get, path: "/v1/config", turn: true, does: "the configuration in effect, and where it stands", handle: (*serving).config},
+		{method: get, path: "/", loose: true, does: "a page for people", handle: (*serving).page},
+		{method: get, path: "/page/{file}", loose: true, does: "what the page is made of", handle: (*serving).page},
+		{method: get, path: "/page/live", does: "what the page shows, as it changes", handle: (*serving).live},
 		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
 		{method: get, path: "/metrics", loose: true, turn: true, does: "Prometheus text", handle: (*serving).metrics},
 	}
@@ -100,7 +103,7 @@ func existing() string {
 func (s *serving) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, row := range table() {
-		mux.HandleFunc(row.method+" "+row.path, func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(row.pattern(), func(w http.ResponseWriter, r *http.Request) {
 			if err := row.answer(s, w, r); err != nil {
 				s.refuse(w, r, err)
 			}
@@ -108,6 +111,16 @@ func (s *serving) routes() *http.ServeMux {
 	}
 	return mux
 }
+
+// pattern is that of http.ServeMux, for which "/" alone would be every path.
+func (row route) pattern() string {
+	if row.path == "/" {
+		return row.method + " /" + onlyThis
+	}
+	return row.method + " " + row.path
+}
+
+const onlyThis = "{$}"
 
 // answer asks who it is and reads the query before the handler has its turn.
 func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) error {
@@ -177,6 +190,10 @@ func (s *serving) route(a *answer, r *http.Request) {
 	if !r.Close {
 		a.Header().Set("Keep-Alive", keepAlive)
 	}
+	if p := foreigner(r); p != nil {
+		s.refuse(a, r, p)
+		return
+	}
 	// ServeMux would answer unclean paths with a redirect to a page.
 	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
 		s.refuse(a, r, noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing()))
@@ -225,7 +242,7 @@ func routeOf(r *http.Request) string {
 	if r.Pattern == "" {
 		return otherRoute
 	}
-	return r.Pattern
+	return strings.TrimSuffix(r.Pattern, onlyThis)
 }
 
 // answer watches for the answer's first byte: it is what is counted, and from

@@ -19,6 +19,7 @@ import (
 	"airbridged/internal/fair"
 	"airbridged/internal/outbox"
 	"airbridged/internal/peer"
+	"airbridged/internal/web"
 )
 
 // Bounds of the server. A program that needs more of anything is told so.
@@ -82,6 +83,7 @@ type Options struct {
 	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all
 	Named    func(topic string) bool                  // whether the configuration names a topic that is not the device's own; nil: it names none
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
+	Page     *web.Feed                                // GET /, and what the page reads; nil: there is none
 	Healthy  func() error                             // why the supervisor makes no progress; nil: it does
 	Version  string
 	Conns    int                                             // socket.max_connections; 0 is 1200

@@ -197,6 +197,7 @@ func (d *display) loggedIn() { d.board.Update(func(st *bus.Status) { st.Counters
 // published shows what became of a message, at the moment when it was acknowledged.
 func (d *display) published(m outbox.Message, state outbox.State, acked time.Time) {
 	d.meter.Published(int(m.QoS), string(state), ageOf(m))
+	d.board.Passing.Note(bus.Passed{Up: true, Topic: m.Topic, Bytes: len(m.Payload), QoS: int(m.QoS), Result: string(state)})
 	d.board.Update(func(st *bus.Status) {
 		switch state {
 		case outbox.Sent:
@@ -222,8 +223,11 @@ func (d *display) unknown(m outbox.Message) {
 	d.board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
 }
 
-// received counts a message from the cloud.
-func (d *display) received() { d.board.Update(func(st *bus.Status) { st.Counters.Downlink++ }) }
+// received shows a message from the cloud.
+func (d *display) received(topic string, payload []byte) {
+	d.board.Passing.Note(bus.Passed{Topic: topic, Bytes: len(payload), QoS: -1})
+	d.board.Update(func(st *bus.Status) { st.Counters.Downlink++ })
+}
 
 // pace shows how far apart publishes are kept; 0: they are not.
 func (d *display) pace(gap time.Duration) {

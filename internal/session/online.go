@@ -27,6 +27,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		if err := s.lost(); err != nil {
 			return "", err
 		}
+		s.glance(ctx)
 		if s.network.noService {
 			if err := s.checkRegistration(ctx); err != nil {
 				return "", err
@@ -109,6 +110,8 @@ func (s *Session) idle(ctx context.Context, rest, wait time.Duration, watch *wat
 	case <-s.port.dead:
 	case <-s.filters.hub.Changed():
 		s.filters.due = true
+	case <-s.glances.next(time.Now()):
+	case <-s.glances.onlookers.Come():
 	case e := <-s.errands.handed:
 		return e(ctx)
 	case <-stable:
@@ -142,6 +145,6 @@ func (s *Session) downlink(topic string, payload []byte) {
 		s.link.kicked.Store(true)
 	}
 	s.books.received(topic, payload)
-	s.show.received()
+	s.show.received(topic, payload)
 	s.filters.hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

@@ -30,6 +30,7 @@ type Session struct {
 	books    *books           // what it costs on the air
 	flight   flight           // the AT traffic, kept for who looks for a fault
 	errands  *errands         // what people ask for
+	glances  glances          // when the signal is read for who watches
 	requests requests         // registrations and authentications of the last minute
 }
 
@@ -50,6 +51,7 @@ func New(o Options) *Session {
 	s.up = newUp(o.Queue)
 	s.filters.begin(o)
 	s.suspects = newSuspects()
+	s.glances = glances{onlookers: &o.Board.Onlookers}
 	s.books = newBooks(o.Cloud, o.Recorder)
 	s.errands = newErrands(&s.progress, &s.show)
 	return s

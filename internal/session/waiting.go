@@ -40,6 +40,10 @@ func (s *Session) pauseFor(ctx context.Context, d time.Duration, come func() boo
 		case <-t.C:
 			return nil
 		case <-said:
+		case <-s.glances.next(time.Now()):
+			s.glance(ctx)
+			s.progress.expect(time.Until(end))
+		case <-s.glances.onlookers.Come():
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case e := <-s.errands.handed:

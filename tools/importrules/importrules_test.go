@@ -75,7 +75,7 @@ var rows = [][]string{
 	{"internal/fold"},
 	{"internal/host", zap, sys, systemd, gpio, "client/api", "internal/bus", "internal/fair", "internal/fold", "internal/plain"},
 	{"internal/intake", "internal/bus", "internal/outbox", "internal/topic"},
-	{"internal/ipc", zap, sys, "client/api", "internal/access", "internal/bus", "internal/downlink", "internal/fair", "internal/intake", "internal/outbox", "internal/peer", "internal/plain", "internal/topic", "internal/typo"},
+	{"internal/ipc", zap, sys, "client/api", "internal/access", "internal/bus", "internal/downlink", "internal/fair", "internal/intake", "internal/outbox", "internal/peer", "internal/plain", "internal/topic", "internal/typo", "internal/web"},
 	{"internal/ipc/ipctest", zap, "internal/bus", "internal/ipc", "internal/outbox"},
 	{"internal/metrics", zap, prom},
 	{"internal/mqttd", zap, "client/api", "internal/access", "internal/bus", "internal/intake", "internal/mqttd/packet", "internal/outbox", "internal/passwords", "internal/peer", "internal/topic"},
@@ -93,6 +93,7 @@ var rows = [][]string{
 	{"internal/tty", zap, sys, "go.bug.st/serial"},
 	{"internal/typo"},
 	{"internal/unit", "internal/config"},
+	{"internal/web", "client/api", "internal/bus", "internal/fair", "internal/passwords"},
 	{"internal/wiring", "internal/air", "internal/bus", "internal/config", "internal/provision", "internal/session"},
 }
 

@@ -1,0 +1,55 @@
+package ipc
+
+import (
+	"context"
+	"net/http"
+
+	"airbridged/internal/web"
+)
+
+// page answers with the page, or with a file of it.
+func (s *serving) page(w http.ResponseWriter, r *http.Request, _ query) error {
+	if s.o.Page == nil || !web.File(w, r.PathValue("file")) {
+		return noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing())
+	}
+	return nil
+}
+
+// live is the stream that the page reads.
+func (s *serving) live(w http.ResponseWriter, r *http.Request, _ query) error {
+	if s.o.Page == nil {
+		return noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing())
+	}
+	if r.Method == http.MethodHead {
+		newLineWriter(w, r)
+		return nil
+	}
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	if err := s.o.Page.Live(ctx, w, sees(r)); err != nil {
+		s.brokeOff(r, err)
+	}
+	return nil
+}
+
+// sees says which parts of the page a program may see.
+func sees(*http.Request) web.Sees { return web.Everything }
+
+// foreigner refuses what the page of another site asks for through the browser of
+// somebody who forwards this socket to a port of his own machine, as with ssh -L. What a
+// program sends is never refused here.
+func foreigner(r *http.Request) error {
+	if !web.Browser(r) {
+		return nil
+	}
+	if err := web.Foreign(r); err != nil {
+		return foreignSite.problem(err.Error(), "open the daemon's own page, or ask without a browser")
+	}
+	if !web.Named(r.Host) {
+		return foreignSite.problem("a browser asks for "+shown(r.Host)+", a name that may belong to anybody", "ask for localhost; a proxy in front has to send Host: localhost")
+	}
+	return nil
+}
