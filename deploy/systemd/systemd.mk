@@ -21,7 +21,7 @@ install-systemd: ## units, udev rule, user, directories and kernel modules into 
 units: ## deploy/systemd by the tools that own its formats, where they are installed
 	@scripts/units.sh
 
-nspawn: deb ## the packages under real systemd: Debian 12 and 13 in containers, as root; NSPAWN_CACHE=DIR keeps what debootstrap made
+nspawn: deb tarball ## the packages under real systemd: Debian 12 and 13 in containers, as root; NSPAWN_CACHE=DIR keeps what debootstrap made
 	@echo '== nspawn: go test ./internal/e2e/nspawn'
 	@packaging/earlier.sh build/earlier
 	@AIRBRIDGED_NSPAWN=1 AIRBRIDGED_NSPAWN_CACHE='$(NSPAWN_CACHE)' AIRBRIDGED_NSPAWN_DEBS='$(CURDIR)/dist' \

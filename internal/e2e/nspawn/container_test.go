@@ -97,16 +97,33 @@ var boots atomic.Int32
 // happens in it reaches the directory that it was booted from.
 func boot(t *testing.T, release string) *container {
 	t.Helper()
+	c := enter(t, release, "systemd", "--boot")
+	c.await("a booted system", func() error {
+		if said, _ := c.try("systemctl", "is-system-running"); !strings.HasPrefix(said, "running") {
+			return fmt.Errorf("it is %s", said)
+		}
+		return nil
+	})
+	c.Logf("%s booted: %s", release, firstLine(c.sh("systemctl --version")))
+	return c
+}
+
+// enter starts a program as the init of a release, by the arguments that systemd-nspawn
+// has for it; comm is what its first process is called then.
+func enter(t *testing.T, release, comm string, args ...string) *container {
+	t.Helper()
 	c := &container{T: t, release: release}
 	dir := t.TempDir()
-	c.cmd = exec.Command("unshare", "--mount", "sh", "-c", overlay, "overlay", rootfs(t, release), dir,
-		"systemd-nspawn", "--quiet", "--directory="+dir+"/root", "--boot", "--register=no", "--keep-unit", "--console=pipe",
-		"--private-network", "--link-journal=no", "--hostname=gateway", fmt.Sprintf("--machine=airbridged-%d-%d", os.Getpid(), boots.Add(1)))
+	nspawn := append([]string{
+		"--mount", "sh", "-c", overlay, "overlay", rootfs(t, release), dir,
+		"systemd-nspawn", "--quiet", "--directory=" + dir + "/root", "--register=no", "--keep-unit", "--console=pipe",
+		"--private-network", "--link-journal=no", "--hostname=gateway", fmt.Sprintf("--machine=airbridged-%d-%d", os.Getpid(), boots.Add(1)),
+	}, args...)
+	c.cmd = exec.Command("unshare", nspawn...)
 	// The unified hierarchy inside, whatever this machine has.
 	c.cmd.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 	c.cmd.Stdout, c.cmd.Stderr = &c.console, &c.console
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	begin := time.Now()
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,18 +136,11 @@ func boot(t *testing.T, release string) *container {
 		if c.leader, err = strconv.Atoi(strings.TrimSpace(string(children))); err != nil {
 			return err
 		}
-		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.leader)); string(name) != "systemd\n" {
+		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.leader)); string(name) != comm+"\n" {
 			return fmt.Errorf("process %d is %s", c.leader, name)
 		}
 		return nil
 	})
-	c.await("a booted system", func() error {
-		if said, _ := c.try("systemctl", "is-system-running"); !strings.HasPrefix(said, "running") {
-			return fmt.Errorf("it is %s", said)
-		}
-		return nil
-	})
-	t.Logf("%s booted in %v: %s", release, time.Since(begin).Round(100*time.Millisecond), firstLine(c.sh("systemctl --version")))
 	return c
 }
 
@@ -143,6 +153,9 @@ func (c *container) powerOff() {
 		c.Logf("--- %s ---\n%s", c.release, tail([]byte(said), 20000))
 	}
 	_ = c.cmd.Process.Kill()
+	if c.leader > 0 {
+		_ = syscall.Kill(c.leader, syscall.SIGKILL) // does not always go with systemd-nspawn
+	}
 	_ = c.cmd.Wait()
 }
 
