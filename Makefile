@@ -47,7 +47,7 @@ quick: fmt vet depguard ## while you work: format, vet, import rules, unit tests
 	@echo '== quick: go test'
 	@$(GO) test $$($(GO) list ./... | grep -vE '/internal/(e2e|simulation)')
 
-test: fmt vet lint units licenses check-package unit promtool fuzz e2e seeds ## everything that CI checks
+test: fmt vet lint units licenses check-package installed unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
 
 fmt: ## formatting, by gofumpt (make format repairs it)

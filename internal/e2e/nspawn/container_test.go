@@ -43,6 +43,9 @@ func need(t *testing.T) {
 			t.Skipf("%s is missing: apt-get install systemd-container", tool)
 		}
 	}
+	if out, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "overlay", "/mnt").CombinedOutput(); err != nil {
+		t.Skipf("this machine may not mount: %v %s", err, out)
+	}
 }
 
 // thisMachine is a release of its own: the system that the tests run on, as it is
