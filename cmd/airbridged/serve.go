@@ -98,6 +98,9 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	group.Go(func() error { return tellState(ctx, state, board, log) })
 	group.Go(func() error { return reload.run(ctx) })
 	group.Go(func() error { return host.TellStatus(ctx, board) })
+	if cfg.Modem.ResetGPIO != "" {
+		group.Go(func() error { return host.TellResetLine(ctx, cfg.Modem.ResetGPIO, board, log) })
+	}
 	if len(cfg.Modem.ClockCommand) > 0 {
 		group.Go(func() error { return host.KeepClock(ctx, cfg.Modem.ClockCommand, board, log) })
 	}

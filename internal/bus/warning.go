@@ -24,12 +24,14 @@ const (
 	DownlinkFull    WarningCode = "downlink-full"     // a program does not take what is kept for it, and the oldest is given up
 	ProgramRepeats  WarningCode = "program-repeats"   // a program publishes the same again and again
 	IMEIUnwritten   WarningCode = "imei-unwritten"    // the module has no IMEI of its own
+	ResetLine       WarningCode = "reset-line"        // modem.reset_gpio cannot be used
 )
 
 // WarningCodes lists the closed set.
 func WarningCodes() []WarningCode {
 	return []WarningCode{
 		ForeignQueue, StoreReadOnly, StoreGone, StoreFailing, LogLost, FilterRefused, OnConnectFailed, DownlinkFull, ProgramRepeats, IMEIUnwritten,
+		ResetLine,
 	}
 }
 

@@ -57,6 +57,7 @@ const (
 	Queue         = "queue"
 	Disk          = "disk"
 	Clock         = "clock"
+	ResetLine     = "reset line" // only where the configuration names one
 )
 
 // Finding is what one check says.
@@ -143,6 +144,7 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 		x.report.Mode = Alone
 		x.alone(ctx)
 	}
+	x.resetLine()
 	x.disk()
 	x.clock()
 	x.report.First = x.report.first()

@@ -440,6 +440,51 @@ func TestTheUnitsLastEnd(t *testing.T) {
 	}
 }
 
+// The line that resets the module is looked at before it is needed: whether its chip is
+// there, whether the unit lets the daemon open it, and whether its group does. Debian
+// leaves chips to root alone.
+func TestResetLine(t *testing.T) {
+	path, _ := configured(t)
+	if err := os.Mkdir(path+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path+".d", "reset.toml"), []byte("[modem]\nreset_gpio = \"gpiochip0/17\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	chip := func(mode os.FileMode) string {
+		root := t.TempDir()
+		if err := os.Mkdir(root+"/dev", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(root+"/dev/gpiochip0", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(root+"/dev/gpiochip0", mode); err != nil {
+			t.Fatal(err)
+		}
+		return root
+	}
+	const strict, gpio = "DevicePolicy=closed\nDeviceAllow=char-ttyUSB rw\n", "DevicePolicy=closed\nDeviceAllow=char-gpiochip rw\nSupplementaryGroups=gpio\n"
+	for _, c := range []struct {
+		name, root, unit string
+		verdict          Verdict
+		words            string
+	}{
+		{"no chip", t.TempDir(), gpio, Fail, "there is no /dev/gpiochip0"},
+		{"the unit closes it", chip(0o666), strict, Fail, "gpio.conf"},
+		{"root's alone", chip(0o600), gpio, Fail, "udevadm trigger --subsystem-match=gpio"},
+		{"open", chip(0o666), gpio, OK, "may open it"},
+	} {
+		r, err := Examine(t.Context(), Options{Config: path, root: c.root, unit: of(c.unit)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := about(t, r, ResetLine); f.Verdict != c.verdict || !strings.Contains(f.Detail+f.Advice, c.words) {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+	}
+}
+
 func TestFindingsAreToldAsTheyAreMade(t *testing.T) {
 	path, _ := configured(t)
 	var told []Finding

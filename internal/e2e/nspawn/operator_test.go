@@ -161,3 +161,20 @@ PrivateNetwork=no
 		c.sh("airbridgectl doctor")
 	})
 }
+
+// The shipped gpio.conf starts on a system that had no group gpio, and what is wrong with
+// the line is said before it is needed. (It ended with 216/GROUP.)
+func TestResetLine(t *testing.T) {
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		c.put("/etc/airbridged/airbridged.toml.d/zz.toml", "644", "[modem]\nreset_gpio = \"gpiochip0/17\"\n")
+		c.dropIn("gpio")
+		c.online(apiSocket)
+		c.has(c.sh("airbridgectl status --json"), "reset-line")
+		c.has(c.fails(1, "airbridgectl doctor 2>&1"), "there is no /dev/gpiochip0")
+		if pid := c.property("airbridged", "MainPID"); !strings.Contains(c.sh("grep ^Groups /proc/"+pid+"/status"), c.sh("getent group gpio | cut -d : -f 3")) {
+			c.Error("the daemon is not in the group gpio")
+		}
+	})
+}
