@@ -15,7 +15,7 @@ func TestStoppingForGood(t *testing.T) {
 		c.configure()
 		c.sh("systemctl stop airbridged.service 2>/dev/null")
 		c.has(c.sh("airbridgectl status 2>&1"), "systemctl stop airbridged.target stops it with its sockets")
-		c.active("active", "airbridged.service")
+		c.online(apiSocket)
 		c.lacks(c.sh("airbridgectl status 2>&1"), "was stopped")
 
 		c.knock(apiSocket)
