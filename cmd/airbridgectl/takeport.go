@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"airbridged/client"
@@ -20,6 +22,7 @@ const initScript = "/etc/init.d/airbridged"
 // service is stopped with all that would start it again, and what ran before is started
 // at the end, whatever comes of it.
 func (e *env) withPort(config string, do func() error) error {
+	defer e.outlive()()
 	name, start, err := stopService(e.ctx, config)
 	if err != nil {
 		return err
@@ -43,6 +46,23 @@ func (e *env) withPort(config string, do func() error) error {
 	return err
 }
 
+// outlive keeps the program from dying where it has something to put back: of a terminal
+// that is gone, as when ssh loses its connection, which counts as an interrupt, and of a
+// pipe that nobody reads any more, as in "| head". restore undoes it.
+func (e *env) outlive() (restore func()) {
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE) // a write fails then, and no more
+	was, stop := e.ctx, func() {}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		e.ctx, stop = signal.NotifyContext(e.ctx, syscall.SIGHUP)
+	}
+	return func() {
+		stop()
+		signal.Stop(pipe)
+		e.ctx = was
+	}
+}
+
 // stopService stops what runs the daemon of a configuration. start is nil where nothing
 // did.
 func stopService(ctx context.Context, config string) (name string, start func(context.Context) error, err error) {
@@ -63,7 +83,9 @@ func stopService(ctx context.Context, config string) (name string, start func(co
 // tarball, and a daemon that nobody runs by it is left alone.
 func stopScript(ctx context.Context, config string) (name string, start func(context.Context) error, err error) {
 	script := func(ctx context.Context, action string) error {
-		out, err := exec.CommandContext(ctx, initScript, action).CombinedOutput()
+		cmd := exec.CommandContext(ctx, initScript, action)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not end what starts it again
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s %s: %w: %s", initScript, action, err, strings.TrimSpace(string(out)))
 		}

@@ -10,14 +10,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // askTime bounds a question to systemd; it answers from memory.
 const askTime = 5 * time.Second
 
-// Running is where systemd says that it is the init (sd_booted(3)).
-const running = "/run/systemd/system"
+// running is where systemd says that it is the init (sd_booted(3)). Tests put another
+// directory there.
+var running = "/run/systemd/system"
 
 // Unit is a service as systemd has it now.
 type Unit struct {
@@ -198,6 +200,9 @@ func systemctlFor(ctx context.Context, limit time.Duration, args ...string) (str
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append([]string{"--no-pager"}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
+	// Ctrl-C goes to the whole process group of a terminal; what is started again after
+	// it is not to end by it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	said, err := cmd.Output()

@@ -49,6 +49,40 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Whoever presses Ctrl-C twice while the service is stopped for him gets it started again:
+// the terminal's signal does not reach the systemctl that does it. (The service stayed
+// stopped, with its sockets.)
+func TestStartingAgainIsNotInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	const script = "#!/bin/sh\ncase $2 in show) echo active;; *) cut -d ' ' -f 1,5 /proc/$$/stat >>\"$GROUPS_FILE\"; echo $2 >>\"$GROUPS_FILE\";; esac\n"
+	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Setenv("GROUPS_FILE", filepath.Join(dir, "groups"))
+	was := running
+	running = dir
+	defer func() { running = was }()
+	start, err := Parse("airbridged.service", shown).Stop(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said, err := os.ReadFile(filepath.Join(dir, "groups"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(string(said))
+	if len(words) != 6 || words[2] != "stop" || words[5] != "start" {
+		t.Fatalf("systemctl was called otherwise: %q", said)
+	}
+	if words[0] != words[1] || words[3] != words[4] {
+		t.Errorf("systemctl is in a process group with others: %q", said)
+	}
+}
+
 func TestWritable(t *testing.T) {
 	u := Parse("airbridged@north.service", shown)
 	for dir, want := range map[string]bool{

@@ -63,8 +63,15 @@ func TestDoctorTakesThePort(t *testing.T) {
 
 		c.sh("airbridgectl doctor --take-port --config /etc/airbridged/north.toml >/dev/null 2>&1 || true") // whatever it finds
 		c.online("/run/airbridged/north.sock")
-		c.sh("AIRSIM_CONTROL=/run/airsim/control airsim do help >/dev/null; timeout -s INT 0.5 airbridgectl doctor --take-port >/dev/null 2>&1 || true")
-		c.online(apiSocket)
+		for _, impatient := range []string{
+			"timeout -s INT 0.3 airbridgectl doctor --take-port >/dev/null 2>&1", // to the whole process group, as Ctrl-C
+			"timeout -s HUP 0.6 airbridgectl doctor --take-port >/dev/null 2>&1", // the terminal is gone
+			"airbridgectl doctor --take-port 2>&1 | head -n 1",
+		} {
+			c.sh(impatient + " || true")
+			c.active("active", "airbridged.service", "airbridged.socket", "airbridged-metrics.socket")
+			c.online(apiSocket)
+		}
 
 		c.sh("systemctl stop airbridged.target; airbridgectl doctor --take-port >/dev/null")
 		c.active("inactive", "airbridged.service", "airbridged.socket") // as it was
