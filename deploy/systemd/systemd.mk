@@ -26,8 +26,8 @@ nspawn: deb tarball ## the packages under real systemd: Debian 12 and 13 in cont
 	@packaging/earlier.sh build/earlier
 	@AIRBRIDGED_NSPAWN=1 AIRBRIDGED_NSPAWN_CACHE='$(NSPAWN_CACHE)' AIRBRIDGED_NSPAWN_DEBS='$(CURDIR)/dist' \
 	    AIRBRIDGED_NSPAWN_EARLIER="$$(find '$(CURDIR)/build/earlier' -name 'airbridged_*.deb' 2>/dev/null)" \
-	    $(GO) test -count=1 -v -timeout 20m ./internal/e2e/nspawn
+	    $(GO) test -count=1 -v -timeout 40m ./internal/e2e/nspawn
 
 installed: ## the packages of check-package, installed, upgraded and purged under systemd on a copy of this machine, as root
 	@echo '== installed: go test ./internal/e2e/nspawn'
-	@AIRBRIDGED_NSPAWN=here AIRBRIDGED_NSPAWN_DEBS='$(CURDIR)/build/check' $(GO) test -count=1 -timeout 5m -parallel 4 ./internal/e2e/nspawn
+	@AIRBRIDGED_NSPAWN=here AIRBRIDGED_NSPAWN_DEBS='$(CURDIR)/build/check' $(GO) test -count=1 -timeout 15m -parallel 4 ./internal/e2e/nspawn

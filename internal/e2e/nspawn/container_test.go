@@ -2,12 +2,16 @@ package nspawn
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -43,9 +47,62 @@ func need(t *testing.T) {
 			t.Skipf("%s is missing: apt-get install systemd-container", tool)
 		}
 	}
-	if out, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "overlay", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("this machine may not mount: %v %s", err, out)
+	if err := able(); err != nil {
+		t.Skipf("this machine cannot boot a system in a container: %v", err)
 	}
+}
+
+// proof is a unit with what the daemon's asks of a kernel, that ends the system which
+// is booted into it.
+const proof = `[Unit]
+SuccessAction=exit
+FailureAction=exit
+FailureActionExitStatus=9
+[Service]
+Type=oneshot
+ExecStart=true
+User=nobody
+ProtectSystem=strict
+PrivateNetwork=yes
+DevicePolicy=closed
+LoadCredential=proof:/etc/passwd
+SystemCallFilter=@system-service
+`
+
+// able says, asked once, why this machine cannot do what the tests need: it boots a copy
+// of itself into a service like ours. Where a container may not (without privileges, under
+// a seccomp filter, without control groups of its own) that ends at once.
+var able = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("", "airbridged-nspawn")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	const prepare = `printf '%s' "$PROOF" >"$2/root/etc/systemd/system/proof.service" && `
+	cmd := nspawn(ctx, strings.Replace(overlay, "shift 2", prepare+"shift 2", 1), "/", dir, "--boot", "systemd.unit=proof.service")
+	cmd.Env = append(cmd.Env, "PROOF="+proof)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, tail(bytes.TrimSpace(out), 300))
+	}
+	return nil
+})
+
+// nspawn is the command that starts a container of a system in a directory; prepare is the
+// overlay, or more. All that ever runs in it ends with the command, however that ends.
+func nspawn(ctx context.Context, prepare, system, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "unshare", append([]string{
+		"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", prepare, "overlay", system, dir,
+		"systemd-nspawn", "--quiet", "--directory=" + dir + "/root", "--register=no", "--keep-unit", "--console=pipe",
+		"--private-network", "--link-journal=no", "--hostname=gateway", fmt.Sprintf("--machine=airbridged-%d-%d", os.Getpid(), boots.Add(1)),
+	}, args...)...)
+	// The unified hierarchy inside, whatever this machine has.
+	cmd.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.WaitDelay = time.Second
+	return cmd
 }
 
 // thisMachine is a release of its own: the system that the tests run on, as it is
@@ -117,26 +174,21 @@ func enter(t *testing.T, release, comm string, args ...string) *container {
 	t.Helper()
 	c := &container{T: t, release: release}
 	dir := t.TempDir()
-	nspawn := append([]string{
-		"--mount", "sh", "-c", overlay, "overlay", rootfs(t, release), dir,
-		"systemd-nspawn", "--quiet", "--directory=" + dir + "/root", "--register=no", "--keep-unit", "--console=pipe",
-		"--private-network", "--link-journal=no", "--hostname=gateway", fmt.Sprintf("--machine=airbridged-%d-%d", os.Getpid(), boots.Add(1)),
-	}, args...)
-	c.cmd = exec.Command("unshare", nspawn...)
-	// The unified hierarchy inside, whatever this machine has.
-	c.cmd.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	c.cmd = nspawn(context.Background(), overlay, rootfs(t, release), dir, args...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.console, &c.console
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.powerOff)
 	c.await("its init", func() error {
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", c.cmd.Process.Pid, c.cmd.Process.Pid))
-		if err != nil {
+		manager, err := child(c.cmd.Process.Pid)
+		if errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("systemd-nspawn ended: %v\n%s", err, c.console.Bytes())
 		}
-		if c.leader, err = strconv.Atoi(strings.TrimSpace(string(children))); err != nil {
+		if err == nil {
+			c.leader, err = child(manager)
+		}
+		if err != nil {
 			return err
 		}
 		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.leader)); string(name) != comm+"\n" {
@@ -145,6 +197,15 @@ func enter(t *testing.T, release, comm string, args ...string) *container {
 		return nil
 	})
 	return c
+}
+
+// child is the one that a process has.
+func child(pid int) (int, error) {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(children)))
 }
 
 func firstLine(s string) string { s, _, _ = strings.Cut(s, "\n"); return s }
@@ -156,9 +217,6 @@ func (c *container) powerOff() {
 		c.Logf("--- %s ---\n%s", c.release, tail([]byte(said), 20000))
 	}
 	_ = c.cmd.Process.Kill()
-	if c.leader > 0 {
-		_ = syscall.Kill(c.leader, syscall.SIGKILL) // does not always go with systemd-nspawn
-	}
 	_ = c.cmd.Wait()
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -62,23 +61,6 @@ func (c *container) follow(heading string) string {
 		said += out + "\n"
 	}
 	return said
-}
-
-// versioned is a package under another version.
-func versioned(t *testing.T, deb, version string) string {
-	t.Helper()
-	tree := filepath.Join(t.TempDir(), "tree")
-	output(t, "dpkg-deb", "-R", deb, tree)
-	control := filepath.Join(tree, "DEBIAN", "control")
-	text, err := os.ReadFile(control)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = regexp.MustCompile(`(?m)^Version: .*$`).ReplaceAll(text, []byte("Version: "+version))
-	if err := os.WriteFile(control, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return pack(t, tree)
 }
 
 // What docs/install.md says of the package: install, upgrade, go back, remove, hand on.

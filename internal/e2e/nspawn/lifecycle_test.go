@@ -3,7 +3,6 @@ package nspawn
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -63,7 +62,8 @@ func (c *container) calm() {
 	if said, _ := c.try("systemctl", "is-system-running"); said != "running" {
 		c.Errorf("the system is %s: %s", said, c.sh("systemctl --failed --plain --no-legend"))
 	}
-	if said, _ := c.try("dpkg", "--audit"); said != "" {
+	// Of ours: somebody may be installing on the machine that this one is a copy of.
+	if said, _ := c.try("sh", "-c", "dpkg --audit | grep -E '^ (airbridged|airsim)'"); said != "" {
 		c.Errorf("dpkg --audit: %s", said)
 	}
 }
@@ -390,10 +390,7 @@ func TestUpgradeOfOtherConfigurations(t *testing.T) {
 // An upgrade that fails leaves the configuration where it was.
 func TestUpgradeThatFails(t *testing.T) {
 	need(t)
-	tree := filepath.Join(t.TempDir(), "tree")
-	output(t, "dpkg-deb", "-R", debs(t).daemon, tree)
-	output(t, "sh", "-c", `echo x >"$1/usr/bin/airsim"`, "sh", tree) // a file of another package
-	broken := pack(t, tree)
+	broken := altered(t, debs(t).daemon, `echo x >"$1/usr/bin/airsim"`) // a file of another package
 	each(t, func(c *container) {
 		c.copyIn(broken, "/root/broken.deb")
 		c.sh("dpkg -i /root/earlier.deb")

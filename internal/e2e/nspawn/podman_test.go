@@ -53,7 +53,10 @@ func TestDocumentOfTheContainer(t *testing.T) {
 		t.Skip("the programs are not built: make build")
 	}
 	in := t.TempDir()
-	output(t, "sh", "-euc", `mkdir "$1/bin"; cp "$2/airbridged" "$2/airbridgectl" "$2/airsim" "$1/bin"; cp ../../../packaging/container/Containerfile "$1"`, "sh", in, programs)
+	_, err = output("sh", "-euc", `mkdir "$1/bin"; cp "$2/airbridged" "$2/airbridgectl" "$2/airsim" "$1/bin"; cp ../../../packaging/container/Containerfile "$1"`, "sh", in, programs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	script := toContainer
 	for i, step := range []struct{ heading, then string }{
 		{"Install a container", "online"},
