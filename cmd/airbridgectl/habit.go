@@ -80,11 +80,16 @@ func publishLines(e *env, topic string, o client.PublishOptions) error {
 	lines := bufio.NewScanner(e.stdin)
 	lines.Buffer(nil, maxStdin)
 	n := 0
+	var late error // the last one that is kept and not acknowledged
 	for lines.Scan() {
 		if n++; len(lines.Bytes()) == 0 {
 			continue
 		}
-		if err := publish(e, topic, lines.Bytes(), o); err != nil {
+		err := publish(e, topic, lines.Bytes(), o)
+		if errors.Is(err, errKept) {
+			late, err = err, nil
+		}
+		if err != nil {
 			e.note("stopped at line %d", n)
 			return err
 		}
@@ -95,5 +100,5 @@ func publishLines(e *env, topic string, o client.PublishOptions) error {
 	case err != nil:
 		return fmt.Errorf("standard input: %w", err)
 	}
-	return nil
+	return late
 }

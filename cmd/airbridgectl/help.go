@@ -73,9 +73,9 @@ examples:
 
 airbridgectl help COMMAND explains a command.
 
-exit status: 0 done, 1 refused, 64 wrong usage, 69 daemon not reachable,
-75 try again later, 77 not permitted, 78 mistakes in the daemon's configuration,
-130 interrupted
+exit status: 0 done, 1 refused, 3 kept but not acknowledged yet (do not send it
+again), 64 wrong usage, 69 daemon not reachable, 75 try again later, 77 not
+permitted, 78 mistakes in the daemon's configuration, 130 interrupted
 `
 
 // help explains the program or one command.

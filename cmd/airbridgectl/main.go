@@ -28,6 +28,7 @@ import (
 const (
 	exitOK          = 0
 	exitRefused     = 1   // the daemon refused, or a message came to a bad end
+	exitKept        = 3   // a message is kept, and not acknowledged yet
 	exitUsage       = 64  // the command line is wrong
 	exitUnreachable = 69  // the daemon is not there, or went away
 	exitTryAgain    = 75  // the daemon refused for now, or nobody knows whether a message is kept
@@ -305,6 +306,7 @@ func status(err error) int {
 		{io.ErrUnexpectedEOF, exitUnreachable},
 		{syscall.ECONNRESET, exitUnreachable},
 		{context.DeadlineExceeded, exitUnreachable},
+		{errKept, exitKept},
 	} {
 		if errors.Is(err, s.when) {
 			return s.code

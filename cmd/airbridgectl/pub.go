@@ -10,14 +10,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"airbridged/client"
 	"airbridged/client/api"
 )
-
-// keepTime bounds how long the daemon may take to keep a message, over the wait.
-const keepTime = 40 * time.Second
 
 // maxStdin is more than the daemon accepts, so that it is the one to say so.
 const maxStdin = 1 << 20
@@ -35,13 +31,16 @@ flags:
   --qos N          1: kept until acknowledged (default). 0: best effort
   --wait DURATION  wait so long for the message's end, as in 10s; at most 1h.
                    acked and sent are success; expired, dropped and rejected
-                   exit 1; a message that is still waiting is kept, and exits 0
+                   exit 1; a message that still waits exits 3: it is kept, do
+                   not send it again
   --ttl DURATION   give the message up when it is older than this, as in 1h
   --priority P     high, normal (default) or low
   --latest         replace the unsent message of the same topic, in its place
   --key K          a repeat with the same key, topic and payload keeps nothing
-                   twice, also after a restart of the daemon: where nobody knows
-                   whether a message is kept (exit 75), try again with its key
+                   twice, also after a restart of the daemon. Without it pub
+                   makes one: where an answer gets lost it repeats by itself,
+                   and where nobody knows in the end whether the message is
+                   kept (exit 75) it names the key to try again with
 
 as mosquitto_pub has them:
   -t TOPIC         in place of the argument
@@ -128,50 +127,32 @@ func isPiped(stdin io.Reader) bool {
 }
 
 func publish(e *env, topic string, payload []byte, o client.PublishOptions) error {
-	ctx, cancel := context.WithTimeout(e.ctx, keepTime+max(o.Wait, 0))
-	defer cancel()
+	if o.Key == "" && o.QoS != client.AtMostOnce {
+		o.Key = client.NewKey()
+	}
 	// The exit status says what became of the message, whether somebody reads the
 	// answer or not. A write to a closed pipe would end the process before that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	m, err := e.client.Publish(ctx, topic, payload, o)
+	m, err := deliver(e, topic, payload, o)
 	if err != nil {
-		return notKnown(e.ctx, err)
+		return err
 	}
 	if err := printAccepted(e, m); err != nil {
 		e.note("the answer cannot be written (%v): message %s is %s", err, m.ID, m.State)
 		e.stdout.err = nil
 	}
 	if m.Warning == client.TopicForeign {
-		warnForeign(ctx, e, m.Topic)
+		warnForeign(e.ctx, e, m.Topic)
 	}
 	switch {
 	case m.State == client.Acked, m.State == client.Sent:
 		return nil
 	case m.State.Final():
-		return badEnd(ctx, e, m)
+		return badEnd(e, m)
 	case o.Wait > 0:
-		e.note("the cloud has not acknowledged it within %v; the daemon keeps trying", o.Wait)
+		return errKept
 	}
 	return nil
-}
-
-// unknownError is a publish of which nobody knows whether it is kept.
-type unknownError struct{ error }
-
-func (u unknownError) Error() string {
-	return u.error.Error() + "; it is not known whether the message is kept: try again (with --key that is safe)"
-}
-
-func (u unknownError) Unwrap() error { return u.error }
-
-// notKnown tells an error after which the message may be kept from one that says
-// that it is not.
-func notKnown(ctx context.Context, err error) error {
-	_, refused := errors.AsType[*client.Problem](err)
-	if refused || ctx.Err() != nil || errors.Is(err, client.ErrUnreachable) || errors.Is(err, client.ErrNotPermitted) {
-		return err
-	}
-	return unknownError{err}
 }
 
 func printAccepted(e *env, m client.Message) error {
@@ -183,7 +164,9 @@ func printAccepted(e *env, m client.Message) error {
 }
 
 // badEnd tells why a message will not reach the cloud.
-func badEnd(ctx context.Context, e *env, m client.Message) error {
+func badEnd(e *env, m client.Message) error {
+	ctx, cancel := context.WithTimeout(e.ctx, keepTime)
+	defer cancel()
 	why := ""
 	if full, err := e.client.Message(ctx, m.ID); err == nil && full.Reason != "" && full.Reason != string(m.State) {
 		why = ": " + printable(full.Reason)
