@@ -100,25 +100,20 @@ func (l *limiter) Accept() (net.Conn, error) {
 	if u, ok := nc.(*net.UnixConn); ok {
 		_ = u.SetWriteBuffer(sendBuffer) // else it is as large as the system has it
 	}
-	c := &conn{Conn: nc, owner: l}
+	c := &conn{Conn: nc, owner: l, accepted: time.Now()}
 	if p, err := l.server.o.who(nc); err == nil {
 		c.client.peer, c.client.known = p, true
 	}
 	c.client.extra = !c.sit(l.server.places.Take(c.client.user(), c.client.trusted(), 1, c.end))
-	if !l.enter(c) {
-		_ = c.Close()
-		return nil, net.ErrClosed
-	}
+	l.enter(c)
 	return c, nil
 }
 
-// enter books a connection; false when the listener is closed.
-func (l *limiter) enter(c *conn) bool {
+// enter books a connection. One that comes while the listener is closed is answered
+// what it has asked already, and no more.
+func (l *limiter) enter(c *conn) {
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return false
-	}
+	closed := l.closed
 	l.conns[c] = struct{}{}
 	var oldest *conn
 	if c.client.extra {
@@ -126,7 +121,9 @@ func (l *limiter) enter(c *conn) bool {
 	}
 	l.mu.Unlock()
 	closeConn(oldest)
-	return true
+	if closed {
+		c.hearNoMore()
+	}
 }
 
 // leave lets a connection that lost its place finish what it says, but not for
@@ -154,23 +151,56 @@ func closeConn(c *conn) {
 	}
 }
 
-// Close accepts no more, and closes the connections on which not one request
-// has begun: net/http would wait 5 s for them to say something.
+// Close accepts no more.
 func (l *limiter) Close() error {
 	l.mu.Lock()
 	l.closed = true
-	var fresh []*conn
-	for c := range l.conns {
-		if c.isFresh() {
-			fresh = append(fresh, c)
+	l.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// settle ends the connections in good order, after Close, and says whether all of them
+// ended within a limit. What was written on one that rests is answered, what comes later
+// fails where it is written: the kernel decides which of the two it is. (net/http's own
+// Shutdown closes what rests, and loses unread what was asked in that moment.) Whoever has
+// only just connected may ask what he came for.
+func (l *limiter) settle(limit time.Duration) bool {
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		now := time.Now()
+		for _, c := range l.resting() {
+			if c.was() || now.Sub(c.accepted) >= freshTime {
+				c.hearNoMore()
+			}
+		}
+		if n := l.count(); n == 0 || !now.Before(end) {
+			return n == 0
 		}
 	}
-	l.mu.Unlock()
-	err := l.Listener.Close()
-	for _, c := range fresh {
-		_ = c.Close()
+}
+
+func (l *limiter) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// resting are the connections without a request under way.
+func (l *limiter) resting() []*conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []*conn
+	for c := range l.conns {
+		if c.rests() {
+			list = append(list, c)
+		}
 	}
-	return err
+	return list
+}
+
+func (l *limiter) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }
 
 // forget drops a connection from the books.
@@ -185,13 +215,15 @@ func (l *limiter) forget(c *conn) {
 // conn is one accepted connection.
 type conn struct {
 	net.Conn
-	owner  *limiter
-	client client
+	owner    *limiter
+	client   client
+	accepted time.Time
+	deaf     sync.Once // hears no more
 
 	mu     sync.Mutex
 	place  *fair.Holding[int64]    // nil: an extra
 	cancel context.CancelCauseFunc // of its requests' context
-	begun  bool                    // the first byte of a request has come
+	begun  bool                    // there was a request
 	busy   bool                    // between a request's first byte and the end of its answer
 	ended  bool                    // its place was given to somebody else
 	late   *time.Timer             // closes it then
@@ -242,15 +274,38 @@ func (c *conn) turn(state http.ConnState) {
 	c.busy = state == http.StateActive
 	over := c.ended && state == http.StateIdle
 	c.mu.Unlock()
-	if over {
+	switch {
+	case over:
 		_ = c.Close()
+	case state == http.StateIdle && c.owner.isClosed():
+		c.hearNoMore()
 	}
 }
 
-func (c *conn) isFresh() bool {
+// rests says that no request is under way.
+func (c *conn) rests() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.begun
+	return !c.busy
+}
+
+// was says that there was a request.
+func (c *conn) was() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begun
+}
+
+// hearNoMore has what the client writes from now on fail. What it has written is there to
+// be read, and behind it the end.
+func (c *conn) hearNoMore() {
+	c.deaf.Do(func() {
+		if half, ok := c.Conn.(interface{ CloseRead() error }); ok {
+			_ = half.CloseRead()
+		} else {
+			_ = c.Close()
+		}
+	})
 }
 
 // Close gives the place back, once.

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,10 +43,10 @@ func Listen(path string, mode fs.FileMode, group string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
-	return l, nil
+	return &ours{UnixListener: l}, nil
 }
 
-func listen(path string, mode fs.FileMode, group string) (net.Listener, error) {
+func listen(path string, mode fs.FileMode, group string) (*net.UnixListener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the path has %d bytes and the kernel takes %d: choose a shorter socket path", len(path), maxSocketPath)
 	}
@@ -75,6 +76,49 @@ func listen(path string, mode fs.FileMode, group string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// ours is a socket that this process has made. It leaves nobody behind who has connected
+// and was not accepted; on one that is handed over, they wait for the next process.
+type ours struct {
+	*net.UnixListener
+	once sync.Once
+	err  error // of the first Close
+}
+
+// drainTime bounds it.
+const drainTime = 100 * time.Millisecond
+
+// Close removes the socket, lets the goroutine that accepts take those who came before,
+// and closes it. It may be called again: the path may be another process's by then.
+func (l *ours) Close() error {
+	l.once.Do(func() {
+		l.SetUnlinkOnClose(false)
+		removed := os.Remove(l.Addr().String())
+		for quiet, end := 0, time.Now().Add(drainTime); quiet < 3 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if quiet++; l.waits() { // whoever found the socket just before is in the middle of it
+				quiet = 0
+			}
+		}
+		l.err = l.UnixListener.Close()
+		if l.err == nil && !errors.Is(removed, fs.ErrNotExist) {
+			l.err = removed
+		}
+	})
+	return l.err
+}
+
+// waits says whether somebody has connected and was not accepted.
+func (l *ours) waits() (some bool) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		some = err == nil && n > 0
+	})
+	return some
 }
 
 // groupID finds a group's number; -1 leaves the group as it is.
@@ -156,7 +200,7 @@ func removeStale(path string) error {
 // set on the descriptor before bind(2), which Linux takes over into the file
 // system (less the umask); changing the umask would change it for every
 // goroutine.
-func listenPrivate(path string) (net.Listener, error) {
+func listenPrivate(path string) (*net.UnixListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var chmodErr error
 		if err := c.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) }); err != nil {
@@ -164,7 +208,11 @@ func listenPrivate(path string) (net.Listener, error) {
 		}
 		return chmodErr
 	}}
-	return lc.Listen(context.Background(), "unix", path)
+	l, err := lc.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
 }
 
 // open lets in those who may, group first: no moment has the mode with the

@@ -163,7 +163,7 @@ func (s *serving) takeTurn(r *http.Request) (give func(), err error) {
 
 // serve is every request's way in and where it is counted.
 func (s *serving) serve(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, rc: http.NewResponseController(w), ctx: r.Context(), begun: time.Now(), done: func(code int, d time.Duration) {
+	a := &answer{ResponseWriter: w, rc: http.NewResponseController(w), ctx: r.Context(), begun: time.Now(), last: func() bool { return s.stopping.Err() != nil }, done: func(code int, d time.Duration) {
 		if s.o.Recorder != nil {
 			s.o.Recorder.Request(routeOf(r), code, d)
 		}
@@ -253,8 +253,9 @@ type answer struct {
 	ctx      context.Context // of the request
 	begun    time.Time
 	code     int
-	begins   func() // called before the first byte; may be nil
-	returned bool   // the handler did not panic
+	begins   func()      // called before the first byte; may be nil
+	last     func() bool // there is no next request on this connection
+	returned bool        // the handler did not panic
 	done     func(code int, d time.Duration)
 }
 
@@ -267,7 +268,8 @@ func (a *answer) WriteHeader(code int) {
 		if a.begins != nil {
 			a.begins()
 		}
-		if crowdedOut(a.ctx) {
+		if crowdedOut(a.ctx) || a.last() {
+			a.Header().Del("Keep-Alive")
 			a.Header().Set("Connection", "close")
 		}
 		_ = a.rc.SetWriteDeadline(time.Now().Add(answerTime))

@@ -34,15 +34,17 @@ const (
 	maxWait    = time.Hour        // of publish's wait
 	appendTime = 30 * time.Second // for the outbox to keep one message
 
-	headerTime = 5 * time.Second  // for a request's headers to arrive
-	bodyTime   = 30 * time.Second // for a request to arrive whole
-	answerTime = 30 * time.Second // for an answer to be taken
-	idleTime   = 60 * time.Second // for a kept-alive connection's next request; keepAlive says it
-	lineTime   = 10 * time.Second // for one line of a stream to be taken
-	beatTime   = 15 * time.Second // between two heartbeats of a stream
-	graceTime  = 5 * time.Second  // for requests under way when the daemon stops
-	turnTime   = 20 * time.Second // for a request's turn to come
-	leaveTime  = 2 * time.Second  // for a connection that has to make room
+	headerTime = 5 * time.Second        // for a request's headers to arrive
+	bodyTime   = 30 * time.Second       // for a request to arrive whole
+	answerTime = 30 * time.Second       // for an answer to be taken
+	idleTime   = 60 * time.Second       // for a kept-alive connection's next request; keepAlive says it
+	lineTime   = 10 * time.Second       // for one line of a stream to be taken
+	beatTime   = 15 * time.Second       // between two heartbeats of a stream
+	freshTime  = 100 * time.Millisecond // for the first request of a connection that came just before the daemon stops
+	graceTime  = 5 * time.Second        // for requests under way
+	lastTime   = 200 * time.Millisecond // of it, for the answers of those that had to be broken off
+	turnTime   = 20 * time.Second       // for a request's turn to come
+	leaveTime  = 2 * time.Second        // for a connection that has to make room
 
 	keepAlive = "timeout=60" // idleTime, for clients that ask when to be first (Node.js does)
 )
@@ -180,14 +182,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop()
 	_ = front.Close()
-	grace, cancel := context.WithTimeout(life, graceTime)
-	defer cancel()
-	if err := hs.Shutdown(grace); err != nil {
-		s.o.Log.Warn("requests were cut off at shutdown", zap.Error(err))
-		_ = hs.Close()
+	<-ended // so that every connection is in the books
+	if !front.settle(graceTime - lastTime) {
 		kill()
+		if !front.settle(lastTime) {
+			s.o.Log.Warn("requests were cut off at shutdown")
+		}
 	}
-	<-ended
+	_ = hs.Close()
 	sv.conns.Wait()
 	return failed
 }
