@@ -135,6 +135,7 @@ func (c *container) plainAirsim() {
 
 // What docs/install.md says of systems without systemd, with the tarball.
 func TestDocumentOfTheTarball(t *testing.T) {
+	all(t)
 	need(t)
 	deb := debs(t)
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(deb.daemon), "airbridged-*.tar.gz"))

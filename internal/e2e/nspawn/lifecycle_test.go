@@ -16,11 +16,11 @@ func releases() []string {
 	return []string{"bookworm", "trixie"}
 }
 
-// all skips what takes too long for a quick run on this machine alone.
+// all skips what would make a quick run on this machine alone too long.
 func all(t *testing.T) {
 	t.Helper()
 	if os.Getenv("AIRBRIDGED_NSPAWN") == "here" {
-		t.Skip("takes half a minute: run it by `make nspawn`")
+		t.Skip("one too many for a quick run: run it by `make nspawn`")
 	}
 }
 
@@ -159,6 +159,7 @@ func TestFirstInstallation(t *testing.T) {
 
 // Configured before the package comes, as images are made.
 func TestInstallationOnAPreparedSystem(t *testing.T) {
+	all(t)
 	each(t, func(c *container) {
 		c.put(site, "644", configuration)
 		c.secret("")
@@ -389,6 +390,7 @@ func TestUpgradeOfOtherConfigurations(t *testing.T) {
 
 // An upgrade that fails leaves the configuration where it was.
 func TestUpgradeThatFails(t *testing.T) {
+	all(t)
 	need(t)
 	broken := altered(t, debs(t).daemon, `echo x >"$1/usr/bin/airsim"`) // a file of another package
 	each(t, func(c *container) {

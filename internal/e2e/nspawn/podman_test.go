@@ -39,6 +39,7 @@ follow() {
 
 // What docs/install.md says of containers, with podman.
 func TestDocumentOfTheContainer(t *testing.T) {
+	all(t)
 	need(t)
 	for _, tool := range []string{"podman", "runc"} {
 		if _, err := exec.LookPath(tool); err != nil {
