@@ -32,20 +32,6 @@ func (m *Modem) Operator(ctx context.Context) (string, error) {
 	return parseOperator(line)
 }
 
-// Registered says whether the network serves the module: AT+CEREG?, and AT+CREG?
-// on modules without LTE, which do not know the first.
-func (m *Modem) Registered(ctx context.Context) (bool, error) {
-	line, err := m.ask(ctx, "AT+CEREG?", m.o.Timeouts.Command, isRegistrationReply)
-	if _, no := refusal(err); no {
-		line, err = m.ask(ctx, "AT+CREG?", m.o.Timeouts.Command, isRegistrationReply)
-	}
-	if err != nil {
-		return false, err
-	}
-	r, err := parseRegistration(line)
-	return r.registered(), err
-}
-
 // Attached says whether the module is attached to packet data, which the vendor
 // wants before everything else (quick guide, part 2).
 func (m *Modem) Attached(ctx context.Context) (bool, error) {

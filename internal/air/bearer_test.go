@@ -129,16 +129,46 @@ func TestP13Registered(t *testing.T) {
 		"broken quote": {script(on("AT+CEREG?", `+CREG: 2,1,"0B,"0100701",7`, "OK")), true},
 	} {
 		play(t, Options{}, c.script, func(b *bench) {
-			if got, err := b.Registered(b.ctx); err != nil || got != c.want {
+			if got, err := b.NetworkState(b.ctx); err != nil || got.Registered() != c.want {
 				t.Errorf("%s: %v, %v", name, got, err)
 			}
 		})
 	}
 	play(t, Options{}, script(on("AT+CEREG?", "+CEREG: 1", "OK")), func(b *bench) {
-		if _, err := b.Registered(b.ctx); !errors.Is(err, ErrMalformed) {
+		if _, err := b.NetworkState(b.ctx); !errors.Is(err, ErrMalformed) {
 			t.Errorf("only a URC came, got %v", err)
 		}
 	})
+}
+
+// What the network said is told as it said it: a denial is none of a search, and the
+// reason is there where the module tells it.
+func TestNetworkStateInWords(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]struct {
+		words          string
+		denied, partly bool
+	}{
+		"+CEREG: 0,0":                  {words: "+CEREG: 0, not registered, and not searching"},
+		"+CEREG: 0,2":                  {words: "+CEREG: 2, not registered, searching"},
+		"+CEREG: 0,3":                  {words: "+CEREG: 3, registration denied", denied: true},
+		"+CREG: 0,3":                   {words: "+CREG: 3, registration denied", denied: true},
+		"+CEREG: 0,4":                  {words: "+CEREG: 4, unknown", partly: true},
+		"+CEREG: 0,6":                  {words: "+CEREG: 6, registered for SMS only, home network", partly: true},
+		"+CEREG: 0,7":                  {words: "+CEREG: 7, registered for SMS only, roaming", partly: true},
+		"+CEREG: 0,8":                  {words: "+CEREG: 8, emergency calls only", partly: true},
+		"+CEREG: 3,3,,,,0,15":          {words: "+CEREG: 3, registration denied; the network's reason: 15, no suitable cell in this area", denied: true},
+		"+CEREG: 3,3,,,,0,99":          {words: "+CEREG: 3, registration denied; the network's reason: 99", denied: true},
+		"+CEREG: 3,3,,,,1,15":          {words: "+CEREG: 3, registration denied", denied: true},
+		`+CGREG: 2,5,"2797","02B8",7`:  {words: "+CGREG: 5, registered, roaming"},
+		`+CREG: 2,1,"0B,"0100701",7`:   {words: "+CREG: 1, registered, home network"},
+		`+CEREG: 3,1,"1863","01a2",,,`: {words: "+CEREG: 1, registered, home network"},
+	} {
+		state, err := parseRegistration([]byte(answer))
+		if err != nil || state.String() != want.words || state.Denied() != want.denied || state.Partly() != want.partly {
+			t.Errorf("%s: %q, denied %v, partly %v, %v", answer, state, state.Denied(), state.Partly(), err)
+		}
+	}
 }
 
 func TestOpenBearer(t *testing.T) {

@@ -48,7 +48,7 @@ var parsers = map[string]func(line []byte) string{
 		if err != nil {
 			return ""
 		}
-		return fmt.Sprintf("stat %d urc %v registered %v", r.stat, r.urc, r.registered())
+		return fmt.Sprintf("stat %d urc %v registered %v", r.stat, r.urc, r.Registered())
 	},
 	"SAPBR": func(b []byte) string {
 		r, err := parseBearer(b)

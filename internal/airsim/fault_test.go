@@ -308,6 +308,19 @@ func networkCases() map[string]faultCase {
 			r.do("imei refused")
 			r.expect("AT+CGSN\r", "\r\n+CME ERROR: 100\r\n")
 		}),
+		"network-says": on(func(r *rig) {
+			r.do("network-says 6 works")
+			r.expect("AT+CEREG?\r", "\r\n+CGREG: 0,6\r\n"+okay)
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
+			r.do("network-says 3 15")
+			r.expect("AT+CREG?\r", "\r\n+CREG: 3,3,,,,0,15\r\n"+okay)
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 0\r\n"+okay)
+			r.expect("AT+CSQ\r", "\r\n+CSQ: 24,0\r\n"+okay)
+			r.do("network-says 5")
+			r.expect("", "\r\nCLOSED\r\n")
+			r.expect("AT+CREG?\r", "\r\n+CREG: 0,5\r\n"+okay)
+			r.expect("AT+CGATT?\r", "\r\n+CGATT: 1\r\n"+okay)
+		}),
 		"sim-stuck": on(func(r *rig) {
 			r.do("sim-stuck 13")
 			r.expect("AT+CPIN?\r", "\r\n+CME ERROR: 13\r\n")

@@ -174,6 +174,15 @@ func networkWords() []word {
 			}),
 		},
 		{
+			Name: "network-says", Args: []orders.Arg{orders.Int("STAT", 0, 11), orders.Flag("works"), orders.Optional("REJECT", 0, orders.Int("REJECT", 1, 255))},
+			Help: "what AT+CEREG? and its like answer, 3 a denial, 2 a search, 6 SMS only; there is packet data with 1, 5, 9 and 10, " +
+				"or where it works all the same; REJECT is the network's reason, told as AT+CEREG=3 has it",
+			Example: "network-says 3",
+			Do: does(func(m *Module, v orders.Values) {
+				m.networkSays(says{ordered: true, stat: v.Int("STAT"), works: v.Has("works"), reject: v.Int("REJECT")})
+			}),
+		},
+		{
 			Name: "dns", Args: []orders.Arg{orders.Either("lost", "back")},
 			Help: "the network's name servers answer nothing: CONNECT FAIL, and HTTP status 603", Example: "dns lost",
 			Do: does(func(m *Module, v orders.Values) { m.faults.nameless = v.Has("lost") }),

@@ -15,6 +15,7 @@ type radio struct {
 	simStuck stuck  // the card is not answered for
 	service  bool   // there is a network to be heard
 	csq      int
+	says     says // what the registration is, whatever the network does
 
 	clockUnset bool          // the network tells no time
 	clockOff   time.Duration // or one that is so far off
@@ -28,6 +29,19 @@ type radio struct {
 	gen        uint64 // of the present attempt to attach
 }
 
+// says is a registration that was ordered.
+type says struct {
+	ordered bool
+	stat    int  // 3GPP TS 27.007 section 7.2
+	works   bool // packet data works all the same
+	reject  int  // the network's reason, told as AT+CEREG=3 has it; 0: not told
+}
+
+// served says whether there is packet data with what was ordered.
+func (s says) served() bool {
+	return !s.ordered || s.works || s.stat == 1 || s.stat == 5 || s.stat == 9 || s.stat == 10
+}
+
 // stuck is a card that is there and cannot be read: every question about it is refused
 // with a number until it gets its power anew.
 type stuck struct {
@@ -37,7 +51,7 @@ type stuck struct {
 
 // powerCycle forgets what a restart forgets; card, network and signal stay.
 func (r *radio) powerCycle() {
-	*r = radio{simIn: r.simIn, simLock: r.simLock, service: r.service, csq: r.csq, clockUnset: r.clockUnset, clockOff: r.clockOff, mode: 1, gen: r.gen + 1}
+	*r = radio{says: r.says, simIn: r.simIn, simLock: r.simLock, service: r.service, csq: r.csq, clockUnset: r.clockUnset, clockOff: r.clockOff, mode: 1, gen: r.gen + 1}
 }
 
 // radioOn reads the card, registers and attaches, as far as card and network
@@ -71,7 +85,7 @@ func (m *Module) radioOn(booted bool) {
 
 func (m *Module) register() {
 	was := m.radio.registered
-	m.radio.registered = m.radio.simReady && m.radio.service
+	m.radio.registered = m.radio.simReady && m.radio.service && m.radio.says.served()
 	if m.radio.registered != was {
 		m.cregChanged()
 	}
@@ -91,6 +105,8 @@ func (m *Module) cregChanged() {
 
 func (m *Module) cregState() int {
 	switch {
+	case m.radio.says.ordered && m.radio.mode == 1 && m.radio.simReady && m.radio.service:
+		return m.radio.says.stat
 	case m.radio.registered:
 		return 1
 	case m.radio.mode == 1 && m.radio.simReady:
@@ -151,6 +167,23 @@ func (m *Module) simRemoved() {
 		m.sendLine("+CPIN: NOT INSERTED")
 	}
 	m.simStops()
+}
+
+// networkSays orders a registration; one that serves is as if the network came back.
+func (m *Module) networkSays(s says) {
+	m.radio.says = s
+	if s.served() {
+		if !m.radio.attached {
+			m.dropLink("the network address changed")
+			m.radioOn(false)
+		}
+		return
+	}
+	m.radio.gen++
+	m.radio.registered, m.radio.attached = false, false
+	m.bearer.open, m.bearer.ip = false, false
+	m.cregChanged()
+	m.deadLink()
 }
 
 // simStops is a card that cannot be read any more, for whatever reason; the module
@@ -244,7 +277,11 @@ func registration(name string) func(*Module, command) reply {
 		if name == "+CEREG" {
 			prefix = m.p.cereg
 		}
-		return ok(fmt.Sprintf("%s: %d,%d", prefix, m.set.creg, m.cregState()))
+		state := m.cregState()
+		if reject := m.radio.says.reject; reject > 0 {
+			return ok(fmt.Sprintf("%s: 3,%d,,,,0,%d", prefix, state, reject))
+		}
+		return ok(fmt.Sprintf("%s: %d,%d", prefix, m.set.creg, state))
 	}
 }
 

@@ -49,7 +49,7 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		now, isAsked := asked[stage]
 		switch {
 		case i < far && isAsked:
-			x.add(now)
+			x.add(x.carries(now))
 		case i < far && stage == SerialPort:
 			x.portOfDaemon()
 		case i < far:
@@ -85,6 +85,16 @@ func (x *examination) failedStage(stage string, now Finding, isAsked bool) {
 	}
 	x.warn(stage, "airbridgectl reconnect has the daemon try at once", "%s", words)
 	x.stopped = stage
+}
+
+// carries is what was found out about the signal or the network of a session: nothing
+// that it works without is a failure.
+func (x *examination) carries(f Finding) Finding {
+	if x.status.State != string(recovery.Online) || f.Verdict != Fail || f.Check != Signal && f.Check != Network {
+		return f
+	}
+	f.Verdict, f.Detail = Warning, f.Detail+"; but the daemon is online over it"
+	return f
 }
 
 // lastFailed is the state that led to the present one, where that is the last
@@ -189,7 +199,7 @@ func (x *examination) signalOfDaemon(asked map[string]Finding) {
 	now, isAsked := asked[Signal]
 	switch {
 	case isAsked:
-		x.add(now)
+		x.add(x.carries(now))
 	case x.stopped != "" && x.stopped != SIM:
 		x.needless(Signal)
 	case x.status.Modem.SignalDBm == nil && x.status.State != string(recovery.Online):

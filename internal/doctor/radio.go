@@ -101,29 +101,38 @@ func (x *examination) judgeSignal(dbm *int) {
 }
 
 func (x *examination) network(ctx context.Context, l *openedModule) {
-	registered, attached := false, false
+	var state air.NetworkState
+	attached, known := false, false
 	patience := min(networkPatience, x.cfg.Cloud.Timeouts.Bearer)
 	err := until(ctx, patience, func() (done bool, err error) {
-		if registered, err = l.Registered(ctx); err != nil {
+		state, err = l.NetworkState(ctx)
+		if known = err == nil; err != nil && !air.Undecided(err) {
 			return false, err
 		}
 		attached, err = l.Attached(ctx)
-		return registered && attached, err
+		return attached, err // it is what the daemon goes by
 	})
 	switch {
 	case err != nil:
 		x.stop(Network, recovery.NotRegistered.Hint(), "%v", err)
-	case !registered:
-		x.stop(Network, recovery.NotRegistered.Hint(), "no network has taken the module in after %v", patience)
-	case !attached:
-		x.stop(Network, "check with the operator that the SIM has data and is not suspended", "registered, but not admitted to packet data (AT+CGATT) after %v", patience)
-	default:
+	case attached && known && !state.Registered():
+		x.networkTime(ctx, l)
+		x.warn(Network, "nothing, while messages get through", "packet data works, though the module says %q", state)
+	case attached:
 		x.networkTime(ctx, l)
 		words := "registered"
 		if name, err := l.Operator(ctx); err == nil && name != "" {
 			words += " with " + name
 		}
 		x.ok(Network, "%s", words)
+	case known && state.Denied():
+		x.stop(Network, recovery.NetworkDenied.Hint(), "the network refuses: the module says %q", state)
+	case known && state.Registered():
+		x.stop(Network, "check with the operator that the SIM has data and is not suspended", "registered, but not admitted to packet data (AT+CGATT) after %v", patience)
+	case known:
+		x.stop(Network, recovery.NotRegistered.Hint(), "no network has taken the module in after %v: it says %q", patience, state)
+	default:
+		x.stop(Network, recovery.NotRegistered.Hint(), "no network has taken the module in after %v", patience)
 	}
 }
 

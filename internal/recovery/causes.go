@@ -77,6 +77,13 @@ var (
 		Attaching, AtNetwork, LinkGone, ErrandRefused, WatchNetwork,
 		Doc{"the network does not take the module in", "signal, operator", "antenna, coverage; is the SIM active? By itself: radio off and on, then a reset"},
 	})
+	NetworkDenied = define("network-denied", row{
+		"the network refuses this SIM or this module: ask its operator whether the SIM is active and paid for, may be used in this network and with this module, and has packet data",
+		ladder{NoRung, RadioRung},
+		always(BackOff), Talks,
+		Attaching, AtNetwork, LinkGone, ErrandRefused, WatchNetwork,
+		Doc{"the network was found, and refuses the SIM or the module", "the hint has the network's words", "the SIM's operator: is it active, paid for, allowed here and in this module? By itself: radio off and on"},
+	})
 	BearerFailed = define("bearer-failed", row{
 		"the data bearer does not open: check modem.apn with the SIM's operator, and that the SIM has data left",
 		ladder{BearerRung, BearerRung, RadioRung, RadioRung, ResetRung},

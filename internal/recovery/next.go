@@ -46,7 +46,7 @@ func Next(from State, c Cause, h History) Decision {
 	case c == ConnAckRefused && !h.FreshToken:
 		// A cached token may have been withdrawn: fetch one anew and try once.
 		return Decision{Rung: SessionRung, Resume: Authenticating, Pace: AtOnce}
-	case c == NotRegistered && from != Attaching:
+	case (c == NotRegistered || c == NetworkDenied) && from != Attaching:
 		// The network may take the module back by itself: attaching gives it its time
 		// before the radio is touched. One that keeps coming and going has to wait.
 		d = Decision{Rung: NoRung, Resume: Attaching, Pace: BackOff}

@@ -55,6 +55,13 @@ func TestNextIsThisTable(t *testing.T) {
 		{Attaching, NotRegistered, climb(4), ResetRung, Probing, Brisk},
 		{Attaching, NotRegistered, spent(4), RadioRung, Attaching, BackOff},
 
+		// A network that refuses is a matter of its operator. What the module has noted of
+		// the refusal is forgotten with the radio, and a reset does no more than that.
+		{Attaching, NetworkDenied, never(1), NoRung, Attaching, BackOff},
+		{Attaching, NetworkDenied, climb(50), RadioRung, Attaching, BackOff},
+		{Online, NetworkDenied, climb(1), NoRung, Attaching, Brisk},
+		{Online, NetworkDenied, climb(4), NoRung, Attaching, BackOff},
+
 		// A module that restarted is probed at once; one that keeps restarting is not.
 		{Online, Rebooted, climb(1), ReopenRung, Probing, AtOnce},
 		{Attaching, Rebooted, climb(2), ReopenRung, Probing, Brisk},

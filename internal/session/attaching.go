@@ -21,6 +21,11 @@ const (
 	// attachByItself is how long a registered module is left to attach by itself
 	// before it is told to.
 	attachByItself = 20 * time.Second
+	// registrationEvery is how often one that takes longer is asked what the network
+	// says, and deniedFor how long that has to be a refusal for the rest of the patience
+	// to be in vain: a module goes from one network to the next meanwhile.
+	registrationEvery = 5 * time.Second
+	deniedFor         = 15 * time.Second
 )
 
 // attaching goes from the SIM to an open data bearer.
@@ -51,7 +56,7 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 		return attached, err
 	}); err != nil {
 		s.show.registered(false)
-		return "", s.port.unanswered(recovery.NotRegistered, err)
+		return "", s.port.unanswered(recovery.NotRegistered, s.unattached(ctx, err))
 	}
 	s.show.registered(true)
 	s.readOperator(ctx)
@@ -69,11 +74,11 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 // noteRegistration finds out whether the module says that it is registered while it
 // is: then it is believed when it says no, from the first poll on.
 func (s *Session) noteRegistration(ctx context.Context) error {
-	registered, err := s.port.modem.Registered(ctx)
-	if err != nil && !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, air.ErrMalformed) {
+	state, err := s.port.modem.NetworkState(ctx)
+	if err != nil && !air.Undecided(err) {
 		return s.port.unanswered(recovery.NotRegistered, err)
 	}
-	s.network.registers = s.network.registers || registered
+	s.network.registers = s.network.registers || state.Registered()
 	return nil
 }
 
@@ -93,20 +98,55 @@ func (s *Session) wakeRadio(ctx context.Context, notYet *recovery.Failure) error
 }
 
 // nudge tells a module to attach that is registered and still has not, once for
-// each attempt. It returns notYet, or what is wrong with the module.
+// each attempt, and asks now and then what the network says. It returns notYet, a
+// denial that lasts, or what is wrong with the module.
 func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.Failure) error {
-	if s.network.nudged || time.Since(since) < attachByItself {
+	n := &s.network
+	if time.Since(since) < attachByItself || time.Since(n.heardOf) < registrationEvery {
 		return s.wakeRadio(ctx, notYet)
 	}
-	s.network.nudged = true
-	registered, err := s.port.modem.Registered(ctx)
-	if registered {
+	n.heardOf = time.Now()
+	state, err := s.port.modem.NetworkState(ctx)
+	switch {
+	case err == nil && state.Denied():
+		if n.deniedSince.IsZero() {
+			n.deniedSince = n.heardOf
+		}
+		if n.heardOf.Sub(n.deniedSince) >= deniedFor {
+			return &air.NetworkError{State: state}
+		}
+	case err == nil:
+		n.deniedSince = time.Time{}
+	}
+	if state.Registered() && !n.nudged {
+		n.nudged = true
 		err = s.port.modem.Attach(ctx)
 	}
-	if err != nil && !errors.Is(err, atengine.ErrRefused) && !errors.Is(err, air.ErrMalformed) {
+	if err != nil && !air.Undecided(err) {
 		return err
 	}
 	return notYet
+}
+
+// unattached finds out what the network has to say of an attempt to attach that ended
+// with err.
+func (s *Session) unattached(ctx context.Context, err error) error {
+	var told *air.NetworkError
+	var f *recovery.Failure
+	switch {
+	case errors.As(err, &told):
+		return networkFailure(told.State)
+	case !errors.As(err, &f):
+		return err // the module, and not the network
+	}
+	state, asked := s.port.modem.NetworkState(ctx)
+	switch {
+	case asked == nil:
+		return networkFailure(state)
+	case air.Undecided(asked):
+		return err
+	}
+	return asked
 }
 
 // afterAttach chooses how to get the credentials for the MQTT session.

@@ -68,6 +68,23 @@ func simFailure(err error) *recovery.Failure {
 	return nil
 }
 
+// networkFailure is the Failure of a module that has no packet data, by what the network
+// says. Only a denial is one; what else there is to do depends on the state.
+func networkFailure(state air.NetworkState) *recovery.Failure {
+	cause, hint := recovery.NotRegistered, recovery.NotRegistered.Hint()
+	switch {
+	case state.Denied():
+		cause, hint = recovery.NetworkDenied, recovery.NetworkDenied.Hint()
+	case state.Registered():
+		hint = "the network knows the module and gives it no packet data: ask the SIM's operator whether it has data and is not suspended"
+	case state.SMSOnly():
+		hint = "the network lets this SIM send short messages only: ask its operator for packet data, in this network and with this module"
+	case state.EmergencyOnly():
+		hint = "the network lets this SIM make emergency calls only: ask its operator whether it is active, and may be used in this network"
+	}
+	return &recovery.Failure{Cause: cause, Hint: fmt.Sprintf("%s (the module says %q)", hint, state), Err: &air.NetworkError{State: state}}
+}
+
 // silence tells a command that was not answered from any other failure: the
 // engine is out of step after it, and must be resynced before the next one.
 func silence(err error) bool {

@@ -8,6 +8,9 @@ type network struct {
 	awake    bool // the radio was switched on in this attempt to attach
 	nudged   bool // and the module was told to attach
 
+	heardOf     time.Time // when the module was last asked in it what the network says
+	deniedSince time.Time // since when that is a refusal; zero: it is none
+
 	registers bool // the module has said that it is registered
 	noService bool // it said that it has no network, and nobody has asked since
 
@@ -20,7 +23,10 @@ type network struct {
 func (n *network) newModule() { n.attached, n.registers, n.noService = false, false, false }
 
 // attempt begins an attempt to attach.
-func (n *network) attempt() { n.attached, n.awake, n.nudged = false, false, false }
+func (n *network) attempt() {
+	n.attached, n.awake, n.nudged = false, false, false
+	n.heardOf, n.deniedSince = time.Time{}, time.Time{}
+}
 
 // fineSignal is from where on a missing answer is not the radio's fault (AT
 // manual, CSQ: 3; below it modules lose the network now and then).

@@ -155,19 +155,21 @@ func (s *Session) linkGone(ctx context.Context, refusal error) error {
 func (s *Session) checkRegistration(ctx context.Context) error {
 	told := s.network.noService
 	s.network.noService = false
+	var state air.NetworkState
 	for try := range 2 {
-		registered, err := s.port.modem.Registered(ctx)
+		var err error
+		state, err = s.port.modem.NetworkState(ctx)
 		switch {
-		case errors.Is(err, atengine.ErrRefused), errors.Is(err, air.ErrMalformed):
+		case air.Undecided(err):
 			return nil
 		case err != nil:
 			return s.port.unanswered(recovery.Closed, err)
-		case registered:
+		case state.Registered():
 			s.network.registers = true
 			s.show.registered(true)
 			return nil
-		case !s.network.registers && !told:
-			return nil
+		case !told && (!s.network.registers || state.Partly()):
+			return nil // the session says that there is packet data
 		case try == 0:
 			if err := s.pause(ctx, cellChange); err != nil {
 				return err
@@ -176,7 +178,9 @@ func (s *Session) checkRegistration(ctx context.Context) error {
 	}
 	s.network.attached = false
 	s.show.registered(false)
-	return &recovery.Failure{Cause: recovery.NotRegistered, Err: errors.New("the network no longer serves the module")}
+	f := networkFailure(state)
+	f.Err = fmt.Errorf("the network no longer serves the module: %w", f.Err)
+	return f
 }
 
 // readSignal refreshes the signal in status and metrics. Not knowing it is no
