@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"airbridged/internal/secret"
@@ -14,6 +15,8 @@ var (
 	// ErrReply: not the JSON that the cloud sends, or without what was asked
 	// for. A captive portal, a proxy or an HTTP error page looks like this.
 	ErrReply = errors.New("not a usable answer of the cloud")
+	// ErrPage: an ErrReply that is a page for a browser.
+	ErrPage = fmt.Errorf("%w: a web page", ErrReply)
 	// ErrOtherDevice: a registration answered for another device. Its secret
 	// must not be used.
 	ErrOtherDevice = errors.New("the answer is for another device")
@@ -37,10 +40,17 @@ type reply struct {
 	Data    json.RawMessage `json:"data"`
 }
 
+// page is how one begins: with a tag, a declaration or a comment, perhaps behind the mark
+// of its encoding.
+var page = regexp.MustCompile(`^\x{FEFF}?\s*<[!?A-Za-z]`)
+
 // unwrap takes the envelope off an answer and decodes its data.
 func unwrap(raw []byte, data any) error {
 	if len(raw) > maxReply {
 		return fmt.Errorf("%w: %d bytes", ErrReply, len(raw))
+	}
+	if page.Match(raw) {
+		return fmt.Errorf("%w of %d bytes", ErrPage, len(raw))
 	}
 	var r reply
 	if err := json.Unmarshal(raw, &r); err != nil || r.Code == nil {

@@ -46,6 +46,21 @@ func TestResourcesAreIgnored(t *testing.T) {
 
 // The codes of Aliyun documents 89298 and 120329, and of the HTTPS
 // authentication.
+// A page for a browser is told apart from an answer that is only damaged: somebody
+// answers in the cloud's place.
+func TestPagesAreNoReplies(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]bool{
+		"<!DOCTYPE html><html>": true, "\r\n <html>": true, "\ufeff<?xml version='1.0'?>": true, "<HTML>": true, "<!-- x -->": true,
+		"": false, "{": false, `{"code":"<html>"}`: false, "<3": false, "not found": false,
+	} {
+		_, err := ParseAuth([]byte(raw))
+		if !errors.Is(err, ErrReply) || errors.Is(err, ErrPage) != want {
+			t.Errorf("%q: %v", raw, err)
+		}
+	}
+}
+
 func TestCodesAreClassified(t *testing.T) {
 	t.Parallel()
 	for code, cause := range map[int]recovery.Cause{

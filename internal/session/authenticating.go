@@ -33,7 +33,7 @@ func (s *Session) authenticating(ctx context.Context) (recovery.State, error) {
 	}
 	token, err := provision.ParseAuth(reply)
 	if err != nil {
-		return "", s.device.refused(postFailure(err), recovery.DeviceSecretRefused)
+		return "", s.device.refused(inquiry{url: s.o.Cloud.AuthURL}.failure(err), recovery.DeviceSecretRefused)
 	}
 	s.device.granted(token)
 	return recovery.Connecting, nil

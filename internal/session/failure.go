@@ -8,7 +8,6 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
-	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
 
@@ -89,31 +88,6 @@ func networkFailure(state air.NetworkState) *recovery.Failure {
 // engine is out of step after it, and must be resynced before the next one.
 func silence(err error) bool {
 	return errors.Is(err, atengine.ErrTimeout)
-}
-
-// postFailure turns what became of an HTTPS request into a Failure.
-func postFailure(err error) error {
-	var refused *provision.CloudError
-	if errors.As(err, &refused) {
-		return &recovery.Failure{Cause: refused.Cause(), Err: err}
-	}
-	var status *air.HTTPError
-	if errors.As(err, &status) {
-		return &recovery.Failure{Cause: httpCause(status.Status), Err: err}
-	}
-	return failed(recovery.HTTPFailed, err)
-}
-
-// httpCause sorts HTTP status codes; 600 to 606 are the module's own (AT manual,
-// HTTPACTION).
-func httpCause(status int) recovery.Cause {
-	switch {
-	case status == 429 || status >= 500 && status < 600:
-		return recovery.CloudError
-	case status >= 400 && status < 500:
-		return recovery.RequestRefused
-	}
-	return recovery.HTTPFailed
 }
 
 // storeFailure tells a full disk from a directory that cannot be written, or read.

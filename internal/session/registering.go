@@ -78,6 +78,7 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	}
 	body := provision.RegisterBody(s.device.names, s.device.given.Load().ProductSecret, s.o.Random(), s.o.Cloud.Sign)
 	s.progress.expect(s.o.Cloud.Timeouts.HTTP + httpCommands*s.o.Cloud.Timeouts.Command)
+	request := inquiry{registers: true, url: s.o.Cloud.RegisterURL}
 	var refused error
 	answered := 0
 	err := s.port.modem.PostOnce(ctx, s.o.Cloud.RegisterURL, body, func(reply []byte) error {
@@ -91,11 +92,11 @@ func (s *Session) requestSecret(ctx context.Context) error {
 	})
 	s.books.posted(s.o.Cloud.RegisterURL, len(body), answered, err)
 	if err != nil {
-		return s.device.refused(postFailure(s.port.unanswered(recovery.HTTPFailed, err)), recovery.SignatureRefused)
+		return s.device.refused(request.failure(s.port.unanswered(recovery.HTTPFailed, err)), recovery.SignatureRefused)
 	}
 	s.device.answered()
 	if refused != nil {
-		return s.device.refused(postFailure(refused), recovery.SignatureRefused)
+		return s.device.refused(request.failure(refused), recovery.SignatureRefused)
 	}
 	return nil
 }
@@ -134,7 +135,7 @@ func (s *Session) post(ctx context.Context, url, body string) ([]byte, error) {
 	reply, err := s.port.modem.Post(ctx, url, body)
 	s.books.posted(url, len(body), len(reply), err)
 	if err != nil {
-		return nil, postFailure(s.port.unanswered(recovery.HTTPFailed, err))
+		return nil, inquiry{url: url}.failure(s.port.unanswered(recovery.HTTPFailed, err))
 	}
 	return reply, nil
 }

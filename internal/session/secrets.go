@@ -57,10 +57,14 @@ func (d *device) refused(err error, cause recovery.Cause) error {
 	if !errors.As(err, &f) || f.Cause != recovery.SignatureRefused {
 		return err
 	}
-	hint := d.productSecretHint()
-	if cause == recovery.DeviceSecretRefused {
+	hint := f.Hint
+	switch {
+	case hint != "": // it is no matter of the secret
+	case cause == recovery.DeviceSecretRefused:
 		which, cure := d.deviceSecret()
 		hint = which + " is not the one that the cloud has for this device: " + cure
+	default:
+		hint = d.productSecretHint()
 	}
 	return &recovery.Failure{Cause: cause, Hint: hint, Err: f.Err}
 }
