@@ -117,9 +117,22 @@ say 'a simulated Air780EP with a SIM, and the cloud behind it'
 : >"$dir/airsim.log"
 export AIRSIM_CONTROL=$dir/airsim.sock
 "$bin/airsim" --link "$dir/modem" --personality air780ep --latency --rtt 80ms \
-    --imei "$imei" --product-key "$product_key" --product-secret "$product_secret" >"$dir/airsim.log" 2>&1 &
+    --imei "$imei" --product-key "$product_key" --product-secret "$product_secret" --web 127.0.0.1:0 >"$dir/airsim.log" 2>&1 &
 sim=$!
 await "$dir/airsim.log" /dev/pts/ show
+await "$dir/airsim.log" 'page at'
+page=$(sed -n 's/.*page at //p' "$dir/airsim.log")
+
+# A port that nobody has, for the daemon's own page.
+while port=$((20000 + RANDOM % 12000)); (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+
+cat <<END
+
+open these two in a browser on this machine, and watch:
+
+  $page   the module: the conversation as it goes, and buttons that let something go wrong
+  http://127.0.0.1:$port/   the daemon: how it is, and why
+END
 
 say 'the daemon, with this configuration'
 (umask 077 && printf '%s\n' "$product_secret" >"$dir/product-secret")
@@ -145,6 +158,9 @@ socket = ""
 
 [metrics]
 listen = ""
+
+[web]
+listen = "127.0.0.1:$port"
 END
 cat "$dir/airbridged.toml"
 : >"$dir/airbridged.log"
@@ -217,7 +233,8 @@ bin/airsim do push $get "hello back"
 curl --unix-socket \$AIRBRIDGE_SOCKET http://localhost/v1/status
 curl --unix-socket \$AIRBRIDGE_SOCKET http://localhost/metrics
 
-# let something go wrong, and watch airbridgectl events:
+# let something go wrong, and watch airbridgectl events, or the daemon's page
+# http://127.0.0.1:$port/; the buttons of $page do the same:
 bin/airsim do closed
 bin/airsim do reboot
 bin/airsim do outage on

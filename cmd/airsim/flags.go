@@ -28,6 +28,7 @@ type settings struct {
 	link    string
 	control string
 	broker  string
+	web     string
 	log     bool
 	script  airsim.Script
 }
@@ -100,6 +101,7 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	f.StringVar(&s.control, "control", os.Getenv(controlVariable), "serve the control API on the Unix socket `PATH` (default $"+controlVariable+")")
 	script := f.String("script", "", "carry out the commands in `FILE`, one a line")
 	f.StringVar(&s.broker, "broker", "", "relay to the MQTT broker at this `URL`, such as tcp://127.0.0.1:1883")
+	f.StringVar(&s.web, "web", "", "serve a page with the line, the cloud and orders at this loopback `ADDRESS`, such as 127.0.0.1:0")
 	f.Uint64Var(&s.module.Seed, "seed", 1, "decides everything random")
 	f.DurationVar(&s.cloud.TokenLife, "token-life", 0, "how long an iotToken is valid (default 168h)")
 	f.IntVar(&s.cloud.ConnectsPerMinute, "connects-per-minute", 5, "MQTT logins of a device that are taken in a minute; -1: no limit")
@@ -161,6 +163,11 @@ func (s *settings) check(script string) error {
 	}
 	if s.module.CSQ < 0 || s.module.CSQ > 31 && s.module.CSQ != 99 {
 		return errors.New("--csq is 0 to 31, or 99")
+	}
+	if s.web != "" {
+		if err := loopback(s.web); err != nil {
+			return err
+		}
 	}
 	if s.module.RTT < 0 || s.module.RTT > time.Hour {
 		return errors.New("--rtt is at least 0 and at most 1h")

@@ -22,22 +22,23 @@ func simulate(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if s.log {
 		s.module.Log = logTo(stderr)
 	}
+	p := &page{}
+	if s.web != "" {
+		p.watch(&s)
+	}
 	cloud := simcloud.New(s.cloud)
 	module, err := airsim.New(cloud, s.module)
 	if err != nil {
 		return err
 	}
-	var socket net.Listener
-	if s.control != "" {
-		if socket, err = listen(s.control); err != nil {
-			return err
-		}
+	p.module, p.cloud = module, cloud
+	socket, port, err := listenAll(s)
+	if err != nil {
+		return err
 	}
 	term, err := place(s, stdout)
 	if err != nil {
-		if socket != nil {
-			_ = socket.Close()
-		}
+		closeAll(socket, port)
 		return err
 	}
 	all := group{}
@@ -47,6 +48,10 @@ func simulate(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	all.run(func() error { return carry(ctx, s, module, term, stdout) })
 	if socket != nil {
 		all.run(func() error { return airsim.ServeControl(ctx, socket, module) })
+	}
+	if port != nil {
+		_, _ = fmt.Fprintf(stderr, "airsim: page at http://%s/\n", port.Addr())
+		all.run(func() error { return p.serve(ctx, port) })
 	}
 	if s.broker != "" {
 		all.run(func() error { return cloud.Relay(ctx, s.broker) })
@@ -136,6 +141,30 @@ func relink(link, target string) error {
 func unlink(link, target string) {
 	if to, err := os.Readlink(link); err == nil && to == target {
 		_ = os.Remove(link)
+	}
+}
+
+// listenAll opens what is asked for; nil: it is not.
+func listenAll(s settings) (socket, port net.Listener, err error) {
+	if s.control != "" {
+		if socket, err = listen(s.control); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.web != "" {
+		if port, err = net.Listen("tcp", s.web); err != nil {
+			closeAll(socket)
+			return nil, nil, fmt.Errorf("--web: %w", err)
+		}
+	}
+	return socket, port, nil
+}
+
+func closeAll(list ...net.Listener) {
+	for _, l := range list {
+		if l != nil {
+			_ = l.Close()
+		}
 	}
 }
 

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -11,11 +9,8 @@ import (
 	"airbridged/internal/bus"
 )
 
-// How often the page is told what is new, and how long it may take to take it in.
-const (
-	frameEvery = time.Second
-	frameTime  = 10 * time.Second
-)
+// frameEvery is how often the page is told what is new.
+const frameEvery = time.Second
 
 // trafficAtOnce bounds how much of the flight recorder goes into one frame.
 const trafficAtOnce = 256
@@ -78,58 +73,13 @@ type viewer struct {
 }
 
 // Live tells a page what is new, once a second, until ctx ends or the page takes
-// nothing for 10 s; that is the error. The deadlines of w are its own from here on.
+// nothing for 10 s; that is the error, see [Stream].
 func (f *Feed) Live(ctx context.Context, w http.ResponseWriter, sees Sees) error {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // from here on a read only serves to see it leave
-	Close(w.Header())
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
-	w.Header().Set("Connection", "close")     // nothing follows a stream
-	w.WriteHeader(http.StatusOK)
 	if sees.Status {
 		defer f.Board.Onlookers.Look()()
 	}
-	send := func(text []byte) error {
-		if err := rc.SetWriteDeadline(time.Now().Add(frameTime)); err != nil {
-			return err
-		}
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		return rc.Flush()
-	}
 	v := &viewer{feed: f, sees: sees}
-	tick := time.NewTicker(frameEvery)
-	defer tick.Stop()
-	for {
-		text, err := v.news()
-		if err == nil {
-			err = send(text)
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			_ = send([]byte("event: end\ndata: {}\n\n")) // it may have left by itself
-			return nil
-		}
-	}
-}
-
-// news is the next frame, as an event.
-func (v *viewer) news() ([]byte, error) {
-	text, err := json.Marshal(v.next())
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	b.WriteString("event: frame\ndata: ")
-	b.Write(text) // on one line, as JSON escapes line ends
-	b.WriteString("\n\n")
-	return b.Bytes(), nil
+	return Stream(ctx, w, frameEvery, func() any { return v.next() })
 }
 
 // next collects what came since the last frame.
