@@ -6,6 +6,7 @@ import (
 	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
+	"airbridged/internal/downlink"
 	"airbridged/internal/ipc"
 	"airbridged/internal/metrics"
 	"airbridged/internal/mqttd"
@@ -14,11 +15,11 @@ import (
 )
 
 // mqttOptions translates the configuration.
-func mqttOptions(cfg config.MQTT, connections int, queue *outbox.Queue, hub *bus.Hub, board *bus.StatusBoard, server *ipc.Server, limits *session.PayloadLimits,
+func mqttOptions(cfg config.MQTT, connections int, queue *outbox.Queue, hub *bus.Hub, kept *downlink.Store, board *bus.StatusBoard, server *ipc.Server, limits *session.PayloadLimits,
 	data budget, reload *reloader, meter *metrics.Metrics, log *zap.Logger,
 ) mqttd.Options {
 	return mqttd.Options{
-		Outbox: queue, Hub: hub, Board: board, Status: server.Status, Carry: limits.Check, Source: data.Source, Passwords: reload.passwords,
+		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Status: server.Status, Carry: limits.Check, Source: data.Source, Passwords: reload.passwords,
 		Refuse: cfg.WhenFull == "refuse", MaxConnections: connections, MaxPacket: int(cfg.MaxPacket),
 		ReceiveMaximum: cfg.ReceiveMaximum, HoldBytes: int(cfg.HoldBytes),
 		Recorder: meter, Log: log.Named("mqtt"),

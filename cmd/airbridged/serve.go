@@ -78,7 +78,7 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
 		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
-	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, board, server, limits, data, reload, meter, log))
+	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, kept, board, server, limits, data, reload, meter, log))
 	observe(meter, cfg.Outbox, queue, hub, board, server, programs, state, data, sink, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {

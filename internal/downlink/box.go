@@ -20,20 +20,21 @@ type Box struct {
 	choosing sync.Mutex // the filters of a name are being changed
 
 	// Guarded by Store.mu.
-	card   card
-	sub    *bus.Subscription // of a name, or of a kept topic; a session has its own
-	list   []*entry          // in the order in which they came
-	next   int               // of list, the first that was not handed out
-	newest string            // the greatest id that was handed out
-	bytes  int64
-	loose  int  // of list, how many are in memory only
-	lost   int  // so many messages that nobody was told of
-	over   bool // it has lost messages to the bound, and who looks after the gateway is to know
-	warned bool
-	gone   bool // it was dropped
-	unsure bool // its file is not what its card says
-	waits  []chan error
-	reader *Reader
+	card    card
+	sub     *bus.Subscription // of a name, or of a kept topic; a session has its own
+	list    []*entry          // in the order in which they came
+	next    int               // of list, the first that was not handed out
+	newest  string            // the greatest id that was handed out
+	bytes   int64
+	loose   int  // of list, how many are in memory only
+	lost    int  // so many messages that nobody was told of
+	over    bool // it has lost messages to the bound, and who looks after the gateway is to know
+	warned  bool
+	gone    bool // it was dropped
+	unsure  bool // its file is not what its card says
+	writing bool // it is being written
+	waits   []chan error
+	reader  *Reader
 }
 
 // entry is one message of one subscription. All but box, topic and size is guarded by

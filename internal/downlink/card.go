@@ -1,6 +1,7 @@
 package downlink
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -166,7 +167,7 @@ func (s *Store) soil(b *Box) {
 
 // saved waits until the file of a subscription is what its card says. Error: it could not
 // be written, and is tried again; or nobody writes any more.
-func (b *Box) saved() error {
+func (b *Box) saved(ctx context.Context) error {
 	s := b.store
 	done := make(chan error, 1)
 	s.mu.Lock()
@@ -178,6 +179,8 @@ func (b *Box) saved() error {
 		return err
 	case <-s.ended:
 		return errClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -194,12 +197,15 @@ func (s *Store) write() {
 		s.mu.Lock()
 		c, gone, waits := b.card, b.gone, b.waits
 		c.Filters, c.Also = slices.Clone(c.Filters), slices.Clone(c.Also)
-		b.unsure, b.waits = false, nil
+		b.unsure, b.writing, b.waits = false, true, nil
 		s.mu.Unlock()
 		err := s.writeCard(b.key, c, gone)
 		for _, done := range waits {
 			done <- err
 		}
+		s.mu.Lock()
+		b.writing = false
+		s.mu.Unlock()
 		if err == nil {
 			continue
 		}

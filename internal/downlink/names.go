@@ -80,7 +80,7 @@ func (s *Store) Subscribe(who Who, name string, filters []string) (*Reader, erro
 		return nil, ErrUnknown
 	}
 	if len(filters) > 0 {
-		_ = b.saved() // the warnings tell
+		_ = b.saved(context.Background()) // the warnings tell; Run never waits for long
 	}
 	return r, nil
 }
@@ -297,7 +297,7 @@ func (s *Store) Drop(kind, name string) error {
 	if kind == MQTT && tell != nil {
 		tell(name)
 	}
-	if err := b.saved(); err != nil {
+	if err := b.saved(context.Background()); err != nil {
 		return err
 	}
 	return s.queue.Flush()

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"airbridged/internal/downlink"
 	"airbridged/internal/mqttd/packet"
 )
 
@@ -29,6 +30,7 @@ type conn struct {
 	problems  bool          // the client wants reason strings
 	source    uint8
 	session   *session
+	ended     *downlink.Box // what was kept for the session before; nil: nothing
 
 	will    *will // what is published when it ends without a word; nil: nothing
 	readDue time.Time

@@ -201,8 +201,8 @@ func (c *conn) welcome(p *packet.Connect, present bool) error {
 		if p.ClientID == "" {
 			props = props.WithData(packet.AssignedClientID, []byte(c.clientID))
 		}
-		if asked, _ := p.Properties.Number(packet.SessionExpiry); time.Duration(asked)*time.Second > longestAway {
-			props = props.WithNumber(packet.SessionExpiry, uint32(longestAway/time.Second))
+		if asked, _ := p.Properties.Number(packet.SessionExpiry); time.Duration(asked)*time.Second > c.srv.sessions.longest {
+			props = props.WithNumber(packet.SessionExpiry, uint32(c.srv.sessions.longest/time.Second))
 		}
 		answer.Properties = props
 	}

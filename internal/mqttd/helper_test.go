@@ -54,7 +54,7 @@ func inBubble(t *testing.T, limits outbox.Limits, change func(*Options), f func(
 			change(&o)
 		}
 		r.srv = New(o)
-		r.srv.whoIs = func(nc net.Conn) Who { return nc.(named).who }
+		r.srv.whoIs = whoNamed
 		ctx, cancel := context.WithCancel(context.Background())
 		committing, end := context.WithCancel(context.Background())
 		var all, committer sync.WaitGroup
@@ -107,6 +107,8 @@ type named struct {
 	net.Conn
 	who Who
 }
+
+func whoNamed(nc net.Conn) Who { return nc.(named).who }
 
 // pipes is a listener in memory.
 type pipes struct {

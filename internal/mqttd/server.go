@@ -15,6 +15,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
+	"airbridged/internal/downlink"
 	"airbridged/internal/outbox"
 	"airbridged/internal/passwords"
 )
@@ -26,9 +27,10 @@ const (
 	answerTime  = 30 * time.Second       // for a client to take what is written
 	connackTime = 8 * time.Second        // CONNACK at the latest: one library gives up after 10 s
 	pauseTime   = 10 * time.Second       // without reading, while the disk is slow
+	saveTime    = 8 * time.Second        // for a session's filters to be on disk before they are acknowledged
 	graceTime   = 3 * time.Second        // for answers under way when a connection or the daemon ends
 	retryTime   = 250 * time.Millisecond // between two tries to keep what is held
-	longestAway = 168 * time.Hour        // that a session without a connection is kept
+	longestAway = 168 * time.Hour        // that a session without a connection is kept in memory
 )
 
 // Bounds of the server, beside those of Options.
@@ -92,6 +94,7 @@ type Options struct {
 	Outbox    Outbox
 	Hub       *bus.Hub
 	Board     *bus.StatusBoard
+	Downlink  *downlink.Store                          // keeps sessions and their messages; nil: they end with the daemon
 	Status    func() api.Status                        // for $airbridge/state; nil: the board's
 	Carry     func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can
 	Source    func(program string) uint8               // the number of a program, for outbox.Message.Source; nil: none is told apart
@@ -147,7 +150,8 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o, due: make(chan struct{}, 1), whoIs: whoIs}
 	s.places.init(o)
-	s.sessions.init(o.Hub, o.MaxConnections)
+	s.sessions.init(o)
+	s.sessions.restore(o.Log)
 	s.wills.init()
 	s.poison.init(o.Board)
 	s.told.init()

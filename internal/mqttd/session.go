@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airbridged/internal/bus"
+	"airbridged/internal/downlink"
 	"airbridged/internal/mqttd/packet"
 )
 
@@ -19,6 +20,7 @@ type session struct {
 	id, owner string
 	sub       *bus.Subscription
 	acks      chan struct{} // 1-buffered: there may be room for more messages down
+	box       *downlink.Box // what is kept for it; nil: it ends with its connection, or nothing is kept
 
 	// Guarded by registry.mu.
 	conn   *conn         // nil: the client is away
@@ -42,7 +44,8 @@ type wish struct {
 
 // flying is a message down without its PUBACK.
 type flying struct {
-	p *packet.Publish
+	p    *packet.Publish
+	kept string // what it is called in the session's box; "": it is in memory only
 }
 
 // release ends the handshake of a QoS 2 message up.
@@ -57,13 +60,16 @@ func (s *session) acked(id uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.IndexFunc(s.flight, func(f flying) bool { return f.p.ID == id }); i >= 0 {
+		if kept := s.flight[i].kept; kept != "" {
+			s.box.Ack(kept)
+		}
 		s.flight = slices.Delete(s.flight, i, i+1)
 		poke(s.acks)
 	}
 }
 
 // fly gives a message down its packet identifier and remembers it.
-func (s *session) fly(p *packet.Publish) {
+func (s *session) fly(p *packet.Publish, kept string) {
 	for {
 		if s.next++; s.next == 0 {
 			s.next = 1
@@ -73,21 +79,27 @@ func (s *session) fly(p *packet.Publish) {
 		}
 	}
 	p.ID = s.next
-	s.flight = append(s.flight, flying{p})
+	s.flight = append(s.flight, flying{p, kept})
 }
 
 // registry is every session by client id.
 type registry struct {
 	hub      *bus.Hub
-	watching atomic.Int64  // sessions with a filter of a local topic
-	watched  chan struct{} // 1-buffered: watching has grown
-	most     int           // sessions of clients that are away
+	store    *downlink.Store // nil: sessions end with the daemon
+	longest  time.Duration   // that one is kept without a connection
+	watching atomic.Int64    // sessions with a filter of a local topic
+	watched  chan struct{}   // 1-buffered: watching has grown
+	most     int             // sessions of clients that are away
 	mu       sync.Mutex
 	byID     map[string]*session
 }
 
-func (r *registry) init(hub *bus.Hub, most int) {
-	r.hub, r.most, r.byID, r.watched = hub, most, map[string]*session{}, make(chan struct{}, 1)
+func (r *registry) init(o Options) {
+	r.hub, r.store, r.most, r.byID, r.watched = o.Hub, o.Downlink, o.MaxConnections, map[string]*session{}, make(chan struct{}, 1)
+	r.longest = longestAway
+	if r.store != nil {
+		r.longest = downlink.Forever
+	}
 }
 
 // away is how many sessions have no connection.
@@ -117,6 +129,9 @@ var errStaying = errors.New("the older connection of its client id does not end"
 func (r *registry) attach(ctx context.Context, c *conn, p *packet.Connect) (present bool, err error) {
 	for {
 		old, err := r.tryAttach(c, p, &present)
+		if err == nil && old == nil {
+			r.settle(ctx, c)
+		}
 		if err != nil || old == nil {
 			return present, err
 		}
@@ -146,30 +161,32 @@ func (r *registry) tryAttach(c *conn, p *packet.Connect, present *bool) (old *co
 	case s != nil && s.conn != nil:
 		return s.conn, nil
 	case s != nil && p.CleanStart:
+		c.ended = s.box
 		r.remove(s)
 		s = nil
 	}
 	*present = s != nil
 	if s == nil {
-		s = &session{id: c.clientID, owner: c.who.owner(), sub: r.hub.Open(), acks: make(chan struct{}, 1), filters: map[string]wish{}}
-		r.byID[s.id] = s
+		s = r.make(c, r.expiryOf(p))
 	}
 	s.conn, c.session = c, s
-	s.expiry = expiryOf(p)
+	if s.expiry = r.expiryOf(p); s.box != nil {
+		s.box.Expire(s.expiry, time.Time{})
+	}
 	s.echo.all = p.Bridge
 	return nil, nil
 }
 
 // expiryOf is how long a CONNECT asks to be remembered.
-func expiryOf(p *packet.Connect) time.Duration {
+func (r *registry) expiryOf(p *packet.Connect) time.Duration {
 	if p.Level < packet.Level5 {
 		if p.CleanStart {
 			return 0
 		}
-		return longestAway
+		return r.longest
 	}
 	seconds, _ := p.Properties.Number(packet.SessionExpiry)
-	return min(time.Duration(seconds)*time.Second, longestAway)
+	return min(time.Duration(seconds)*time.Second, r.longest)
 }
 
 // expire changes how long a session is kept; false: that is not allowed.
@@ -179,7 +196,7 @@ func (r *registry) expire(c *conn, seconds uint32) bool {
 	if c.session.expiry == 0 && seconds > 0 {
 		return false
 	}
-	c.session.expiry = min(time.Duration(seconds)*time.Second, longestAway)
+	c.session.expiry = min(time.Duration(seconds)*time.Second, r.longest)
 	return true
 }
 
@@ -204,6 +221,9 @@ func (r *registry) detach(c *conn) {
 		return
 	}
 	s.until = time.Now().Add(s.expiry)
+	if s.box != nil {
+		s.box.Expire(s.expiry, time.Now().UTC())
+	}
 	r.bound()
 }
 
@@ -231,8 +251,16 @@ func (r *registry) bound() {
 	r.remove(oldest)
 }
 
-// remove ends a session; under the lock.
+// remove ends a session, with what is kept for it; under the lock.
 func (r *registry) remove(s *session) {
+	if s.box != nil {
+		s.box.End()
+	}
+	r.leave(s)
+}
+
+// leave lets go of a session; under the lock.
+func (r *registry) leave(s *session) {
 	delete(r.byID, s.id)
 	s.mu.Lock()
 	for f := range s.filters {
@@ -260,11 +288,11 @@ func (r *registry) expired(now time.Time) (next time.Time) {
 	return next
 }
 
-// close ends every session.
+// close ends every session. What is kept for one stays.
 func (r *registry) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.byID {
-		r.remove(s)
+		r.leave(s)
 	}
 }

@@ -35,6 +35,7 @@ func (c *conn) subscribe(p *packet.Subscribe) {
 			c.srv.o.Log.Warn("a subscription is refused", c.fields(zap.String("filter", short(f.Filter)), zap.String("why", n.why))...)
 		}
 	}
+	c.keepFilters()
 	c.answer(answer)
 	for _, f := range local {
 		c.srv.showState(c.session, f)
@@ -59,7 +60,7 @@ func (c *conn) want(filter string, w wish) *never {
 		return &never{packet.QuotaExceeded, "it has 200 filters already"}
 	}
 	if !isSys(filter) {
-		if err := s.sub.Add(filter); errors.Is(err, bus.ErrTooManyFilters) {
+		if err := add(s.sub, filter, w.qos > 0 && !topic.IsLocal(filter)); errors.Is(err, bus.ErrTooManyFilters) {
 			return &never{packet.QuotaExceeded, err.Error()}
 		} else if err != nil {
 			return &never{packet.FilterInvalid, err.Error()}
@@ -112,5 +113,6 @@ func (c *conn) unsubscribe(p *packet.Unsubscribe) {
 			answer.Codes = append(answer.Codes, byte(code))
 		}
 	}
+	c.keepFilters()
 	c.answer(answer)
 }

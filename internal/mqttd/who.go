@@ -34,6 +34,17 @@ func (w Who) person() string {
 	return w.owner()
 }
 
+// user is the owner's name alone.
+func (w Who) user() string {
+	switch {
+	case w.Local:
+		return w.Cred.User()
+	case w.Name != "":
+		return w.Name
+	}
+	return "tcp"
+}
+
 // program is the name for the account of the data connection.
 func (w Who) program() string {
 	switch {

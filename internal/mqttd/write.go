@@ -65,9 +65,9 @@ func (c *conn) rest(done <-chan struct{}, at time.Time, gone, mute bool, ending 
 		defer timer.Stop()
 		due = timer.C
 	}
-	over, ready, acks := c.gone, c.session.sub.Ready(), c.session.acks
+	over, ready, kept, acks := c.gone, c.session.sub.Ready(), c.keptReady(), c.session.acks
 	if gone {
-		over, ready, acks = c.mute, nil, nil
+		over, ready, kept, acks = c.mute, nil, nil, nil
 	}
 	if mute {
 		over = nil
@@ -77,6 +77,7 @@ func (c *conn) rest(done <-chan struct{}, at time.Time, gone, mute bool, ending 
 	case <-done:
 	case <-due:
 	case <-ready:
+	case <-kept:
 	case <-acks:
 	case <-over:
 	case <-ending:
@@ -114,12 +115,12 @@ func (c *conn) repeat() {
 // deliver hands messages down to the client, as many as it takes.
 func (c *conn) deliver() {
 	for c.out.size() < batch && !c.full() {
-		it, ok := c.session.sub.TryNext()
-		if !ok {
+		if it, ok := c.session.sub.TryNext(); ok {
+			if it.Message != nil {
+				c.send(it.Message, "", false)
+			}
+		} else if !c.sendKept() {
 			return
-		}
-		if it.Message != nil {
-			c.send(it.Message)
 		}
 	}
 }
@@ -132,8 +133,9 @@ func (c *conn) full() bool {
 }
 
 // send writes one message down, once, with the highest QoS of the filters that it
-// matches (3.1.1, 3.3.5).
-func (c *conn) send(m *bus.Message) {
+// matches (3.1.1, 3.3.5). kept is what it is called in the session's box, and again that
+// it may have been sent before. false: nothing waits for the client's answer to it.
+func (c *conn) send(m *bus.Message, kept string, again bool) bool {
 	s := c.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,10 +160,12 @@ func (c *conn) send(m *bus.Message) {
 		}
 	}
 	if !matched || p.Size(c.level)+2 > c.maxPacket {
-		return
+		return false
 	}
 	if p.QoS > 0 {
-		s.fly(p)
+		p.Dup = again
+		s.fly(p, kept)
 	}
 	c.answer(p)
+	return p.QoS > 0
 }

@@ -78,7 +78,7 @@ var rows = [][]string{
 	{"internal/ipc", zap, sys, "client/api", "internal/access", "internal/bus", "internal/downlink", "internal/fair", "internal/intake", "internal/outbox", "internal/peer", "internal/plain", "internal/topic", "internal/typo", "internal/web"},
 	{"internal/ipc/ipctest", zap, "internal/bus", "internal/ipc", "internal/outbox"},
 	{"internal/metrics", zap, prom},
-	{"internal/mqttd", zap, "client/api", "internal/access", "internal/bus", "internal/intake", "internal/mqttd/packet", "internal/outbox", "internal/passwords", "internal/peer", "internal/topic"},
+	{"internal/mqttd", zap, "client/api", "internal/access", "internal/bus", "internal/downlink", "internal/intake", "internal/mqttd/packet", "internal/outbox", "internal/passwords", "internal/peer", "internal/topic"},
 	{"internal/mqttd/packet"},
 	{"internal/outbox", zap, sys, "internal/durable"},
 	{"internal/outbox/simdisk"},
