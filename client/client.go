@@ -32,6 +32,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"airbridged/client/api"
@@ -168,9 +169,29 @@ func (c *Client) send(ctx context.Context, method, target string, body io.Reader
 func (c *Client) dialError(err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("airbridged on %s: %w", c.socket, trimURL(err))
+		return fmt.Errorf("airbridged on %s: %w", c.socket, inWords(trimURL(err)))
 	}
 	return &connectError{socket: c.socket, err: op.Err}
+}
+
+// worded is an error in the words of somebody who does not know Go.
+type worded struct {
+	error
+	words string
+}
+
+func (w worded) Error() string { return w.words }
+func (w worded) Unwrap() error { return w.error }
+
+// inWords says what a request that was cut short came to.
+func inWords(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return worded{err, "no answer in time: it hangs, is stopped, or has very much to do"}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return worded{err, "it went away before it had answered"}
+	}
+	return err
 }
 
 // trimURL takes away the method and the made-up URL that net/http puts before

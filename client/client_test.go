@@ -345,7 +345,7 @@ func TestForeignAnswers(t *testing.T) {
 		{"plain refusal", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops", "Bad Gateway: oops"},
 		{"broken problem", "HTTP/1.1 500 X\r\nContent-Type: application/problem+json\r\nContent-Length: 1\r\n\r\n{", "JSON"},
 		{"no HTTP", "hello\r\n", "malformed"},
-		{"nothing", "", "EOF"},
+		{"nothing", "", "went away"},
 	} {
 		_, err := fake(t, c.answer).Status(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, client.ErrUnreachable) {

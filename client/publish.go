@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"time"
 
 	"airbridged/client/api"
@@ -97,5 +98,17 @@ func durationOption(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return d.String()
+	return plainDuration(d)
+}
+
+// plainDuration is a duration without the zeros that Go writes behind a unit: 2h, not 2h0m0s.
+func plainDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -75,6 +76,34 @@ func TestBusyProgramDoesNotEndTheStream(t *testing.T) {
 			t.Errorf("got %+v, %v", e, err)
 		}
 	})
+}
+
+// Seen: a stream to a daemon that was stopped (SIGSTOP) was opened for ever.
+func TestSilentDaemonOpensNoStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := &Client{socket: "memory", http: &http.Client{Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		}}}
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		begun := time.Now()
+		if _, err := c.Events(t.Context()); !errors.Is(err, ErrStalled) || time.Since(begun) != stallTime {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+	})
+}
+
+// What cuts a request short is told in words that somebody who does not know Go reads, and
+// is still what it was for a program.
+func TestWordsOfWhatCutsARequestShort(t *testing.T) {
+	c := New("/run/x.sock")
+	for _, err := range []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET} {
+		told := c.dialError(&url.Error{Op: "Post", URL: "http://airbridged/v1/publish", Err: err})
+		if !errors.Is(told, err) || strings.Contains(told.Error(), err.Error()) || strings.Contains(told.Error(), "http://") {
+			t.Errorf("%v: %v", err, told)
+		}
+	}
 }
 
 // The tests may run as root, for whom every socket opens.

@@ -49,8 +49,16 @@ type decoder[T any] func(kind string, data []byte) (v T, ok bool, err error)
 // stream.
 func openStream[T any](ctx context.Context, c *Client, target string, decode decoder[T]) (*Stream[T], error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(stallTime, func() { cancel(ErrStalled) })
 	resp, err := c.send(ctx, http.MethodGet, target, nil)
+	if !late.Stop() && err == nil {
+		err = ErrStalled
+		_ = resp.Body.Close()
+	}
 	if err != nil {
+		if errors.Is(context.Cause(ctx), ErrStalled) {
+			err = fmt.Errorf("airbridged on %s: %w", c.socket, ErrStalled)
+		}
 		cancel(nil)
 		return nil, err
 	}

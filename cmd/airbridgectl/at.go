@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"airbridged/client"
@@ -55,10 +56,8 @@ func giveAT(e *env, command string, force bool) error {
 	ctx, cancel := context.WithTimeout(e.ctx, atTime)
 	defer cancel()
 	reply, err := e.client.AT(ctx, command, force)
-	if errors.Is(err, client.ErrHarmful) && !force {
-		report(e, err)
-		e.note("here that is --force")
-		return told{err}
+	if p, ok := errors.AsType[*client.Problem](err); ok { // its hint is for programs
+		p.Hint = strings.ReplaceAll(p.Hint, `"force":true`, "--force")
 	}
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ func TestATPrintsWhatTheModuleSays(t *testing.T) {
 	bad := bus.ATReply{ATReply: api.ATReply{Lines: []string{}, Final: "+CME ERROR: 3"}}
 	anew := bus.ATReply{ATReply: api.ATReply{Lines: []string{}, Final: "OK", OK: true, Anew: true}}
 	refused := func(kind error) error { return &bus.AskError{Err: kind, Detail: "why not", Hint: "do this"} }
+	harmful := &bus.AskError{Err: bus.ErrHarmful, Detail: "why not", Hint: `with "force":true it is given`}
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -71,11 +72,11 @@ func TestATPrintsWhatTheModuleSays(t *testing.T) {
 		{"as JSON", []string{"at", "--json", "AT+CSQ"}, answering{reply: good}, 0, `{"lines":["+CSQ: 22,99","odd\u001b[2J"],"final":"OK","ok":true,"took_seconds":0.25,"session_begins_anew":false}` + "\n", ""},
 		{"an ERROR", []string{"at", "AT+CCID"}, answering{reply: bad}, exitRefused, "+CME ERROR: 3\n", ""},
 		{"forced", []string{"at", "AT+CFUN=1,1", "--force"}, answering{reply: anew}, 0, "OK\n", "the session begins anew"},
-		{"harmful", []string{"at", "AT+RESET"}, answering{err: refused(bus.ErrHarmful)}, exitRefused, "", "hint: do this\nairbridgectl: here that is --force"},
+		{"harmful", []string{"at", "AT+RESET"}, answering{err: harmful}, exitRefused, "", "hint: with --force it is given\n"},
 		{"never", []string{"at", "--force", "ATD1"}, answering{err: refused(bus.ErrHarmful)}, exitRefused, "", "hint: do this\n"},
 		{"no command", []string{"at", "x"}, answering{err: refused(bus.ErrNotACommand)}, exitRefused, "", "why not"},
-		{"no module", []string{"at", "AT"}, answering{err: refused(bus.ErrNoModule)}, exitTryAgain, "", "try again in 10s"},
-		{"busy", []string{"at", "AT"}, answering{err: refused(bus.ErrBusy)}, exitTryAgain, "", "try again in 5s"},
+		{"no module", []string{"at", "AT"}, answering{err: refused(bus.ErrNoModule)}, exitTryAgain, "", "try again in 10 s"},
+		{"busy", []string{"at", "AT"}, answering{err: refused(bus.ErrBusy)}, exitTryAgain, "", "try again in 5 s"},
 		{"silent", []string{"at", "AT"}, answering{err: refused(bus.ErrNoAnswer)}, exitRefused, "", "did not answer"},
 	} {
 		start(t, func(o *ipc.Options) { o.Module = &c.module })

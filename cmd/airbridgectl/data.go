@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -48,22 +49,45 @@ func showData(e *env, args []string) error {
 
 // dataPage is the account as a table.
 func dataPage(d client.Data) []string {
-	page := []string{dataWords(d)}
-	line := func(name string, n uint64) {
-		page = append(page, fmt.Sprintf("  %10d  %3d %%  %s", n, percent(n, d.Bytes), name))
+	page := []string{dataWords(d), "", "by cause, in bytes"}
+	byBytes := func(a, b string) int { return cmp.Compare(d.ByCause[b], d.ByCause[a]) }
+	causes := slices.SortedStableFunc(slices.Values(slices.Sorted(maps.Keys(d.ByCause))), byBytes)
+	bytes := make([]uint64, len(causes))
+	for i, cause := range causes {
+		bytes[i] = d.ByCause[cause]
 	}
-	byBytes := func(a, b string) int { return int(d.ByCause[b]) - int(d.ByCause[a]) }
-	page = append(page, "", "by cause, in bytes")
-	for _, cause := range slices.SortedStableFunc(slices.Values(slices.Sorted(maps.Keys(d.ByCause))), byBytes) {
-		line(printable(cause), d.ByCause[cause])
+	for i, share := range shares(bytes) {
+		page = append(page, fmt.Sprintf("  %10d  %3d %%  %s", bytes[i], share, printable(causes[i])))
 	}
 	if len(d.ByProgram) > 0 {
 		page = append(page, "", "by program, messages up only")
 		for _, p := range d.ByProgram {
-			line(printable(p.Program), p.Bytes)
+			page = append(page, fmt.Sprintf("  %10d  %3d %%  %s", p.Bytes, percent(p.Bytes, d.Bytes), printable(p.Program)))
 		}
 	}
 	return page
+}
+
+// shares are the parts of a whole in percent, which add up to 100: what rounding down
+// leaves goes to those that lost most by it.
+func shares(parts []uint64) []uint64 {
+	var whole, given uint64
+	for _, n := range parts {
+		whole += n
+	}
+	list, order := make([]uint64, len(parts)), make([]int, len(parts))
+	if whole == 0 {
+		return list
+	}
+	for i, n := range parts {
+		list[i], order[i] = n*100/whole, i
+		given += list[i]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(parts[b]*100%whole, parts[a]*100%whole) })
+	for _, i := range order[:min(len(order), int(100-given))] {
+		list[i]++
+	}
+	return list
 }
 
 // dataWords is the account in one line.

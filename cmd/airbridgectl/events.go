@@ -135,7 +135,7 @@ func (e *env) eventText(v client.Event) string {
 	if v.Cause != "" {
 		s += ", cause " + printable(v.Cause)
 	}
-	if v.Attempt > 0 {
+	if v.Attempt > 0 && v.To == "recovering" { // beside good news it would sound like bad
 		s += ", " + count(v.Attempt, "failure") + " in a row"
 	}
 	if v.WaitSeconds > 0 {

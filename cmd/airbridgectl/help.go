@@ -135,6 +135,6 @@ func printVersion(e *env, args []string) error {
 	if e.json {
 		return e.printJSON(map[string]string{"version": v, "commit": c, "go": runtime.Version()})
 	}
-	_, err := fmt.Fprintf(e.stdout, "airbridgectl %s, commit %s, %s\n", orUnknown(v), orUnknown(c), runtime.Version())
+	_, err := fmt.Fprintf(e.stdout, "airbridgectl %s (commit %s, %s)\n", orUnknown(v), orUnknown(c), runtime.Version())
 	return err
 }

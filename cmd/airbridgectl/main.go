@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,9 +15,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"airbridged/client"
 	"airbridged/internal/outbox"
@@ -141,6 +144,15 @@ func dispatch(e *env, args []string) error {
 	return noCommand(rest[0])
 }
 
+// others are words that other programs have for what a command does.
+var others = map[string]string{
+	"publish": "pub", "send": "pub", "post": "pub", "subscribe": "sub", "listen": "sub", "receive": "sub",
+	"log": "events", "logs": "events", "monitor": "events", "state": "status", "info": "status", "show": "status", "health": "status",
+	"queue": "outbox", "messages": "outbox", "list": "outbox", "drop": "outbox drop", "retarget": "outbox retarget", "verify": "outbox verify",
+	"check": "doctor", "diagnose": "doctor", "test": "doctor", "usage": "data", "traffic": "data", "register": "reprovision",
+	"connect": "reconnect", "retry": "reconnect", "topics": "topic", "configuration": "config", "settings": "config",
+}
+
 // noCommand is a command that does not exist, with the one that was meant if
 // that can be told.
 func noCommand(name string) error {
@@ -148,27 +160,49 @@ func noCommand(name string) error {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	if near := typo.Nearest(name, names); near != "" {
+	if near := cmp.Or(others[name], typo.Nearest(name, names)); near != "" {
 		return usageError{fmt.Sprintf("there is no command %q; did you mean %s?", name, near)}
 	}
 	return usageError{fmt.Sprintf("there is no command %q; there are %s and help", name, commandNames())}
 }
 
-// meant is an error of parsing flags, with the flag that was meant if that can
+// meant is an error of parsing flags in words, with the flag that was meant if that can
 // be told.
 func meant(fs *flag.FlagSet, err error) string {
-	_, name, unknown := strings.Cut(err.Error(), "not defined: -")
-	if !unknown {
+	if _, name, unknown := strings.Cut(err.Error(), "not defined: -"); unknown {
+		words := "this flag is not defined: " + dashed(strings.TrimLeft(name, "-"))
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		if near := typo.Nearest(strings.TrimLeft(name, "-"), names); near != "" && len(name) > 1 {
+			words += "; did you mean " + dashed(near) + "?"
+		}
+		return words + "; -- goes before an argument that begins with -"
+	}
+	if _, name, bare := strings.Cut(err.Error(), "flag needs an argument: -"); bare {
+		return dashed(name) + " needs a value behind it"
+	}
+	about := badValue.FindStringSubmatch(err.Error())
+	if about == nil {
 		return err.Error()
 	}
-	var names []string
-	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	near := typo.Nearest(strings.TrimLeft(name, "-"), names)
-	if near == "" {
-		return err.Error()
+	value, name, why := about[1], about[2], about[3]
+	if f := fs.Lookup(name); f != nil {
+		if known, ok := f.Value.(flag.Getter); ok {
+			switch known.Get().(type) {
+			case time.Duration:
+				why = "that is no duration: write a number with its unit, as in 90s or 1h"
+			case int:
+				why = "that is no whole number"
+			case bool:
+				why = "it takes no value"
+			}
+		}
 	}
-	return err.Error() + "; did you mean " + dashed(near) + "?"
+	return dashed(name) + " " + value + ": " + why
 }
+
+// badValue is how package flag tells of a value, its flag, and what is wrong.
+var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): (.*)$`)
 
 // dashed is a flag as it is written in the help.
 func dashed(name string) string {
@@ -193,7 +227,7 @@ func (c command) start(e *env, args []string) error {
 		return help(e, strings.Fields(c.name))
 	}
 	if err != nil {
-		return usageError{fmt.Sprintf("%s: %s; see airbridgectl %s --help; -- goes before an argument that begins with -", c.name, meant(fs, err), c.name)}
+		return usageError{fmt.Sprintf("%s: %s; see airbridgectl %s --help", c.name, meant(fs, err), c.name)}
 	}
 	e.colored = e.color.on(e.stdout)
 	e.client = client.New(e.socket)
@@ -270,7 +304,7 @@ func report(e *env, err error) int {
 			e.note("hint: %s", p.Hint)
 		}
 		if p.RetryAfter > 0 {
-			e.note("try again in %v", p.RetryAfter)
+			e.note("try again in %s", span(p.RetryAfter))
 		}
 	} else {
 		e.note("%v", err)
@@ -303,6 +337,7 @@ func status(err error) int {
 		{client.ErrUnreachable, exitUnreachable},
 		{client.ErrStopped, exitUnreachable},
 		{client.ErrStalled, exitUnreachable},
+		{io.EOF, exitUnreachable},
 		{io.ErrUnexpectedEOF, exitUnreachable},
 		{syscall.ECONNRESET, exitUnreachable},
 		{context.DeadlineExceeded, exitUnreachable},

@@ -134,7 +134,7 @@ func TestOutboxDrop(t *testing.T) {
 		{[]string{"drop", ids[0]}, 0, "1 dropped\n", ""},
 		{[]string{"drop", "--json", ids[1], ids[2]}, 0, `{"dropped":2}` + "\n", ""},
 		{[]string{"drop", ids[0]}, exitRefused, "0 dropped\n", "is dropped already"},
-		{[]string{"drop", flying}, exitTryAgain, "0 dropped\n", "try again in 5s"},
+		{[]string{"drop", flying}, exitTryAgain, "0 dropped\n", "try again in 5 s"},
 		{[]string{"drop", flying, ids[3], "long-ago"}, exitTryAgain, "1 dropped\n", `no message with the id "long-ago" is known`},
 		{[]string{"drop", "long-ago", flying}, exitRefused, "0 dropped\n", "cannot be called back"},
 		{[]string{"drop", ""}, exitUsage, "", "an id is empty"},

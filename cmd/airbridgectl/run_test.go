@@ -78,16 +78,20 @@ func TestUsageErrors(t *testing.T) {
 		{"outbox --topic /a", "airbridgectl outbox --help"},
 		{"outbox --watch drop x", "-watch is no flag of outbox drop"},
 		{"outbox drop", "at least one id, or --topic"},
-		{"outbox drop --topic", "needs an argument"},
+		{"outbox drop --topic", "--topic needs a value"},
 		{"outbox drop x --topic /a", "not both"},
 		{"outbox drop --watch", "airbridgectl outbox drop --help"},
 		{"pub", "topic and a payload"},
 		{"pub /a b c", "quote a payload with blanks"},
 		{"pub /a -5", "-- goes before"},
-		{"pub /a x --wait soon", "invalid value"},
+		{"pub /a x --wait soon", `--wait "soon": that is no duration: write a number with its unit, as in 90s or 1h`},
 		{"sub", "at least one topic filter"},
 		{"sub -n -1 /a", "from 1 on"},
-		{"sub -n many /a", "invalid value"},
+		{"sub -n many /a", `-n "many": that is no whole number`},
+		{"status --check=maybe", `--check "maybe": it takes no value`},
+		{"publish /a x", "did you mean pub?"}, // as other programs have it
+		{"subscribe /a", "did you mean sub?"},
+		{"logs", "did you mean events?"},
 		{"help frobnicate", "no command"},
 	} {
 		code, stdout, stderr := ctl(nil, strings.Fields(c.args)...)
@@ -337,7 +341,7 @@ func TestRefusalsHaveTheirExitStatus(t *testing.T) {
 		{"negative wait", nil, "pub --wait -2h /a x", 0, exitRefused, "too short"},
 		{"too large", refuse(&bus.CarryError{Reason: "too much for this module", TooLarge: true}), "pub /a x", 0, exitRefused, "too much for this module"},
 		{"reserved", nil, "pub $airbridge/state x", 0, exitPermission, "never leave the gateway"},
-		{"full", nil, "pub /a x", ipctest.Messages, exitTryAgain, "try again in 10s"},
+		{"full", nil, "pub /a x", ipctest.Messages, exitTryAgain, "try again in 10 s"},
 		{"bad filter", nil, "sub /a/#/b", 0, exitRefused, "hint: "},
 		{"local filter", nil, "sub $airbridge/state", 0, exitPermission, "GET /v1/events"},
 	} {

@@ -50,8 +50,8 @@ module     Air780E, firmware AirM2M_780E_V1107, number (IMEI) 861100000000000
 SIM card   89860000000000000000
 network    registered, operator CHINA MOBILE
 signal     good (-71 dBm)
-cloud      a1b2c3.iot-as-mqtt.cn-shanghai.aliyuncs.com, login token 2 min 0 s
-           old
+cloud      a1b2c3.iot-as-mqtt.cn-shanghai.aliyuncs.com, login token valid, 6
+           days left
 queue      12 messages (3456 bytes), the oldest from 2026-11-21 06:00:00, 1 day
            2 h ago
 in flight  1 message, sent and not acknowledged yet

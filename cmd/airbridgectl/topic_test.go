@@ -3,11 +3,13 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
 	"airbridged/internal/ipc/ipctest"
+	"airbridged/internal/outbox"
 )
 
 // Whoever copies topics from an example publishes to the example's device, is told "acked",
@@ -87,5 +89,24 @@ func TestConfigShowsWhatIsInEffect(t *testing.T) {
 	}
 	if _, stdout, _ := ctl(nil, "config", "--all"); !strings.Contains(stdout, "modem.baud = 0") || !strings.Contains(stdout, "# default\n") {
 		t.Errorf("%q", stdout)
+	}
+}
+
+// Seen: "the message was expired: expired".
+func TestReasonThatSaysNothingMoreIsNotToldTwice(t *testing.T) {
+	d := start(t, nil)
+	go func() { // the session's part
+		for {
+			page, _ := d.Queue.List("", 1)
+			if len(page) == 1 && page[0].State == outbox.InFlight {
+				_ = d.Queue.Done(page[0].ID, outbox.Rejected, "rejected")
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	code, _, stderr := ctl(nil, "pub", "--wait", "1m", "/a1b2c3/gw-1/other", "x")
+	if code != exitRefused || !strings.Contains(stderr, "the message was rejected\n") {
+		t.Errorf("%d %q", code, stderr)
 	}
 }

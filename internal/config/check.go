@@ -35,6 +35,7 @@ func (l *loader) check() {
 		{"metrics.listen", unixPath(c.Metrics.Listen)},
 	}, "socket")
 	l.distinct([]place{{"mqtt.listen", c.MQTT.Listen}, {"web.listen", c.Web.Listen}, {"metrics.listen", c.Metrics.Listen}}, "address")
+	l.checkRegion()
 	l.checkMQTT()
 	l.checkWeb()
 	l.checkSubscribe()

@@ -131,11 +131,17 @@ var (
 // productKey: it is the first label of the default host name, so at most 63
 // characters.
 func productKey(s string) error {
+	if isPlaceholder(s) {
+		return fmt.Errorf("%s stands for a value, write the ProductKey of your product, as the console shows it", quoted(s))
+	}
 	return made(s, 1, 63, label, "the ProductKey of the product in the console: letters and digits")
 }
 
 // deviceName: 4 to 32 characters (Aliyun document 89298).
 func deviceName(s string) error {
+	if isPlaceholder(s) {
+		return fmt.Errorf("%s stands for a value, write the DeviceName of your device, or leave it empty for the module's IMEI", quoted(s))
+	}
 	return made(s, 4, 32, deviceForm, "letters, digits and - _ @ . : only")
 }
 

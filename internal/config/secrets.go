@@ -126,6 +126,9 @@ func checkSecret(text string) (secret.Text, error) {
 	if err := argument(s); err != nil {
 		return secret.Text{}, err
 	}
+	if isPlaceholder(s) {
+		return secret.Text{}, errors.New("has the words that stand for a secret in the documents, write yours, as the console shows it")
+	}
 	if !printable(s) {
 		return secret.Text{}, errors.New("has a control character or one outside ASCII, copy the secret from the console again")
 	}

@@ -111,7 +111,7 @@ func (q query) duration(name string, least, most time.Duration) (time.Duration, 
 	case d < least:
 		return 0, badOption.problem(fmt.Sprintf("%s=%s is too short", name, shown(v)), "it must be more than nothing; leave it out for none")
 	case most > 0 && d > most:
-		return 0, badOption.problem(fmt.Sprintf("%s=%s is too long", name, shown(v)), fmt.Sprintf("the most is %v", most))
+		return 0, badOption.problem(fmt.Sprintf("%s=%s is too long", name, shown(v)), "the most is "+strings.TrimSuffix(strings.TrimSuffix(most.String(), "0s"), "0m"))
 	}
 	return d, nil
 }

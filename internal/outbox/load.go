@@ -274,7 +274,7 @@ func (ld *loader) read(seg *segment, given int) bool {
 	ld.last = max(ld.last, s.seq)
 	if !whole {
 		if ld.unread = append(ld.unread, seg.name); !seg.partial {
-			ld.note(NoteUnreadable, "segment %s cannot be read whole: %d messages of it are there, the others are tried again every %v", seg.name, seg.live, retryLater)
+			ld.note(NoteUnreadable, "segment %s cannot be read whole: %d messages of it are there, the others are tried again every %d min", seg.name, seg.live, int(retryLater.Minutes()))
 		}
 		seg.partial = true
 		lost, given = 0, max(given, maxRecords)

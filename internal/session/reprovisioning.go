@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -99,7 +100,7 @@ func (r *errands) wanted() bool {
 	}
 	if time.Now().After(r.wish.until) {
 		_, advice := r.progress.at()
-		r.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: "the module was not ready to register in " + wishLife.String(), Hint: advice})
+		r.fulfil(&bus.AskError{Err: bus.ErrNoModule, Detail: fmt.Sprintf("the module was not ready to register in %d minutes", int(wishLife.Minutes())), Hint: advice})
 		return false
 	}
 	return true
@@ -133,7 +134,11 @@ func (s *Session) unfulfilled(err error) (recovery.State, error) {
 		kind = bus.ErrNotNow
 	}
 	before := s.errands.wish.failed
-	s.errands.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: f.Advice()}
+	advice := f.Advice()
+	if f.Cause == recovery.AlreadyActivated { // what stands there is for a device without its secret
+		advice = "the device goes on with the secret that it has; for a new one, reset the device in the console, or delete it there and add it again, and ask once more"
+	}
+	s.errands.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: advice}
 	if before == nil && s.device.unread() {
 		return recovery.Registering, nil // the answer may be in the module all the same: once more, to look
 	}
