@@ -28,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients vm vm-long simulate seeds crash soak bench clean
+.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients web vm vm-long simulate seeds crash soak bench clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
@@ -115,6 +115,12 @@ mqtt-clients: ## real MQTT clients that CI does not install, against the daemon:
 	@dir='$(abspath bin/mqtt-clients)'; mkdir -p "$$dir"; \
 	    [ -d "$$dir/node_modules/mqtt" ] || npm --prefix "$$dir" install --no-audit --no-fund mqtt@5.16.0; \
 	    MQTT_CLIENTS="$$dir" $(GO) test $(RACE) -count=1 -timeout 15m -v -run 'TestMosquitto|TestPaho|TestWillAndKill|TestMQTTJS|TestABridgeThatRepeats' ./internal/e2e
+
+web: ## both pages in a headless Chromium, which CI does not install (Debian: chromium, nodejs; npm: playwright-core); takes their pictures for docs
+	@command -v '$(or $(CHROMIUM),chromium)' >/dev/null || { echo 'web: there is no Chromium: apt-get install chromium, or CHROMIUM=PATH'; exit 1; }
+	@dir='$(abspath bin/web)'; mkdir -p "$$dir"; \
+	    [ -d "$$dir/node_modules/playwright-core" ] || npm --prefix "$$dir" install --no-audit --no-fund playwright-core@1.61.0; \
+	    WEB_BROWSER="$$dir" WEB_SHOTS='$(abspath docs)' $(GO) test -count=1 -timeout 10m -v -run 'Chromium|TestPages|TestPicturesOfThePages' ./internal/e2e
 
 vm: ## real kernels under qemu: serial drivers, unplugging, power cuts, the reset line; ROUNDS=20, CUTS=51; writes docs/tested-on.md; VM_CACHE=DIR (build/vm) keeps the kernels
 	@echo '== vm: go test ./internal/e2e/vm'

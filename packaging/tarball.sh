@@ -25,7 +25,7 @@ install -m 644 packaging/completion/{airbridged,airbridgectl}.bash packaging/com
 install -m 644 internal/config/example.toml "$tree/example.toml"
 install -m 644 packaging/etc/README "$tree/config-README"
 install -m 644 "$bin"/{airbridged,airbridgectl}.cdx.json README.md LICENSE NOTICE packaging/debian/copyright "$tree"
-install -m 644 docs/*.md docs/*.svg "$tree/docs"
+install -m 644 docs/*.md docs/*.svg docs/*.png "$tree/docs"
 packaging/links.sh "$tree"/*.md "$tree"/docs/*.md
 
 mkdir -p "$out"

@@ -263,6 +263,7 @@ function forget() {
 let spans = null;
 function frame(f) {
   skew = Date.parse(f.at) - Date.now();
+  for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !f.sees[part.dataset.needs];
   if (f.status) {
     if (status && status.version !== f.status.version) return location.reload(); // the page has changed with it
     status = f.status;
