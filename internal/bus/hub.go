@@ -30,6 +30,10 @@ type Message struct {
 type Filter struct {
 	Topic string
 	QoS   byte
+
+	// Of [Hub.Keep], for whoever keeps messages.
+	Keep   bool // before any program has asked for them
+	Latest bool // only the newest of each topic
 }
 
 // localQoS is asked for on behalf of local programs: the cloud delivers with
@@ -58,8 +62,9 @@ type Hub struct {
 	stats   HubStats
 	shares  shares
 
-	matching []*interest // of the message that is handed out
-	made     uint64      // subscriptions
+	onKeep   func([]Filter) // nil: nobody is told
+	matching []*interest    // of the message that is handed out
+	made     uint64         // subscriptions
 }
 
 // interest is what the hub knows of one filter that somebody wants, or that the
@@ -108,7 +113,23 @@ func NewHub() *Hub {
 // Keep replaces the filters that stay wanted even when no program listens.
 func (h *Hub) Keep(filters []Filter) {
 	h.mu.Lock()
+	h.stand(filters)
+	tell := h.onKeep
+	h.mu.Unlock()
+	if tell != nil {
+		tell(filters)
+	}
+}
+
+// OnKeep has somebody told of the filters that [Hub.Keep] is given, from the next time
+// on. He must not wait.
+func (h *Hub) OnKeep(tell func([]Filter)) {
+	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.onKeep = tell
+}
+
+func (h *Hub) stand(filters []Filter) {
 	for name, f := range h.filters {
 		if f.kept {
 			f.kept, f.qos = false, localQoS

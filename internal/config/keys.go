@@ -106,6 +106,8 @@ var keys = []key{
 
 	text("subscribe.topic", func(c *Config) *string { return &last(c.Subscribe).Topic }, required),
 	qos("subscribe.qos"),
+	yesNo("subscribe.keep", func(c *Config) *bool { return &last(c.Subscribe).Keep }),
+	yesNo("subscribe.latest", func(c *Config) *bool { return &last(c.Subscribe).Latest }),
 
 	text("batch.topic", func(c *Config) *string { return &last(c.Batch).Topic }, required),
 	choice("batch.envelope", func(c *Config) *string { return &last(c.Batch).Envelope }, batch.Envelopes()...),

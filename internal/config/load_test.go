@@ -179,7 +179,7 @@ topic = "/main"
 	if cfg.Modem.APN != "UNINET" || cfg.Modem.Baud != 9600 || !reflect.DeepEqual(cfg.Modem.ResetCommand, []string{"/c"}) {
 		t.Errorf("modem: %+v", cfg.Modem)
 	}
-	if want := []Subscribe{{"/main", 0}, {"/vendor", 1}}; !reflect.DeepEqual(cfg.Subscribe, want) {
+	if want := []Subscribe{{Topic: "/main"}, {Topic: "/vendor", QoS: 1}}; !reflect.DeepEqual(cfg.Subscribe, want) {
 		t.Errorf("subscribe: %+v", cfg.Subscribe)
 	}
 

@@ -159,6 +159,9 @@ func (c Config) DownlinkDir() string {
 type Subscribe struct {
 	Topic string // may hold ${productKey} and ${deviceName}: see Expand
 	QoS   byte   // 0 or 1
+
+	Keep   bool // kept on disk until a program acknowledges it, before any has asked for it
+	Latest bool // of what is kept, only the newest of each topic
 }
 
 // Access is one [[access]] table: what one user, one group or one client may do.

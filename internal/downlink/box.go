@@ -34,6 +34,7 @@ type Box struct {
 	unsure  bool // its file is not what its card says
 	writing bool // it is being written
 	waits   []chan error
+	heir    *Box // of one that was taken over: its file goes when the heir has been written
 	reader  *Reader
 }
 

@@ -85,6 +85,9 @@ func (s *Store) readCards() {
 			s.readCard(key)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settleHeirs()
 }
 
 // readCard reads one. One that is damaged is left where it is, under another name.
@@ -139,6 +142,7 @@ func (s *Store) forget(b *Box) {
 	for _, key := range append(slices.Clone(b.card.Also), b.key) {
 		delete(s.byKey, key)
 	}
+	poke(s.work) // what it took may have to be kept for nobody now
 	var ids []string
 	for _, e := range b.list {
 		if e.id != "" {
@@ -195,6 +199,11 @@ func (s *Store) write() {
 	var failed error
 	for _, b := range list {
 		s.mu.Lock()
+		if b.heir != nil && b.heir.unsure {
+			s.dirty = append(s.dirty, b) // it comes again with the heir
+			s.mu.Unlock()
+			continue
+		}
 		c, gone, waits := b.card, b.gone, b.waits
 		c.Filters, c.Also = slices.Clone(c.Filters), slices.Clone(c.Also)
 		b.unsure, b.writing, b.waits = false, true, nil

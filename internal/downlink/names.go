@@ -140,9 +140,7 @@ func (s *Store) choose(b *Box, filters []string, made bool) error {
 	for i, f := range filters {
 		list[i] = Filter{Topic: f, QoS: 1}
 	}
-	s.mu.Lock()
-	b.card.Filters = list
-	s.mu.Unlock()
+	b.Choose(list)
 	return nil
 }
 

@@ -56,14 +56,21 @@ func (s *Store) NewSession(who Who, client string, expiry time.Duration) *Box {
 // Keep takes a message for the subscription. It is for [bus.Hub.OpenKept].
 func (b *Box) Keep(m bus.Message) { b.keep(m) }
 
-// Choose says which filters the session has. They are on disk after Save.
+// Choose says which filters the subscription has. They are on disk after Save. What was
+// kept under one of them before anybody asked for it is its own from now on.
 func (b *Box) Choose(filters []Filter) {
 	s := b.store
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !slices.Equal(b.card.Filters, filters) {
-		b.card.Filters = filters
-		s.soil(b)
+	if b.gone || slices.Equal(b.card.Filters, filters) {
+		s.mu.Unlock()
+		return
+	}
+	b.card.Filters = filters
+	s.soil(b)
+	closed := s.inherit(b)
+	s.mu.Unlock()
+	for _, sub := range closed {
+		sub.Close()
 	}
 }
 

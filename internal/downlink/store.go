@@ -74,7 +74,7 @@ type Store struct {
 	count    int
 	bytes    int64
 	dirty    []*Box // whose file is to be written, or removed
-	latest   []string
+	standing standing
 	cardErr  error
 	cardsOff error // why there are no files of subscriptions
 	dropped  func(client string)
@@ -113,6 +113,7 @@ func Open(o Options) (*Store, error) {
 	for _, b := range s.sorted() {
 		s.listen(b)
 	}
+	s.hub.OnKeep(s.stand)
 	return s, nil
 }
 
@@ -287,6 +288,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.wake:
 		case <-s.work:
 			s.write()
+			s.balance()
 			s.tell()
 		case <-s.queue.Noted():
 			s.note()

@@ -195,7 +195,7 @@ func (s *serving) route(a *answer, r *http.Request) {
 		return
 	}
 	// ServeMux would answer unclean paths with a redirect to a page.
-	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	if p := r.URL.EscapedPath(); p == "" || path.Clean(p) != p {
 		s.refuse(a, r, noSuchRoute.problem("nothing is at "+shown(r.URL.Path), existing()))
 		return
 	}

@@ -47,7 +47,7 @@ func Device(d config.Device) session.Device {
 func Filters(subscribe []config.Subscribe) []bus.Filter {
 	list := make([]bus.Filter, 0, len(subscribe))
 	for _, s := range subscribe {
-		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS})
+		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS, Keep: s.Keep, Latest: s.Latest})
 	}
 	return list
 }

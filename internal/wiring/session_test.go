@@ -21,7 +21,7 @@ func TestNothingOfAConfigurationIsLeftOut(t *testing.T) {
 	}
 	cfg.Modem.Baud, cfg.Modem.WorkBaud, cfg.Modem.APN = 115200, 921600, "iot"
 	cfg.Recovery.StartSpread = time.Minute
-	cfg.Subscribe = []config.Subscribe{{Topic: "/${productKey}/${deviceName}/get", QoS: 1}}
+	cfg.Subscribe = []config.Subscribe{{Topic: "/${productKey}/${deviceName}/get", QoS: 1, Keep: true, Latest: true}}
 	o := Session(cfg)
 	for _, part := range []any{o.Device, o.Cloud, o.Modem, o.Recovery, o.Subscribe[0]} {
 		v := reflect.ValueOf(part)
