@@ -142,9 +142,9 @@ func (q *Queue) give(victims []victim) {
 }
 
 // replaces says whether the newcomer m takes the place of a message of its
-// topic. Not of the one in flight, which may be at the cloud already.
+// topic. Not of one in flight, which may be at the cloud already.
 func (q *Queue) replaces(m *Message, r ref) bool {
-	return m.Latest && r.in.qos <= m.QoS && r != q.flight
+	return m.Latest && r.in.qos <= m.QoS && !q.flight.has(r)
 }
 
 // makeRoom says what goes, and why, if m is to be accepted. It drops nothing
@@ -198,12 +198,12 @@ func (q *Queue) replacedBy(m *Message) (victims []victim) {
 }
 
 // expendable yields what a full queue may drop for m, in that order; not what m
-// replaces anyway, and not the one in flight.
+// replaces anyway, and not what is in flight.
 func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
 	in := q.of(m.QoS)
 	may := func(s *slot) bool {
 		r := ref{in, s.seq}
-		return r != q.flight && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
+		return !q.flight.has(r) && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
 	}
 	return func(yield func(*slot) bool) {
 		if m.QoS == 0 {

@@ -48,8 +48,9 @@
 // Append waits for the disk; Done does not. So a restart sends again at most
 // what was in flight and the last settlements that were not on disk yet: those
 // of the last commit window, at most 16 however long it is, for Done waits when
-// more are outstanding. At most 17 messages repeat ([MaxRepeats]); with a window
-// of 0 and a disk faster than the module it is 2. Only while the disk fails are
+// more are outstanding. At most 16 messages repeat, and those of the publish in
+// flight: 17 where each is a publish of its own ([MaxRepeats]); with a window of 0
+// and a disk faster than the module it is those of two publishes. Only while the disk fails are
 // there more: the queue then drains all the same.
 //
 // # Time to live over a restart

@@ -493,7 +493,7 @@ func (q *Queue) replaceOutdated(topic string) {
 		}
 	}
 	for _, seq := range old {
-		if r := (ref{&q.kept, seq}); r != q.flight {
+		if r := (ref{&q.kept, seq}); !q.flight.has(r) {
 			q.finish(r, drop, ReasonReplaced, ReasonReplaced)
 		}
 	}

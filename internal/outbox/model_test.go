@@ -22,7 +22,7 @@ type model struct {
 	l       Limits
 	live    []*modelMessage
 	final   map[string]*modelMessage
-	flight  *modelMessage
+	flight  []*modelMessage
 	dropped map[string]uint64
 }
 
@@ -44,9 +44,15 @@ func (m *model) end(x *modelMessage, s State, reason, count string) {
 	}
 }
 
+func (m *model) flying(x *modelMessage) bool { return slices.Contains(m.flight, x) }
+
+func (m *model) land(x *modelMessage) {
+	m.flight = slices.DeleteFunc(m.flight, func(y *modelMessage) bool { return x == y })
+}
+
 func (m *model) sweep() {
 	for _, x := range slices.Clone(m.live) {
-		if x != m.flight && !x.ExpiresAt.IsZero() && !time.Now().Before(x.ExpiresAt) {
+		if !m.flying(x) && !x.ExpiresAt.IsZero() && !time.Now().Before(x.ExpiresAt) {
 			m.end(x, Expired, ReasonExpired, ReasonExpired)
 		}
 	}
@@ -73,7 +79,7 @@ func (m *model) append(in Message) (accepted bool, place int) {
 	}
 	var replaced, gone []*modelMessage
 	for _, x := range m.live {
-		if in.Latest && x != m.flight && x.Topic == in.Topic && x.QoS <= in.QoS {
+		if in.Latest && !m.flying(x) && x.Topic == in.Topic && x.QoS <= in.QoS {
 			replaced = append(replaced, x)
 		}
 	}
@@ -105,7 +111,7 @@ func (m *model) append(in Message) (accepted bool, place int) {
 func (m *model) victim(in Message, gone []*modelMessage) (worst *modelMessage) {
 	for _, x := range m.live {
 		switch {
-		case x.QoS != in.QoS, x == m.flight, slices.Contains(gone, x):
+		case x.QoS != in.QoS, m.flying(x), slices.Contains(gone, x):
 		case x.QoS == 0:
 			return x
 		case !m.l.DropOldest, x.Priority < in.Priority:
@@ -118,26 +124,52 @@ func (m *model) victim(in Message, gone []*modelMessage) (worst *modelMessage) {
 
 func (m *model) take() *modelMessage {
 	m.sweep()
-	if m.flight != nil {
+	if len(m.flight) > 0 {
 		return nil
 	}
+	var first *modelMessage
 	for _, x := range m.live {
-		if m.flight == nil || x.Priority < m.flight.Priority || x.Priority == m.flight.Priority && x.place < m.flight.place {
-			m.flight = x
+		if first == nil || x.Priority < first.Priority || x.Priority == first.Priority && x.place < first.place {
+			first = x
 		}
 	}
-	if m.flight != nil {
-		m.flight.Attempts++
-		if m.flight.QoS == 1 {
-			m.flight.State = InFlight
-		}
-	}
-	return m.flight
+	return m.fly(first)
 }
 
-func (m *model) release() {
-	x := m.flight
-	m.flight = nil
+func (m *model) fly(x *modelMessage) *modelMessage {
+	if x != nil {
+		m.flight = append(m.flight, x)
+		x.Attempts++
+		if x.QoS == 1 {
+			x.State = InFlight
+		}
+	}
+	return x
+}
+
+// along is the next one behind the last in flight that is like it in everything that
+// counts, unless one of QoS 0 goes before it.
+func (m *model) along() *modelMessage {
+	m.sweep()
+	if len(m.flight) == 0 {
+		return nil
+	}
+	last := m.flight[len(m.flight)-1]
+	like := func(x *modelMessage) bool { return x.Topic == last.Topic && x.Priority == last.Priority }
+	for _, x := range m.live[slices.Index(m.live, last)+1:] {
+		if last.QoS == 0 || x.QoS == 0 || !like(x) {
+			continue
+		}
+		if slices.ContainsFunc(m.live, func(y *modelMessage) bool { return y.QoS == 0 && like(y) && y.place < x.place }) {
+			return nil
+		}
+		return m.fly(x)
+	}
+	return nil
+}
+
+func (m *model) release(x *modelMessage) {
+	m.land(x)
 	if x.QoS == 1 {
 		x.State = Queued
 	}
@@ -221,10 +253,9 @@ func (s *schedule) same(what string, got, want Message) {
 }
 
 func (s *schedule) take() {
-	want := s.m.flight == nil
 	x := s.m.take()
 	got, ok := s.q.Take()
-	if want = want && x != nil; ok != want {
+	if want := x != nil; ok != want {
 		s.fatal("take", ok, want)
 	}
 	if ok {
@@ -232,25 +263,51 @@ func (s *schedule) take() {
 	}
 }
 
+func (s *schedule) takeAlong() {
+	x := s.m.along()
+	got, ok := s.q.TakeAlong()
+	if want := x != nil; ok != want {
+		s.fatal("take along", ok, want)
+	}
+	if ok {
+		s.same("take along", got, x.Message)
+	}
+}
+
 func (s *schedule) settle() {
-	x := s.m.flight
-	if x == nil {
+	if len(s.m.flight) == 0 {
 		return
 	}
+	x := s.m.flight[s.r.IntN(len(s.m.flight))]
 	var err error
-	switch s.r.IntN(4) {
+	switch s.r.IntN(5) {
 	case 0:
-		s.m.release()
+		s.m.release(x)
 		err = s.q.Release(x.ID)
 	case 1:
-		s.m.flight = nil
+		x.Attempts--
+		s.m.release(x)
+		err = s.q.PutBack(x.ID)
+	case 2:
+		s.m.land(x)
 		s.m.end(x, Rejected, "words", ReasonRejected)
 		err = s.q.Done(x.ID, Rejected, "words")
 	default:
 		outcome := map[byte]State{0: Sent, 1: Acked}[x.QoS]
-		s.m.flight = nil
-		s.m.end(x, outcome, "", "")
-		err = s.q.Done(x.ID, outcome, "")
+		ids := []string{x.ID}
+		if x.QoS == 1 && s.r.IntN(2) == 0 { // one PUBACK for all
+			ids = nil
+			for _, y := range s.m.flight {
+				ids = append(ids, y.ID)
+			}
+		}
+		for _, y := range slices.Clone(s.m.flight) {
+			if slices.Contains(ids, y.ID) {
+				s.m.land(y)
+				s.m.end(y, outcome, "", "")
+			}
+		}
+		err = s.q.DoneAll(ids, outcome)
 	}
 	if err != nil {
 		s.fatal("settle", err, nil)
@@ -275,7 +332,7 @@ func (s *schedule) drop() {
 	switch {
 	case s.m.final[id] != nil:
 		want = ErrFinal
-	case x == s.m.flight:
+	case s.m.flying(x):
 		want = ErrInFlight
 	default:
 		s.m.end(x, Dropped, ReasonRemoved, ReasonRemoved)
@@ -290,7 +347,7 @@ func (s *schedule) dropTopic() {
 	s.m.sweep()
 	want := 0
 	for _, x := range slices.Clone(s.m.live) {
-		if x.Topic == topic && x != s.m.flight {
+		if x.Topic == topic && !s.m.flying(x) {
 			s.m.end(x, Dropped, ReasonRemoved, ReasonRemoved)
 			want++
 		}
@@ -332,11 +389,7 @@ func (s *schedule) compare() {
 	st := s.q.Stats()
 	kept, size := s.m.usage(1, nil)
 	held, _ := s.m.usage(0, nil)
-	flight := 0
-	if s.m.flight != nil {
-		flight = 1
-	}
-	model := Stats{Messages: kept, Bytes: size, Held: held, InFlight: flight, Dropped: s.m.dropped}
+	model := Stats{Messages: kept, Bytes: size, Held: held, InFlight: len(s.m.flight), Dropped: s.m.dropped}
 	if i := slices.IndexFunc(s.m.live, func(x *modelMessage) bool { return x.QoS == 1 }); i >= 0 {
 		model.OldestAt = s.m.live[i].AcceptedAt
 	}
@@ -397,8 +450,10 @@ func modelSchedule(t *testing.T, seed uint64, durable bool) {
 		switch n := r.IntN(100); {
 		case n < 40:
 			s.append()
-		case n < 65:
+		case n < 55:
 			s.take()
+		case n < 65:
+			s.takeAlong()
 		case n < 85:
 			s.settle()
 		case n < 90:

@@ -74,11 +74,12 @@ type Queue struct {
 	mu        sync.Mutex // guards what follows, and what segmentLog says; nothing under it waits
 	clock     clock
 	ids       idSource
-	kept      population           // QoS 1
-	held      population           // QoS 0
-	flight    ref                  // no population: nothing in flight
-	postponed map[uint64]time.Time // messages that others pass until then
-	back      Priority             // levels from this one on are held back; levels: none is
+	kept      population              // QoS 1
+	held      population              // QoS 0
+	flight    inFlight                // what is being sent, in one publish
+	postponed map[uint64]time.Time    // messages that others pass until then
+	gathers   map[gatherKey]gathering // topics that others pass
+	back      Priority                // levels from this one on are held back; levels: none is
 	bodies    map[uint64]body
 	keys      keyTable
 	waiters   map[uint64]*waiter
@@ -152,7 +153,7 @@ func (q *Queue) of(qos byte) *population {
 func (q *Queue) Ready() <-chan struct{} { return q.ready }
 
 func (q *Queue) wake() {
-	if q.flight.in != nil || q.kept.n+q.held.n == 0 {
+	if !q.flight.empty() || q.kept.n+q.held.n == 0 {
 		return
 	}
 	select {
@@ -167,7 +168,7 @@ type Stats struct {
 	Bytes    int64             // theirs: topics and payloads
 	Held     int               // the same of QoS 0
 	Foreign  int               // of both: another device's, see [Queue.Device]
-	InFlight int               // 0 or 1
+	InFlight int               // in one publish
 	OldestAt time.Time         // when the oldest QoS 1 message was accepted, or where that is not known, when this process began; zero: there is none
 	Dropped  map[string]uint64 // accepted, but neither acked nor sent, by reason: every one of Reasons
 }
@@ -181,9 +182,7 @@ func (q *Queue) Stats() Stats {
 	for reason, n := range q.dropped {
 		s.Dropped[reason] = n
 	}
-	if q.flight.in != nil {
-		s.InFlight = 1
-	}
+	s.InFlight = len(q.flight.list)
 	if oldest := q.kept.oldest(); oldest != nil {
 		if s.OldestAt = q.acceptedAt(oldest); s.OldestAt.IsZero() {
 			s.OldestAt = q.clock.start
@@ -213,11 +212,11 @@ func (q *Queue) message(in *population, s *slot) Message {
 	}
 	m.Size -= len(m.Topic) - in.longer[s.seq]
 	switch {
-	case s.nextLevel == aside && (q.flight != ref{in, s.seq}):
+	case s.nextLevel == aside && !q.flight.has(ref{in, s.seq}):
 		m.State = Foreign
 	case in.qos == 0:
 		m.State = Held
-	case q.flight.in == in && q.flight.seq == s.seq:
+	case q.flight.has(ref{in, s.seq}):
 		m.State = InFlight
 	}
 	if s.due != never {

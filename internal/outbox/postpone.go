@@ -11,22 +11,19 @@ const maxPostponed = 16
 // attempt. After a restart nothing is postponed.
 // Errors: ErrNotInFlight, ErrUnknown.
 func (q *Queue) Postpone(id string, d time.Duration) error {
-	seq, err := q.inFlightSeq(id)
+	r, err := q.refInFlight(id)
 	if err != nil {
 		return err
 	}
-	q.postpone(seq, time.Now().Add(d))
+	q.postpone(r.seq, time.Now().Add(d))
 	time.AfterFunc(d, q.wakeUp)
-	return q.putBack(id)
+	return q.PutBack(id)
 }
 
-func (q *Queue) inFlightSeq(id string) (uint64, error) {
+func (q *Queue) refInFlight(id string) (ref, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, err := q.inFlight("postpone", id); err != nil {
-		return 0, err
-	}
-	return q.flight.seq, nil
+	return q.inFlight("postpone", id)
 }
 
 func (q *Queue) postpone(seq uint64, until time.Time) {
@@ -65,19 +62,12 @@ func (q *Queue) passes(seq uint64, now time.Time) bool {
 }
 
 // notPostponed returns the first message of a level that can be read and is not
-// passed over; nil: there is none. Under the lock.
+// passed over, neither postponed nor gathering; nil: there is none. Under the lock.
 func (q *Queue) notPostponed(p Priority, now time.Time) *slot {
 	for s := range q.kept.inLevel(p, none) {
-		if q.passes(s.seq, now) {
-			continue
-		}
-		if q.log == nil {
-			return s
-		}
-		rd := &q.log.reading
 		switch {
-		case rd.passed[s.seq], rd.segments[s.segment]:
-		case q.awaitsOlder(q.log.segments[s.segment]):
+		case q.passes(s.seq, now), q.isGathering(s, now), q.passedOver(s):
+		case q.unreadableFor(s):
 			return nil
 		default:
 			return s

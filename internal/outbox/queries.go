@@ -157,14 +157,14 @@ func (q *Queue) drop(id string) error {
 		}
 		return &Error{Op: "drop", ID: id, Err: ErrUnknown, Hint: hintUnknown}
 	}
-	if r == q.flight {
+	if q.flight.has(r) {
 		return &Error{Op: "drop", ID: id, Err: ErrInFlight, Hint: "it can not be called back; try again when its outcome is known"}
 	}
 	q.finish(r, drop, ReasonRemoved, ReasonRemoved)
 	return nil
 }
 
-// DropTopic removes every message whose topic the filter picks, except the one
+// DropTopic removes every message whose topic the filter picks, except what is
 // in flight, and returns how many. A message accepted meanwhile may stay. Of a
 // queue on disk it returns when that is durable. Error: ErrDisk, as with Drop.
 func (q *Queue) DropTopic(filter func(topic string) bool) (int, error) {
@@ -194,7 +194,7 @@ func (q *Queue) dropTopics(names []string) (n int) {
 			for pos := topic.head; pos != none; {
 				s := in.slot(pos)
 				pos = in.nextInTopic(s)
-				if r := (ref{in, s.seq}); r != q.flight {
+				if r := (ref{in, s.seq}); !q.flight.has(r) {
 					q.finish(r, drop, ReasonRemoved, ReasonRemoved)
 					n++
 				}

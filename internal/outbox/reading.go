@@ -92,11 +92,11 @@ func (q *Queue) unreadable(id string, where place, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, gone := q.inFlight("take", id); gone != nil {
+	r, gone := q.inFlight("take", id)
+	if gone != nil {
 		return
 	}
-	r := q.flight
-	q.flight = ref{}
+	q.flight.remove(r)
 	if errors.Is(err, ErrDamaged) {
 		q.log.disk.Damaged++
 		q.log.note(NoteDamage, fmt.Sprintf("message %s was lost: %v; see %s", id, err, quarantineDir))
@@ -219,6 +219,18 @@ func (q *Queue) nextKept(p Priority) *slot {
 		return nil
 	}
 	return s
+}
+
+// passedOver says whether a kept message is passed over because it cannot be read.
+// Under the lock.
+func (q *Queue) passedOver(s *slot) bool {
+	return q.log != nil && (q.log.reading.passed[s.seq] || q.log.reading.segments[s.segment])
+}
+
+// unreadableFor says whether a kept message, and with it those behind it, waits for
+// older ones that cannot be read at the moment, or for its own record. Under the lock.
+func (q *Queue) unreadableFor(s *slot) bool {
+	return q.log != nil && (s.priority >= q.log.reading.from || q.awaitsOlder(q.log.segments[s.segment]))
 }
 
 // notPassed returns the first message of a level that is not passed over.

@@ -27,7 +27,7 @@ func (q *Queue) Take() (Message, bool) {
 			m.Payload, m.TTL = body.payload, body.ttl
 			return m, true
 		case q.moved(where):
-			_ = q.putBack(m.ID)
+			_ = q.PutBack(m.ID)
 		default:
 			q.unreadable(m.ID, where, err)
 		}
@@ -38,7 +38,7 @@ func (q *Queue) Take() (Message, bool) {
 func (q *Queue) takeNext() (Message, place, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.flight.in != nil {
+	if !q.flight.empty() {
 		return Message{}, place{}, false
 	}
 	q.sweep(time.Now())
@@ -47,10 +47,7 @@ func (q *Queue) takeNext() (Message, place, bool) {
 		if s == nil {
 			continue
 		}
-		q.flight = ref{in, s.seq}
-		if s.attempts++; s.attempts == 0 {
-			s.attempts-- // it counts no further
-		}
+		q.putInFlight(ref{in, s.seq}, s)
 		return q.message(in, s), q.place(in, s), true
 	}
 	return Message{}, place{}, false
@@ -69,7 +66,7 @@ func (q *Queue) HoldBack(from Priority) {
 // head returns the message of a level that is sent first.
 func (q *Queue) head(p Priority) (*population, *slot) {
 	kept, held := q.nextKept(p), q.held.head(p)
-	if now := time.Now(); kept != nil && q.passes(kept.seq, now) {
+	if now := time.Now(); kept != nil && (q.passes(kept.seq, now) || q.isGathering(kept, now)) {
 		kept = q.notPostponed(p, now)
 	}
 	if held == nil || kept != nil && q.kept.placeOf(kept) <= q.held.placeOf(held) {
@@ -78,20 +75,7 @@ func (q *Queue) head(p Priority) (*population, *slot) {
 	return &q.held, held
 }
 
-// putBack undoes takeNext.
-func (q *Queue) putBack(id string) error {
-	if err := q.Release(id); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if r, s := q.lookUp(id); r.in != nil && s.attempts > 0 {
-		s.attempts--
-	}
-	return nil
-}
-
-// Done settles the message in flight: Acked (QoS 1), Sent (QoS 0) or Rejected,
+// Done settles a message in flight: Acked (QoS 1), Sent (QoS 0) or Rejected,
 // the latter with the reason in words; a rejected QoS 0 message is Dropped.
 // It does not wait until a settlement is on disk, but for earlier ones when 16
 // are not; see Repeats in the package comment.
@@ -108,10 +92,12 @@ func (q *Queue) Done(id string, s State, reason string) error {
 func (q *Queue) settle(id string, s State, reason string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	m, err := q.inFlight("done", id)
+	r, err := q.inFlight("done", id)
 	if err != nil {
 		return err
 	}
+	_, live := r.in.find(r.seq)
+	m := q.message(r.in, live)
 	ev, ok := outcomes[s]
 	if _, possible := moves[m.State][ev]; !ok || !possible {
 		return &Error{Op: "done", ID: id, Err: fmt.Errorf("%w: a %s message of QoS %d becoming %q", ErrInvalid, m.State, m.QoS, s)}
@@ -120,24 +106,28 @@ func (q *Queue) settle(id string, s State, reason string) error {
 	if ev == reject {
 		count = ReasonRejected
 	}
-	q.finish(q.flight, ev, reason, count)
+	q.finish(r, ev, reason, count)
 	q.wake()
 	return nil
 }
 
-// Release takes the message in flight back: it was not sent, or nobody knows.
+// Release takes a message in flight back: it was not sent, or nobody knows.
 // It keeps its place, and so is the next of its level. If meanwhile its time
 // ran out, or a Latest message came for its topic, it ends here.
 // Errors: ErrNotInFlight, ErrUnknown.
-func (q *Queue) Release(id string) error {
+func (q *Queue) Release(id string) error { return q.release("release", id, 0) }
+
+// release takes so many attempts back with the message.
+func (q *Queue) release(op, id string, attempts uint16) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, err := q.inFlight("release", id); err != nil {
+	r, err := q.inFlight(op, id)
+	if err != nil {
 		return err
 	}
-	r := q.flight
-	q.flight = ref{}
+	q.flight.remove(r)
 	pos, s := r.in.find(r.seq)
+	s.attempts -= min(s.attempts, attempts)
 	switch {
 	case s.due <= q.elapsed(time.Now()):
 		q.finish(r, expire, ReasonExpired, ReasonExpired)
@@ -148,19 +138,19 @@ func (q *Queue) Release(id string) error {
 	return nil
 }
 
-// inFlight returns the message in flight if it has this id.
-func (q *Queue) inFlight(op, id string) (Message, error) {
-	if q.flight.in != nil {
-		if _, s := q.flight.in.find(q.flight.seq); q.id(q.flight.in, s) == id {
-			return q.message(q.flight.in, s), nil
+// inFlight returns the message in flight that has this id.
+func (q *Queue) inFlight(op, id string) (ref, error) {
+	for _, r := range q.flight.list {
+		if _, s := r.in.find(r.seq); q.id(r.in, s) == id {
+			return r, nil
 		}
 	}
 	if _, s := q.lookUp(id); s == nil {
 		if _, known := q.history.get(id); !known {
-			return Message{}, &Error{Op: op, ID: id, Err: ErrUnknown}
+			return ref{}, &Error{Op: op, ID: id, Err: ErrUnknown}
 		}
 	}
-	return Message{}, &Error{Op: op, ID: id, Err: ErrNotInFlight}
+	return ref{}, &Error{Op: op, ID: id, Err: ErrNotInFlight}
 }
 
 // outdated says whether a younger Latest message of the topic waits.
@@ -195,7 +185,7 @@ func (q *Queue) sweep(now time.Time) {
 			if s.due > n {
 				break
 			}
-			if r := (ref{in, s.seq}); r != q.flight {
+			if r := (ref{in, s.seq}); !q.flight.has(r) {
 				q.finish(r, expire, ReasonExpired, ReasonExpired)
 			} else {
 				in.due.remove(&in.index, 0) // Release looks after that one
@@ -211,9 +201,7 @@ func (q *Queue) finish(r ref, ev event, reason, count string) {
 	pos, s := r.in.find(r.seq)
 	m := q.message(r.in, s)
 	m.State, m.Reason, m.Payload = moves[m.State][ev], reason, nil
-	if r == q.flight {
-		q.flight = ref{}
-	}
+	q.flight.remove(r)
 	if q.log != nil && r.in == &q.kept {
 		q.log.settle(s)
 	}
