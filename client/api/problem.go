@@ -12,6 +12,7 @@ const (
 	BadBody             = "bad-body"
 	BadRequest          = "bad-request"
 	BadCommand          = "bad-command"
+	NotBatchable        = "not-batchable"
 	Unsupported         = "unsupported"
 	ReservedTopic       = "reserved-topic"
 	NotPermitted        = "not-permitted"

@@ -24,7 +24,7 @@ import (
 
 // applied are the keys that change while the daemon runs. All others need a
 // restart.
-var applied = []string{"device.product_secret_file", "device.device_secret_file", "log.level", "mqtt.password_file", "web.password_file", "subscribe"}
+var applied = []string{"device.product_secret_file", "device.device_secret_file", "batch", "log.level", "mqtt.password_file", "web.password_file", "subscribe"}
 
 // secrets are those of them that the cloud is shown: whoever corrects one does not want
 // to wait for the next attempt.
@@ -147,6 +147,8 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	}
 	r.viewers.Store(fresh.Web.Passwords)
 	r.running.Web.PasswordFile = fresh.Web.PasswordFile
+	r.running.Batch = fresh.Batch
+	r.session.Batch(wiring.Batch(r.running)) // with the names in effect
 	r.running.Log.Level, r.running.Subscribe, r.running.MQTT.PasswordFile = fresh.Log.Level, fresh.Subscribe, fresh.MQTT.PasswordFile
 	r.tell(fresh, places, done.NeedsRestart)
 	r.log.Info(reloadedLine, zap.Strings("changed", done.Changed), zap.Strings("needs_restart", done.NeedsRestart))

@@ -62,6 +62,7 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	data := openBudget(cfg, state, queue, board, log)
 	defer runBudget(data)()
 	limits := session.NewPayloadLimits(state, cfg.Modem.MaxPayload, log)
+	limits.Batch(wiring.Batch(cfg))
 	var named named
 	named.in(cfg)
 	options := sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log)

@@ -67,6 +67,9 @@ func (c Capabilities) Check(payload []byte) error {
 	return err
 }
 
+// Binary says whether a payload may hold any byte.
+func (c Capabilities) Binary() bool { return c.MPUBEX || c.Hex }
+
 // CheckTopic returns a [*PayloadError] if no module can carry a topic: AT
 // commands have no escape for quotes, backslashes and control bytes in it, and
 // take 256 bytes (AT manual 1.6.3, MPUB).

@@ -123,16 +123,26 @@ func (m *Modem) acknowledgement(ctx context.Context, begun atengine.Mark, accept
 	return urc, err
 }
 
-// publication writes the command for a message, in the form that carries it.
-func (m *Modem) publication(topic string, qos byte, payload []byte) (atengine.Command, error) {
+// Carries returns a [*PayloadError] if the module cannot carry a message.
+func (m *Modem) Carries(topic string, payload []byte) error {
+	_, err := m.form(topic, payload)
+	return err
+}
+
+func (m *Modem) form(topic string, payload []byte) (form, error) {
 	if err := CheckTopic(topic); err != nil {
-		return atengine.Command{}, err
+		return 0, err
 	}
 	caps := m.caps
 	if caps.hexSession() && !m.hexOut.Load() {
 		caps.Hex = false // MQTTMODE=1 was refused
 	}
-	how, err := caps.form(payload)
+	return caps.form(payload)
+}
+
+// publication writes the command for a message, in the form that carries it.
+func (m *Modem) publication(topic string, qos byte, payload []byte) (atengine.Command, error) {
+	how, err := m.form(topic, payload)
 	if err != nil {
 		return atengine.Command{}, err
 	}

@@ -137,7 +137,7 @@ func TestPackTakesWhatFits(t *testing.T) {
 	readings := drifting(100, 3)
 	for _, f := range forms() {
 		for _, limit := range []int{1, 10, 60, 100, 600, 1360, 4100, 1 << 20} {
-			carries := func(b []byte) bool { return len(b) <= limit }
+			carries := func(b []byte, _ int) bool { return len(b) <= limit }
 			rule := Rule{Form: f, MaxMessages: 100}
 			payload, n := rule.Pack(readings, carries)
 			if want := f.Encode(readings[:max(n, 1)]); !bytes.Equal(payload, want) {
@@ -146,11 +146,11 @@ func TestPackTakesWhatFits(t *testing.T) {
 			if n > 0 && len(payload) > limit {
 				t.Errorf("%s: %d bytes, and the limit is %d", f.name(), len(payload), limit)
 			}
-			if n < len(readings) && carries(f.Encode(readings[:n+1])) {
+			if n < len(readings) && carries(f.Encode(readings[:n+1]), n+1) {
 				t.Errorf("%s: %d of %d readings, and one more fits into %d", f.name(), n, len(readings), limit)
 			}
 			rule.MaxBytes = limit
-			if own, m := rule.Pack(readings, func([]byte) bool { return true }); m != n || !bytes.Equal(own, payload) {
+			if own, m := rule.Pack(readings, func([]byte, int) bool { return true }); m != n || !bytes.Equal(own, payload) {
 				t.Errorf("%s: max_bytes = %d takes %d readings, the same limit of the module %d", f.name(), limit, m, n)
 			}
 		}
@@ -161,7 +161,7 @@ func TestPackTakesWhatFits(t *testing.T) {
 func TestNothingUnpacksToMoreThanItsBound(t *testing.T) {
 	rule := Rule{Form: Form{Envelope: LengthPrefixed, Compress: Deflate}, MaxMessages: MaxMessages}
 	zeros := make([]byte, 10_000)
-	all := func([]byte) bool { return true }
+	all := func([]byte, int) bool { return true }
 	if _, n := rule.Pack(slices.Repeat([][]byte{zeros}, 20), all); n != 6 {
 		t.Errorf("%d readings of 10,000 bytes in a batch, want 6", n)
 	}
@@ -230,7 +230,7 @@ func BenchmarkPack(b *testing.B) {
 		b.Run(fmt.Sprint(limit), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				rule.Pack(readings, func(p []byte) bool { return len(p) <= limit })
+				rule.Pack(readings, func(p []byte, _ int) bool { return len(p) <= limit })
 			}
 		})
 	}

@@ -54,6 +54,11 @@ func (f Form) Binary() bool {
 	return f.Encoding != Base64 && (f.Envelope == LengthPrefixed || f.Compress == Deflate || f.Compress == Gzip)
 }
 
+// Plain says that a payload of this form has the bytes of its readings as they are.
+func (f Form) Plain() bool {
+	return f.Compress != Deflate && f.Compress != Gzip && f.Encoding != Base64
+}
+
 // Encode makes one payload of readings, at least one, each of which fits the envelope.
 func (f Form) Encode(readings [][]byte) []byte {
 	b := f.Envelope.wrap(readings)

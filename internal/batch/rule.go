@@ -49,11 +49,11 @@ func (r *Rule) Room(readings, bytes, more int) bool {
 
 // Pack makes a payload of as many readings as fit, from the first on, and returns how
 // many that are; 0: not even the first does, and payload is what it would be alone.
-// carries says whether the module at hand carries a payload.
-func (r *Rule) Pack(readings [][]byte, carries func(payload []byte) bool) (payload []byte, n int) {
+// carries says whether the module at hand carries a payload of so many readings.
+func (r *Rule) Pack(readings [][]byte, carries func(payload []byte, readings int) bool) (payload []byte, n int) {
 	try := func(n int) ([]byte, bool) {
 		b := r.Encode(readings[:n])
-		return b, r.Envelope.size(readings[:n]) <= MaxUnpacked && (r.MaxBytes == 0 || len(b) <= r.MaxBytes) && carries(b)
+		return b, r.Envelope.size(readings[:n]) <= MaxUnpacked && (r.MaxBytes == 0 || len(b) <= r.MaxBytes) && carries(b, n)
 	}
 	payload, fits := try(len(readings))
 	if fits {

@@ -108,6 +108,8 @@ func At(t time.Time, e api.Event) api.Event {
 // to the program at publish time, so that nothing is mangled on the way.
 type CarryError struct {
 	Reason   string // in words, with what to do
+	Unfit    bool   // it cannot stand among the readings of its topic, whatever the module carries
+	Form     bool   // the form in which its topic travels is in the way, and no byte of its own
 	TooLarge bool   // the payload is over Limit; otherwise Byte at Offset is in the way
 	Size     int    // bytes, as the module counts them (after escaping)
 	Limit    int    // bytes

@@ -113,7 +113,6 @@ func (l *loader) subscribable(topic string) error {
 // yet, and what happens instead. A key stands here with its section, a table
 // by its name.
 var unready = []struct{ key, instead string }{
-	{"batch", "every message is a publish of its own"},
 	{"access", "every program that can open the socket may use every topic"},
 }
 

@@ -18,16 +18,17 @@ type Cause int
 
 // The causes.
 const (
-	Internal   Cause = iota // the daemon's fault
-	BadTopic                // nobody can publish there
-	Reserved                // the topic is the daemon's own
-	TooLarge                // the module carries less
-	NotCarried              // a byte that the module cannot carry
-	KeyReused               // the idempotency key belongs to another message
-	Full                    // the outbox's bounds
-	Disk                    // the disk of the outbox is full or failing
-	Late                    // the outbox did not answer in time
-	Stopping                // the daemon takes no messages any more
+	Internal     Cause = iota // the daemon's fault
+	BadTopic                  // nobody can publish there
+	Reserved                  // the topic is the daemon's own
+	TooLarge                  // the module carries less
+	NotCarried                // a byte that the module cannot carry
+	NotBatchable              // it cannot stand among the readings of its topic
+	KeyReused                 // the idempotency key belongs to another message
+	Full                      // the outbox's bounds
+	Disk                      // the disk of the outbox is full or failing
+	Late                      // the outbox did not answer in time
+	Stopping                  // the daemon takes no messages any more
 )
 
 // Passes says whether the same message may be taken later, as things are.
@@ -38,7 +39,7 @@ type Refusal struct {
 	Cause  Cause
 	Detail string          // what is in the way
 	Advice string          // what the outbox says can be done; may be empty
-	Carry  *bus.CarryError // of TooLarge and NotCarried, where the numbers are known
+	Carry  *bus.CarryError // of TooLarge, NotCarried and NotBatchable, where the numbers are known
 }
 
 func (r *Refusal) Error() string { return r.Detail }
@@ -67,8 +68,11 @@ func Payload(name string, payload []byte, carry func(topic string, payload []byt
 	r := &Refusal{Cause: NotCarried, Detail: err.Error()}
 	if ce, ok := errors.AsType[*bus.CarryError](err); ok {
 		r.Carry = ce
-		if ce.TooLarge {
+		switch {
+		case ce.TooLarge:
 			r.Cause = TooLarge
+		case ce.Unfit:
+			r.Cause = NotBatchable
 		}
 	}
 	return r

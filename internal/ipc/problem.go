@@ -30,6 +30,7 @@ var (
 	badTopic            = kind{api.BadTopic, http.StatusBadRequest, "The topic cannot be published to"}
 	badFilter           = kind{api.BadFilter, http.StatusBadRequest, "The topic filter is wrong"}
 	badBody             = kind{api.BadBody, http.StatusBadRequest, "The request body did not arrive whole"}
+	notBatchable        = kind{api.NotBatchable, http.StatusBadRequest, "The payload cannot stand among the readings of its topic"}
 	unsupported         = kind{api.Unsupported, http.StatusBadRequest, "The cloud has no such thing"}
 	reservedTopic       = kind{api.ReservedTopic, http.StatusForbidden, "The topic is the daemon's own"}
 	foreignSite         = kind{api.ForeignSite, http.StatusForbidden, "The page of another site may not use this socket"}
@@ -91,6 +92,8 @@ func intakeProblem(r *intake.Refusal) *problem {
 		return p
 	case intake.NotCarried:
 		return carryProblem(r)
+	case intake.NotBatchable:
+		return notBatchable.problem(r.Detail, notKept+"; send one JSON value in one line, or ask the gateway's owner about the [[batch]] table of the topic")
 	case intake.KeyReused:
 		return keyReused.problem(r.Detail, notKept+"; "+r.Advice)
 	case intake.Full:
@@ -109,7 +112,7 @@ func intakeProblem(r *intake.Refusal) *problem {
 
 // carryProblem is 422, with the numbers for programs.
 func carryProblem(r *intake.Refusal) *problem {
-	if r.Carry == nil {
+	if r.Carry == nil || r.Carry.Form {
 		return notCarried.problem(r.Detail, notKept)
 	}
 	b := int(r.Carry.Byte)

@@ -22,14 +22,15 @@ type never struct {
 
 // codes are the reason codes of 5 for what is refused.
 var codes = map[intake.Cause]packet.Code{
-	intake.Internal:   packet.ImplementationSpecific,
-	intake.BadTopic:   packet.TopicInvalid,
-	intake.Reserved:   packet.NotAuthorized,
-	intake.TooLarge:   packet.TooLarge,
-	intake.NotCarried: packet.PayloadFormatInvalid,
-	intake.Full:       packet.QuotaExceeded,
-	intake.Disk:       packet.QuotaExceeded,
-	intake.Late:       packet.QuotaExceeded,
+	intake.Internal:     packet.ImplementationSpecific,
+	intake.BadTopic:     packet.TopicInvalid,
+	intake.Reserved:     packet.NotAuthorized,
+	intake.TooLarge:     packet.TooLarge,
+	intake.NotCarried:   packet.PayloadFormatInvalid,
+	intake.NotBatchable: packet.PayloadFormatInvalid,
+	intake.Full:         packet.QuotaExceeded,
+	intake.Disk:         packet.QuotaExceeded,
+	intake.Late:         packet.QuotaExceeded,
 }
 
 // judge says what is in the way of a message for ever, or nil. local: it is about

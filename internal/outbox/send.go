@@ -66,6 +66,9 @@ func (q *Queue) HoldBack(from Priority) {
 // head returns the message of a level that is sent first.
 func (q *Queue) head(p Priority) (*population, *slot) {
 	kept, held := q.nextKept(p), q.held.head(p)
+	if held != nil {
+		q.endGathering(held)
+	}
 	if now := time.Now(); kept != nil && (q.passes(kept.seq, now) || q.isGathering(kept, now)) {
 		kept = q.notPostponed(p, now)
 	}

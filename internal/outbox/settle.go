@@ -7,7 +7,7 @@ func (q *Queue) Settle(ids ...string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, id := range ids {
-		if r, s := q.lookUp(id); s != nil && r != q.flight {
+		if r, s := q.lookUp(id); s != nil && !q.flight.has(r) {
 			q.finish(r, drop, ReasonRemoved, "")
 		}
 	}

@@ -128,8 +128,9 @@ const gatheringMost = 64
 
 // Gather puts back the messages in flight, as PutBack does, and has all of their topic
 // and priority wait, and others pass them, until a time, or until so many more have
-// come. It says whether they do: there are bounds to how many topics gather, and then
-// nothing is put back. After a restart nothing gathers.
+// come, or a message of QoS 0 of the topic is the next. It says whether they do: where
+// one waits already, or too many topics gather, nothing is put back. After a restart
+// nothing gathers.
 func (q *Queue) Gather(until time.Time, more int) bool {
 	ids, ok := q.beginGathering(until, more)
 	if !ok {
@@ -161,6 +162,9 @@ func (q *Queue) beginGathering(until time.Time, more int) (ids []string, ok bool
 		return nil, false
 	}
 	t := &q.kept.topics.list[s.topic]
+	if held := q.held.topics.get(t.name); held != nil && q.held.anyOf(held, s.priority) {
+		return nil, false
+	}
 	if q.gathers == nil {
 		q.gathers = make(map[gatherKey]gathering)
 	}
@@ -177,6 +181,25 @@ func (q *Queue) beginGathering(until time.Time, more int) (ids []string, ok bool
 type gatherKey struct {
 	topic string
 	level Priority
+}
+
+// endGathering has what gathers go before a message of QoS 0 of its topic and level,
+// which is the next one: it is not overtaken by it, and does not hold it up. Under the
+// lock.
+func (q *Queue) endGathering(held *slot) {
+	if len(q.gathers) > 0 {
+		delete(q.gathers, gatherKey{q.held.topics.list[held.topic].name, held.priority})
+	}
+}
+
+// anyOf says whether a topic has a live message of a level.
+func (x *index) anyOf(t *topicEntry, level Priority) bool {
+	for pos := t.head; pos != none; pos = x.nextInTopic(x.slot(pos)) {
+		if s := x.slot(pos); s.priority == level && s.nextLevel != aside {
+			return true
+		}
+	}
+	return false
 }
 
 // isGathering says whether a kept message waits for others of its topic. Under the lock.

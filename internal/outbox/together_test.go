@@ -169,6 +169,29 @@ func TestGather(t *testing.T) {
 	})
 }
 
+// A program's message of QoS 0 comes after what it published before to the same topic,
+// which goes when that one is the next, and gathers no more while one waits.
+func TestWhatGathersIsNotOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Limits{})
+		put(t, q, "/a", says("1"))
+		together(t, q)
+		if !q.Gather(time.Now().Add(time.Minute), 2) {
+			t.Fatal("it does not gather")
+		}
+		put(t, q, "/a", says("0"), func(m *Message) { m.QoS = 0 })
+		got, ids := together(t, q)
+		if got != "1" || q.Gather(time.Now().Add(time.Minute), 2) {
+			t.Errorf("%q is next, want 1, which gathers no more", got)
+		}
+		_ = q.DoneAll(ids, Acked)
+		if got, _ := together(t, q); got != "0" {
+			t.Errorf("%q is next, want 0", got)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 // Filters with wildcards match any number of topics: what gathers is a short list.
 func TestGatheringTopicsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

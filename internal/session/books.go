@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"airbridged/internal/air"
-	"airbridged/internal/outbox"
+	"airbridged/internal/batch"
 	"airbridged/internal/provision"
 	"airbridged/internal/recovery"
 )
@@ -42,7 +42,7 @@ type books struct {
 }
 
 // maxDoubtful bounds doubtful: of more than these, the repeats count as payload.
-const maxDoubtful = 16
+const maxDoubtful = batch.MaxMessages
 
 func newBooks(c Cloud, r Recorder) *books {
 	return &books{tariff: tariff{tls: c.TLS}, recorder: r, keepalive: c.Keepalive, begun: time.Now()}
@@ -70,33 +70,49 @@ func (b *books) subscribed(filter string) {
 	b.speak()
 }
 
-// published is a message that was acknowledged, or sent with QoS 0. rides says
+// published is a publication that was acknowledged, or sent with QoS 0. rides says
 // that the acknowledgement of the PUBACK before travelled with it.
-func (b *books) published(m outbox.Message, rides bool) {
-	n := b.publish(m.Topic, m.Payload, m.QoS)
+func (b *books) published(p publication, rides bool) {
+	n := b.publish(p.topic, p.payload, p.qos)
 	if rides {
 		n -= ipTCP
 	}
-	b.charge(m, n)
-	b.doubtful = slices.DeleteFunc(b.doubtful, func(id string) bool { return id == m.ID })
-}
-
-// attempted is a message of which nobody knows whether it arrived.
-func (b *books) attempted(m outbox.Message) {
-	b.charge(m, b.attempt(m.Topic, m.Payload, m.QoS))
-	if !slices.Contains(b.doubtful, m.ID) {
-		b.doubtful = append(b.doubtful, m.ID)
-		b.doubtful = b.doubtful[max(0, len(b.doubtful)-maxDoubtful):]
+	b.charge(p, n)
+	if len(b.doubtful) > 0 {
+		ids := p.ids()
+		b.doubtful = slices.DeleteFunc(b.doubtful, func(id string) bool { return slices.Contains(ids, id) })
 	}
 }
 
-func (b *books) charge(m outbox.Message, n int) {
-	cause := costPayload
-	if slices.Contains(b.doubtful, m.ID) {
-		cause = costRetry
+// attempted is a publication of which nobody knows whether it arrived.
+func (b *books) attempted(p publication) {
+	b.charge(p, b.attempt(p.topic, p.payload, p.qos))
+	for _, id := range p.ids() {
+		if !slices.Contains(b.doubtful, id) {
+			b.doubtful = append(b.doubtful, id)
+		}
 	}
-	b.recorder.CloudBytes(cause, n)
-	b.recorder.ProgramBytes(m.Source, n)
+	b.doubtful = b.doubtful[max(0, len(b.doubtful)-maxDoubtful):]
+}
+
+// charge books the bytes of a publication: to each of its messages, and so to the
+// program that it came from, the share that its payload has in all of them.
+func (b *books) charge(p publication, n int) {
+	rest := 0
+	for _, m := range p.messages {
+		rest += len(m.Payload) + 1
+	}
+	for _, m := range p.messages {
+		weight := len(m.Payload) + 1
+		share := n * weight / rest
+		n, rest = n-share, rest-weight
+		cause := costPayload
+		if slices.Contains(b.doubtful, m.ID) {
+			cause = costRetry
+		}
+		b.recorder.CloudBytes(cause, share)
+		b.recorder.ProgramBytes(m.Source, share)
+	}
 	b.speak()
 }
 

@@ -194,16 +194,18 @@ func (d *display) token(t *provision.Token) {
 // loggedIn counts a CONNECT, whatever the answer.
 func (d *display) loggedIn() { d.board.Update(func(st *bus.Status) { st.Counters.Connects++ }) }
 
-// published shows what became of a message, at the moment when it was acknowledged.
-func (d *display) published(m outbox.Message, state outbox.State, acked time.Time) {
-	d.meter.Published(int(m.QoS), string(state), ageOf(m))
-	d.board.Passing.Note(bus.Passed{Up: true, Topic: m.Topic, Bytes: len(m.Payload), QoS: int(m.QoS), Result: string(state)})
+// published shows what became of messages, at the moment when they were acknowledged.
+func (d *display) published(list []outbox.Message, state outbox.State, acked time.Time) {
+	for _, m := range list {
+		d.meter.Published(int(m.QoS), string(state), ageOf(m))
+		d.board.Passing.Note(bus.Passed{Up: true, Topic: m.Topic, Bytes: len(m.Payload), QoS: int(m.QoS), Result: string(state)})
+	}
 	d.board.Update(func(st *bus.Status) {
 		switch state {
 		case outbox.Sent:
-			st.Counters.Sent++
+			st.Counters.Sent += uint64(len(list))
 		case outbox.Acked:
-			st.Counters.Acked++
+			st.Counters.Acked += uint64(len(list))
 			st.Counters.LastAckedAt = &acked
 		}
 	})
@@ -217,10 +219,12 @@ func ageOf(m outbox.Message) time.Duration {
 	return time.Since(m.AcceptedAt)
 }
 
-// unknown shows a message of which nobody knows whether it arrived.
-func (d *display) unknown(m outbox.Message) {
-	d.meter.Published(int(m.QoS), "unknown", ageOf(m))
-	d.board.Update(func(st *bus.Status) { st.Counters.Unknown++ })
+// unknown shows messages of which nobody knows whether they arrived.
+func (d *display) unknown(list []outbox.Message) {
+	for _, m := range list {
+		d.meter.Published(int(m.QoS), "unknown", ageOf(m))
+	}
+	d.board.Update(func(st *bus.Status) { st.Counters.Unknown += uint64(len(list)) })
 }
 
 // received shows a message from the cloud.

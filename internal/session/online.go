@@ -62,12 +62,12 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		}
 		rest := s.up.pace.left(time.Now())
 		if rest <= 0 {
-			if m, ok := s.up.queue.Take(); ok {
-				if s.passedOver(m) {
+			if p, ok := s.next(); ok {
+				if len(p.messages) == 0 {
 					continue
 				}
 				s.filters.after = false
-				if err := s.publish(ctx, m); err != nil {
+				if err := s.publish(ctx, p); err != nil {
 					return "", err
 				}
 				continue

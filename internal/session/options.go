@@ -67,7 +67,11 @@ func (r Recovery) policy() recovery.Policy {
 type Queue interface {
 	Ready() <-chan struct{}
 	Take() (outbox.Message, bool)
+	TakeAlong() (outbox.Message, bool)
+	Gather(until time.Time, more int) bool
 	Done(id string, s outbox.State, reason string) error
+	DoneAll(ids []string, s outbox.State) error
+	PutBack(id string) error
 	Release(id string) error
 	Postpone(id string, d time.Duration) error
 	Device(here outbox.Device)

@@ -7,7 +7,6 @@ import (
 
 	"airbridged/internal/air"
 	"airbridged/internal/atengine"
-	"airbridged/internal/outbox"
 )
 
 // How long a payload a module takes is not known of every firmware. Where the limit is
@@ -52,11 +51,11 @@ func (s *Session) carries(caps air.Capabilities) {
 
 // tooLong says whether a refusal was about the length of a message, which is set aside
 // then. Other numbers than that of a command which could not be read say something else.
-func (s *Session) tooLong(m outbox.Message, err error) bool {
+func (s *Session) tooLong(p publication, err error) bool {
 	var refused *atengine.Error
-	size, over := s.caps.Wire(m.Payload)
+	size, over := s.caps.Wire(p.payload)
 	switch {
-	case !over, errors.Is(err, air.ErrDoubtful), !errors.As(err, &refused):
+	case !over, !p.single(), errors.Is(err, air.ErrDoubtful), !errors.As(err, &refused):
 		return false
 	case errors.Is(err, air.ErrNotSent):
 	case refused.Code != atengine.PlainError, !s.up.oversize.refusedAgain(size):
@@ -66,26 +65,26 @@ func (s *Session) tooLong(m outbox.Message, err error) bool {
 	s.carries(s.o.Limits.Learn(size))
 	s.show.warn("payload-limit-learned", fmt.Sprintf("%s refuses a payload of %d bytes on the wire: from now on such messages are refused; modem.max_payload sets another limit", s.caps.Firmware, size))
 	reason := "the module refuses its length"
-	if err := s.caps.Check(m.Payload); err != nil {
+	if err := s.caps.Check(p.payload); err != nil {
 		reason = err.Error()
 	}
-	s.reject(m, reason)
+	s.reject(p.first(), reason)
 	return true
 }
 
-// afterOthers has a message that was refused for what may be its length wait until a
-// shorter one had the time to pass in this session.
-func (s *Session) afterOthers(m outbox.Message) bool {
+// afterOthers says whether a payload that was refused for what may be its length waits
+// until a shorter one had the time to pass in this session.
+func (s *Session) afterOthers(payload []byte) bool {
 	o := &s.up.oversize
-	size, over := s.caps.Wire(m.Payload)
+	size, over := s.caps.Wire(payload)
 	return over && o.times > 0 && size == o.size && !o.passed && time.Since(s.link.since) < rightBehind
 }
 
-// carried takes in that a message passed.
-func (s *Session) carried(m outbox.Message) {
+// carried takes in that a publication passed.
+func (s *Session) carried(p publication) {
 	o := &s.up.oversize
 	o.passed = true
-	if size, over := s.caps.Wire(m.Payload); over && size >= o.size {
+	if size, over := s.caps.Wire(p.payload); over && size >= o.size {
 		o.size, o.times = 0, 0
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"airbridged/internal/air"
+	"airbridged/internal/batch"
 	"airbridged/internal/bus"
 	"airbridged/internal/durable"
 )
@@ -26,7 +28,8 @@ const (
 // PayloadLimits knows what the module at hand can carry, and remembers it on disk, so
 // that a payload it cannot carry is refused when it is published, with the
 // module offline or not there too. Before any module was identified it accepts
-// what the best one carries. It is safe for concurrent use.
+// what the best one carries. It knows the [[batch]] rules, too: a payload is judged
+// in the form in which it travels. It is safe for concurrent use.
 type PayloadLimits struct {
 	note    durable.Note[air.Capabilities]
 	learned durable.Note[map[string]int]
@@ -38,6 +41,10 @@ type PayloadLimits struct {
 	caps    air.Capabilities // with what was learned and configured
 	refused map[string]int   // by firmware: the shortest payload that was refused, in bytes on the wire
 	saved   bool             // found is on disk
+	rules   func(deviceName string) batch.Rules
+	name    string // of the device; empty: not known yet
+
+	current atomic.Pointer[batch.Rules] // of that device
 }
 
 // NewPayloadLimits reads what the last module could carry from the state directory.
@@ -74,19 +81,97 @@ func (c *PayloadLimits) settle() {
 	c.caps = c.found.Learned(c.refused[c.found.Firmware]).Override(c.most)
 }
 
-// Check says why the module cannot carry a payload, as a *bus.CarryError, or nil.
-func (c *PayloadLimits) Check(_ string, payload []byte) error {
+// Batch replaces the rules by which the readings of a topic travel together. They are
+// asked for with the name of the device, empty while it is not known.
+func (c *PayloadLimits) Batch(rules func(deviceName string) batch.Rules) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rules = rules
+	c.settleRules()
+}
+
+// Batch is [PayloadLimits.Batch] of those that the session was given.
+func (s *Session) Batch(rules func(deviceName string) batch.Rules) { s.o.Limits.Batch(rules) }
+
+// belongTo settles whose name stands in the rules.
+func (c *PayloadLimits) belongTo(deviceName string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.name = deviceName
+	c.settleRules()
+}
+
+func (c *PayloadLimits) settleRules() {
+	if c.rules == nil {
+		return
+	}
+	rules := c.rules(c.name)
+	c.current.Store(&rules)
+}
+
+// Rule returns the rule of a topic; nil: its messages travel as they are.
+func (c *PayloadLimits) Rule(topic string) *batch.Rule {
+	rules := c.current.Load()
+	if rules == nil {
+		return nil
+	}
+	return rules.Of(topic)
+}
+
+// Check says why the module cannot carry a message, as a *bus.CarryError, or nil.
+func (c *PayloadLimits) Check(topic string, payload []byte) error {
 	c.mu.Lock()
 	caps := c.caps
 	c.mu.Unlock()
-	var cannot *air.PayloadError
-	if err := caps.Check(payload); errors.As(err, &cannot) {
-		return &bus.CarryError{
-			Reason: cannot.Error(), TooLarge: cannot.TooLarge,
-			Size: cannot.Size, Limit: cannot.Limit, Offset: cannot.Offset, Byte: cannot.Byte,
+	rule := c.Rule(topic)
+	if rule == nil {
+		return orNil(carryError("", caps.Check(payload)))
+	}
+	if err := rule.Envelope.Fits(payload); err != nil {
+		return &bus.CarryError{Unfit: true, Reason: err.Error()}
+	}
+	if rule.Binary() && !caps.Binary() {
+		return &bus.CarryError{Form: true, Reason: fmt.Sprintf("this topic carries readings in one %s with compress = %q, which may be any bytes, and the module carries text only: set encoding = \"base64\" in its [[batch]] table", rule.Envelope, rule.Compress)}
+	}
+	if rule.Plain() {
+		if err := carryError("", caps.Check(payload)); err != nil && !err.TooLarge {
+			return err
 		}
 	}
-	return nil
+	alone := fmt.Sprintf("alone in its %s envelope: ", rule.Envelope)
+	var err *bus.CarryError
+	encoded, n := rule.Pack([][]byte{payload}, func(b []byte, _ int) bool {
+		err = carryError(alone, caps.Check(b))
+		return err == nil
+	})
+	if n == 0 && err == nil {
+		limit := rule.MaxBytes
+		if limit == 0 || len(payload) > batch.MaxUnpacked {
+			limit = batch.MaxUnpacked
+		}
+		return &bus.CarryError{TooLarge: true, Size: len(encoded), Limit: limit, Reason: fmt.Sprintf("%sit has %d bytes, and its [[batch]] rule allows %d", alone, len(encoded), limit)}
+	}
+	return orNil(err)
+}
+
+// orNil is an error that is nil where there is none.
+func orNil(err *bus.CarryError) error {
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
+// carryError translates what air says of a payload.
+func carryError(where string, err error) *bus.CarryError {
+	var cannot *air.PayloadError
+	if !errors.As(err, &cannot) {
+		return nil
+	}
+	return &bus.CarryError{
+		Reason: where + cannot.Error(), TooLarge: cannot.TooLarge,
+		Size: cannot.Size, Limit: cannot.Limit, Offset: cannot.Offset, Byte: cannot.Byte,
+	}
 }
 
 // Remember takes in what the module that was just identified can carry, and returns it

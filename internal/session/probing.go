@@ -60,6 +60,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.device.identified(id.IMEI)
 	s.past.knows(id.IMEI, took, booted)
 	s.filters.belongTo(s.device.names)
+	s.o.Limits.belongTo(s.device.names.DeviceName)
 	if s.device.names.DeviceName == "" {
 		return "", &recovery.Failure{
 			Cause: recovery.IMEIUnreadable, Hint: recovery.IMEIUnreadable.Hint() + " (asked for it, the module says " + id.NoIMEI + ")",

@@ -31,20 +31,20 @@ const refusals = 3
 // refused more than once: others may need them.
 const spared = 2
 
-// publish sends one message and settles what became of it. The message in hand
-// is always given back to the queue: done, or released.
-func (s *Session) publish(ctx context.Context, m outbox.Message) error {
+// publish sends one publication and settles what became of it. Its messages are always
+// given back to the queue: done, or released.
+func (s *Session) publish(ctx context.Context, p publication) error {
 	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck + silences)
-	s.device.tellForeign(m.Topic, "published to")
+	s.device.tellForeign(p.topic, "published to")
 	s.up.pace.begin(time.Now())
-	s.show.meter.InFlight(1)
+	s.show.meter.InFlight(len(p.messages))
 	defer s.show.meter.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
-	if m.QoS > 0 {
-		s.suspects.asked(theMessage(m))
+	if p.qos > 0 {
+		s.suspects.asked(p.suspect())
 	}
-	receipt, err := s.port.modem.Publish(sendCtx, m.Topic, m.QoS, m.Payload)
+	receipt, err := s.port.modem.Publish(sendCtx, p.topic, p.qos, p.payload)
 	rides := false
 	if !s.up.acked.IsZero() && !receipt.WrittenAt.IsZero() {
 		turnaround := receipt.WrittenAt.Sub(s.up.acked)
@@ -55,65 +55,82 @@ func (s *Session) publish(ctx context.Context, m outbox.Message) error {
 	var cannot *air.PayloadError
 	switch {
 	case err == nil:
-		s.books.published(m, rides)
-		return s.delivered(m, receipt)
+		s.books.published(p, rides)
+		return s.delivered(p, receipt)
 	case errors.As(err, &cannot):
-		s.suspects.harmless(theMessage(m), true)
-		s.reject(m, cannot.Error())
+		s.suspects.harmless(p.suspect(), true)
+		s.cannotCarry(p, cannot)
 		return nil
-	case errors.Is(err, air.ErrNotSent), errors.Is(err, atengine.ErrRefused) && m.QoS == 0: // no PUBACK can come of it
-		return s.notSent(ctx, m, err)
+	case errors.Is(err, air.ErrNotSent), errors.Is(err, atengine.ErrRefused) && p.qos == 0: // no PUBACK can come of it
+		return s.notSent(ctx, p, err)
 	}
-	s.books.attempted(m)
+	s.books.attempted(p)
 	if errors.Is(err, atengine.ErrRefused) {
-		return s.refused(ctx, m, err)
+		return s.refused(ctx, p, err)
 	}
-	return s.unknown(ctx, m, err)
+	return s.unknown(ctx, p, err)
 }
 
-// delivered books a message that is acknowledged, or, for QoS 0, handed over.
-func (s *Session) delivered(m outbox.Message, r air.Receipt) error {
+// cannotCarry sets a message aside that the module cannot carry. Of a batch that may be
+// the batch: its readings go one by one before that is said of any.
+func (s *Session) cannotCarry(p publication, why error) {
+	if p.single() {
+		s.reject(p.first(), why.Error())
+		return
+	}
+	s.up.splits.split(p)
+	for _, m := range p.messages {
+		s.putBack(m)
+	}
+}
+
+// delivered books what is acknowledged, or, for QoS 0, handed over. One PUBACK
+// acknowledges all that was in the publish, and nothing else.
+func (s *Session) delivered(p publication, r air.Receipt) error {
 	state := outbox.Acked
-	if m.QoS == 0 {
+	if p.qos == 0 {
 		state = outbox.Sent
 	} else {
 		s.up.acked, s.up.pace.acked = r.AckedAt, true
-		s.carried(m)
+		s.carried(p)
 	}
-	s.suspects.harmless(theMessage(m), true)
+	s.suspects.harmless(p.suspect(), true)
 	s.suspects.alive(time.Now())
-	s.up.refused.over(m.ID)
-	if err := s.up.queue.Done(m.ID, state, ""); err != nil {
+	for _, m := range p.messages {
+		s.up.refused.over(m.ID)
+		s.up.splits.over(m)
+	}
+	if err := s.up.queue.DoneAll(p.ids(), state); err != nil {
 		return storeFailure(err)
 	}
-	s.show.published(m, state, r.AckedAt)
+	s.show.published(p.messages, state, r.AckedAt)
 	return nil
 }
 
 // notSent is a definite refusal by the module: nothing went out. Either the link
 // is gone, or this module does not take this message now. Setting a message aside
 // loses it, so what is known of the module is found out anew before that.
-func (s *Session) notSent(ctx context.Context, m outbox.Message, err error) error {
+func (s *Session) notSent(ctx context.Context, p publication, err error) error {
 	if gone := s.linkGone(ctx, err); gone != nil {
-		if !s.setAsideOver(m, gone) {
-			s.tryAgain(m, err)
+		if !s.setAsideOver(p, gone) {
+			s.tryAgain(p, err)
 		}
 		return gone
 	}
-	s.suspects.harmless(theMessage(m), false)
-	if s.tooLong(m, err) || s.tooOften(m, err) {
+	s.suspects.harmless(p.suspect(), false)
+	if s.tooLong(p, err) || s.tooOften(p, err) {
 		return nil
 	}
-	s.tryAgain(m, err)
+	s.tryAgain(p, err)
 	return s.refusedAgain(err)
 }
 
-// tryAgain gives a refused message back to the queue. What became of it is known only
+// tryAgain gives what was refused back to the queue. What became of it is known only
 // where the module says that it sent nothing; otherwise it may arrive twice.
-func (s *Session) tryAgain(m outbox.Message, err error) {
-	s.release(m)
+func (s *Session) tryAgain(p publication, err error) {
+	s.release(p)
 	if !errors.Is(err, air.ErrNotSent) {
-		s.show.unknown(m)
+		s.show.unknown(p.messages)
 	}
 }
 
@@ -121,28 +138,33 @@ func (s *Session) tryAgain(m outbox.Message, err error) {
 // else, and the message may be at the cloud. So the session is torn down as after any
 // outcome that is unknown; but a message that the module refuses in one session after
 // the other does not hold up the rest for ever.
-func (s *Session) refused(ctx context.Context, m outbox.Message, err error) error {
+func (s *Session) refused(ctx context.Context, p publication, err error) error {
 	why := s.linkGone(ctx, err)
 	if why == nil {
 		why = &recovery.Failure{Cause: recovery.DoubtfulAnswer, Err: err}
-		if s.tooLong(m, err) || s.tooOften(m, err) {
+		if s.tooLong(p, err) || s.tooOften(p, err) {
 			return why
 		}
 		if again := s.refusedAgain(err); again != nil {
 			why = again
 		}
 	}
-	if s.setAsideOver(m, why) {
+	if s.setAsideOver(p, why) {
 		return why
 	}
-	s.release(m)
-	s.show.unknown(m)
+	s.release(p)
+	s.show.unknown(p.messages)
 	return why
 }
 
 // tooOften counts a refusal by a module whose link is up, and sets the message aside
-// if there were too many.
-func (s *Session) tooOften(m outbox.Message, err error) bool {
+// if there were too many. A batch is none: its readings soon go one by one.
+func (s *Session) tooOften(p publication, err error) bool {
+	if !p.single() {
+		s.up.refused = repeats{}
+		return false
+	}
+	m := p.first()
 	n := s.up.refused.again(m.ID)
 	if n < 2*refusals {
 		return false
@@ -163,31 +185,44 @@ func (s *Session) refusedAgain(err error) error {
 // unknown is the dangerous case: the message may or may not have reached the
 // cloud. It goes back to the head of the queue, and the session is torn down
 // before anything is published again.
-func (s *Session) unknown(ctx context.Context, m outbox.Message, err error) error {
+func (s *Session) unknown(ctx context.Context, p publication, err error) error {
 	why := s.lost()
-	if why != nil && s.setAsideOver(m, why) {
+	if why != nil && s.setAsideOver(p, why) {
 		return why
 	}
-	s.release(m)
-	s.show.unknown(m)
+	s.release(p)
+	s.show.unknown(p.messages)
 	if why != nil {
 		return why // the event that ended the wait says more exactly what happened
 	}
 	return s.unacknowledged(ctx, err)
 }
 
-func (s *Session) release(m outbox.Message) {
-	if err := s.up.queue.Release(m.ID); err != nil {
+// release gives back what was not acknowledged. A batch repeats as a whole, but for
+// what expires meanwhile.
+func (s *Session) release(p publication) {
+	s.up.splits.failed(p)
+	for _, m := range p.messages {
+		s.backInPlace(m, s.up.queue.Release(m.ID))
+	}
+}
+
+// putBack gives back a message that was not sent.
+func (s *Session) putBack(m outbox.Message) { s.backInPlace(m, s.up.queue.PutBack(m.ID)) }
+
+func (s *Session) backInPlace(m outbox.Message, err error) {
+	if err != nil {
 		s.show.log.Error("a message could not be put back", zap.String("id", m.ID), zap.Error(err))
 	}
 }
 
 // reject sets a message aside that this module can never carry.
 func (s *Session) reject(m outbox.Message, reason string) {
+	s.up.splits.over(m)
 	if err := s.up.queue.Done(m.ID, outbox.Rejected, reason); err != nil {
 		s.show.log.Error("a message could not be set aside", zap.String("id", m.ID), zap.Error(err))
 	}
-	s.show.published(m, outbox.Rejected, time.Time{})
+	s.show.published([]outbox.Message{m}, outbox.Rejected, time.Time{})
 	s.show.warn("message-rejected", fmt.Sprintf("message %s was set aside: %s", m.ID, reason))
 }
 

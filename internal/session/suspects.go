@@ -165,10 +165,6 @@ func (s *Session) proven(now time.Time) bool {
 // the others go first. That breaks the order of a program's messages, so one session
 // is not enough for it, and for what goes to the device's own topic not even two.
 func (s *Session) passedOver(m outbox.Message) bool {
-	if s.afterOthers(m) {
-		s.postpone(m, rightBehind)
-		return true
-	}
 	patience := trials - 1
 	if s.device.owns(m.Topic) {
 		patience = trials
@@ -190,17 +186,17 @@ func (s *Session) passedOver(m outbox.Message) bool {
 
 func (s *Session) postpone(m outbox.Message, wait time.Duration) {
 	if err := s.up.queue.Postpone(m.ID, wait); err != nil {
-		s.release(m)
+		s.putBack(m)
 	}
 }
 
 // setAsideOver books that the session was closed, and sets the message aside over which
 // that happened too often. What goes to the device's own topics never is.
-func (s *Session) setAsideOver(m outbox.Message, why error) bool {
-	if !s.closedByCloud(why) || s.suspects.against(theMessage(m)) < trials || s.device.owns(m.Topic) {
+func (s *Session) setAsideOver(p publication, why error) bool {
+	if !s.closedByCloud(why) || !p.single() || s.suspects.against(p.suspect()) < trials || s.device.owns(p.topic) {
 		return false
 	}
-	s.reject(m, "the cloud closes the connection each time it is sent: its topic is not this device's")
+	s.reject(p.first(), "the cloud closes the connection each time it is sent: its topic is not this device's")
 	return true
 }
 

@@ -2,8 +2,8 @@ package session
 
 import "time"
 
-// up is what the session knows of the messages on their way to the cloud. One QoS 1
-// message is in flight at a time.
+// up is what the session knows of the messages on their way to the cloud. One publish
+// with QoS 1 is in flight at a time.
 type up struct {
 	queue Queue
 	pace  pace
@@ -11,9 +11,11 @@ type up struct {
 
 	refused  repeats // by a module whose link is up
 	oversize oversize
+	splits   splits  // readings that go one by one
+	gathers  gathers // topics whose readings wait for more
 }
 
-func newUp(q Queue) up { return up{queue: q} }
+func newUp(q Queue) up { return up{queue: q, gathers: gathers{}} }
 
 // newSession says that a new session begins.
 func (u *up) newSession() {

@@ -37,6 +37,7 @@ func liveAndTell(t *testing.T, p plan, all io.Writer) (r *referee) {
 		time.Sleep(time.Until(bornAt))
 		r = newReferee(len(p.programs))
 		r.lossy, r.blind, r.timeline.all = p.limits.DropOldest, p.blind, all
+		r.packing, r.together = p.packing(), p.together()
 		d := &day{gateway: newGateway(t, p, r), random: rand.New(rand.NewPCG(p.seed, 1)), killed: make(chan bool, 1), sent: make(chan struct{}, 1)}
 		r.sends = func() {
 			select {

@@ -16,6 +16,7 @@ import (
 
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
+	"airbridged/internal/batch"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/metrics"
@@ -196,6 +197,9 @@ func (l *life) options(store *provision.Store, seed uint64, log *zap.Logger) ses
 		return nil
 	}
 	o.Store, o.State, o.Limits = store, stateDir{l.state}, session.NewPayloadLimits(stateDir{l.state}, 0, log)
+	if g.p.batch != nil {
+		o.Limits.Batch(func(string) batch.Rules { return batch.Rules{*g.p.batch} })
+	}
 	o.Queue, o.Hub, o.Board, o.Flight = witnessed{l}, l.hub, l.board, l.flight
 	o.Recorder = &recorder{metrics.New("simulated", "", metrics.Labels{States: metrics.Words(recovery.States())}), l}
 	o.Log, o.Seed = log, seed|1

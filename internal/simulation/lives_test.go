@@ -24,11 +24,11 @@ func (r *referee) stopped(q *outbox.Queue, violently bool) {
 	for _, n := range stats.Dropped {
 		r.dropped += int(n)
 	}
-	if r.flight != nil {
+	for _, m := range r.flight {
 		if !violently {
-			r.violated("%s is neither settled nor put back when the daemon stops", r.flight)
+			r.violated("%s is neither settled nor put back when the daemon stops", m)
 		}
-		r.flight.crashed++
+		m.crashed++
 	}
 	r.flight, r.released = nil, nil
 	r.violent = violently
@@ -70,7 +70,7 @@ func (r *referee) reborn(q *outbox.Queue, booted bool) {
 	}
 	most := 0
 	if r.violent {
-		most = outbox.MaxRepeats
+		most = outbox.MaxRepeats - 1 + r.together
 	}
 	if repeats > most && time.Since(r.diskAt) > diskGrace {
 		r.violated("%d messages repeat that were settled", repeats)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"airbridged/internal/airsim"
+	"airbridged/internal/airsim/simcloud"
+	"airbridged/internal/batch"
 	"airbridged/internal/outbox"
 	"airbridged/internal/session"
 )
@@ -21,6 +23,7 @@ type plan struct {
 	flush    time.Duration // what a flush of the disk takes at most
 	between  time.Duration // faults come that far apart, on average
 	programs []habit
+	batch    *batch.Rule             // by which the messages of all programs travel; nil: each by itself
 	only     string                  // the one strike or disaster there is; empty: all of them
 	breaks   func(*session.Recovery) // only to show that it is noticed
 	blind    bool                    // the same: the referee does not look at the line
@@ -74,7 +77,44 @@ func newPlan(seed uint64, day time.Duration) plan {
 			qos0: rarely(r), ttl: rarely(r), latest: rarely(r), wait: rarely(r),
 		}
 	}
+	if r.IntN(2) == 0 { // what a seed decided before there was this stays as it was
+		p.batch = newRule(r, p.module.Personality)
+	}
 	return p
+}
+
+// newRule draws how readings travel. Modules of text get text.
+func newRule(r *rand.Rand, personality string) *batch.Rule {
+	rule := &batch.Rule{
+		Topic: own + "/user/#", MaxMessages: []int{2, 10, 100}[r.IntN(3)], MaxBytes: []int{0, 0, 700}[r.IntN(3)],
+		MaxWait: []time.Duration{0, 0, 0, 20 * time.Second}[r.IntN(4)],
+	}
+	rule.Envelope = batch.Envelope(batch.Envelopes()[r.IntN(3)])
+	rule.Compress = batch.Compression(batch.Compressions()[r.IntN(3)])
+	if rule.Compress == batch.Deflate && r.IntN(2) == 0 {
+		rule.Dictionary = []byte(`0:1:"quoted"PUBACK\r\n`)
+	}
+	if text := r.IntN(3) == 0; text || personality == "2g" || personality == "air724" {
+		rule.Encoding = batch.Base64
+	}
+	return rule
+}
+
+// packing is the same, as the receiver knows it.
+func (p plan) packing() *simcloud.Packing {
+	if p.batch == nil {
+		return nil
+	}
+	f := p.batch.Form
+	return &simcloud.Packing{Envelope: string(f.Envelope), Compress: string(f.Compress), Dictionary: f.Dictionary, Base64: f.Encoding == batch.Base64}
+}
+
+// together is how many messages one publish carries at most.
+func (p plan) together() int {
+	if p.batch == nil {
+		return 1
+	}
+	return p.batch.MaxMessages
 }
 
 // rarely draws a share that is nothing at all for one in two.

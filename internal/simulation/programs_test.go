@@ -2,12 +2,14 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
 
+	"airbridged/internal/batch"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
 )
@@ -56,6 +58,9 @@ func (g *gateway) compose(h habit, program, n int, random *rand.Rand) *message {
 	// for NUL.
 	filler := []string{"", `"quoted"`, strings.ReplaceAll(words(random), "\x00", ""), `back\slash`, strings.Repeat("x", 300)}[random.IntN(5)]
 	m.Payload = fmt.Appendf(nil, "%d:%d:%s", program, n, filler)
+	if g.p.batch != nil && g.p.batch.Envelope != batch.LengthPrefixed { // these carry JSON
+		m.Payload, _ = json.Marshal(string(m.Payload))
+	}
 	return m
 }
 

@@ -24,9 +24,11 @@ type referee struct {
 	broken   string // the first broken promise, with the timeline up to it
 	messages [][]*message
 	byID     map[string]*message
-	flight   *message // taken from the outbox and not given back
-	released *message // given back last, while nobody said what became of it
-	wire     string   // the QoS 1 publish whose acknowledgement the module owes
+	packing  *simcloud.Packing // how readings travel; nil: each by itself
+	together int               // so many at most
+	flight   []*message        // taken from the outbox and not given back, for one publish
+	released []*message        // given back last, while nobody said what became of them
+	wire     string            // the QoS 1 publish whose acknowledgement the module owes
 	arrived  map[lane]int
 	dropped  int       // by a rule of the owner's, as the outbox counted it, in earlier lives
 	refusing bool      // a fault had the module refuse messages
@@ -49,7 +51,7 @@ type referee struct {
 // tally is what a day came to.
 type tally struct {
 	Accepted, Acked, Unknown, Duplicates, Refused int
-	Lives, Logins, Registrations                  int
+	Lives, Logins, Registrations, Batches         int
 	Down, Alike                                   int // messages down; what was believed of them because nobody can tell
 	Strikes                                       map[string]int
 	Late                                          []string // usual recoveries that took long
@@ -72,6 +74,7 @@ type message struct {
 	takes, arrivals, unknown, crashed, settled int
 	end                                        outbox.State // what the session made of it; empty: nothing yet
 	taken                                      time.Time    // from the outbox, last
+	arrived                                    time.Time    // at the cloud, last
 	deceived                                   bool         // it was acknowledged by a payload, and nobody could tell
 }
 
@@ -110,7 +113,7 @@ func (r *referee) note(from, format string, args ...any) {
 
 // find returns the message whose payload this is.
 func (r *referee) find(payload []byte) *message {
-	head, rest, _ := bytes.Cut(payload, []byte(":"))
+	head, rest, _ := bytes.Cut(bytes.TrimPrefix(payload, []byte(`"`)), []byte(":"))
 	number, _, _ := bytes.Cut(rest, []byte(":"))
 	program, err := strconv.Atoi(string(head))
 	n, err2 := strconv.Atoi(string(number))
@@ -162,33 +165,63 @@ func (r *referee) toldState(m *message, s outbox.State) {
 func (r *referee) take(got outbox.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.released = nil
+	if len(r.flight) > 0 {
+		r.violated("%q is handed out while %s is in flight", got.Payload, r.flight[0])
+	}
+	r.taken(got)
+}
+
+// takeAlong books what is to travel with what the session has taken before.
+func (r *referee) takeAlong(got outbox.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.flight) == 0 {
+		r.violated("%q is handed out to go along with nothing", got.Payload)
+		return
+	}
+	if first := r.flight[0]; first.Topic != got.Topic || first.Priority != got.Priority || first.QoS != 1 || got.QoS != 1 {
+		r.violated("%q is handed out to go along with %s", got.Payload, first)
+	}
+	r.taken(got)
+}
+
+func (r *referee) taken(got outbox.Message) {
 	m := r.find(got.Payload)
 	switch {
 	case m == nil:
 		r.violated("the outbox hands out %q, which nobody published", got.Payload)
 		return
-	case r.flight != nil:
-		r.violated("%s is handed out while %s is in flight", m, r.flight)
 	case m.Topic != got.Topic || m.QoS != got.QoS || m.Priority != got.Priority:
 		r.violated("%s comes out of the outbox as %+v", m, got)
 	case m.TTL > 0 && m.told && time.Since(m.AcceptedAt) > m.TTL:
 		r.violated("%s is handed out %v after it was accepted, with a time to live of %v", m, time.Since(m.AcceptedAt), m.TTL)
 	}
 	m.takes++
-	m.taken = time.Now()
-	r.flight = m
+	m.taken, m.ID = time.Now(), got.ID
+	r.flight = append(r.flight, m)
+}
+
+// land takes a message out of what is in flight; nil: it is not.
+func (r *referee) land(id string) *message {
+	for i, m := range r.flight {
+		if m.ID == id {
+			r.flight = slices.Delete(r.flight, i, i+1)
+			return m
+		}
+	}
+	return nil
 }
 
 // done books how the session settles a message.
 func (r *referee) done(id string, s outbox.State, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.flight
+	m := r.land(id)
 	if m == nil {
 		r.violated("%s is settled as %s and was not in flight", id, s)
 		return
 	}
-	r.flight = nil
 	m.settled++
 	m.end = s
 	switch s {
@@ -196,12 +229,12 @@ func (r *referee) done(id string, s outbox.State, reason string) {
 		r.Acked++
 		r.proved()
 		switch {
-		case m.arrivals > 0:
+		case m.arrivals > 0 && !m.arrived.Before(m.taken):
 		case r.deceived(m.taken, time.Now()):
 			m.deceived = true
 			r.Alike++
 		default:
-			r.violated("%s is settled as acked, and the cloud never got it", m)
+			r.violated("%s is settled as acked, and the cloud never got it (this time; %d times before)", m, m.arrivals)
 		}
 	case outbox.Rejected:
 		if !r.refusing {
@@ -212,22 +245,42 @@ func (r *referee) done(id string, s outbox.State, reason string) {
 
 // postponed books that the session lets others pass the message in hand, which it may
 // do after sessions ended over it.
-func (r *referee) postponed() {
+func (r *referee) postponed(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.flight; m != nil {
+	if m := r.land(id); m != nil {
 		m.passed = true
 		if m.takes--; m.takes < 2 {
 			r.violated("%s is passed by others after %d attempts", m, m.takes)
 		}
 	}
-	r.flight = nil
 }
 
-func (r *referee) release() {
+func (r *referee) release(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.released, r.flight = r.flight, nil
+	if m := r.land(id); m != nil {
+		r.released = append(r.released, m)
+	}
+}
+
+// putBack books a message that was not tried after all.
+func (r *referee) putBack(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.land(id); m != nil {
+		m.takes--
+	}
+}
+
+// gathers books that all in flight wait for others.
+func (r *referee) gathers() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.flight {
+		m.takes--
+	}
+	r.flight = nil
 }
 
 // outcome hears what the session reports to its recorder right after it released a
@@ -235,12 +288,15 @@ func (r *referee) release() {
 func (r *referee) outcome(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if what == "unknown" && r.released != nil {
-		r.released.unknown++
-		r.Unknown++
-		r.timeline.add(fromDaemon, r.released.String()+" has an unknown outcome")
+	if what != "unknown" || len(r.released) == 0 {
+		r.released = nil
+		return
 	}
-	r.released = nil
+	m := r.released[0]
+	r.released = r.released[1:]
+	m.unknown++
+	r.Unknown++
+	r.timeline.add(fromDaemon, m.String()+" has an unknown outcome")
 }
 
 // cloud hears what the cloud does, with the locks of the simulator held.
@@ -262,14 +318,33 @@ func (r *referee) cloud(h simcloud.Happening) {
 	r.timeline.add(fromCloud, h.Kind)
 }
 
-// received checks a message that the cloud got.
+// received checks what the cloud got: a message, or the readings in one.
 func (r *referee) received(got simcloud.Received) {
-	m := r.find(got.Payload)
+	if r.packing == nil {
+		r.arrives(got, got.Payload)
+		return
+	}
+	readings, err := r.packing.Unpack(got.Payload)
+	if err != nil || len(readings) == 0 || len(readings) > r.together || got.QoS == 0 && len(readings) > 1 {
+		r.violated("the cloud got %q on %s with qos %d, in which are %d readings: %v", got.Payload, got.Topic, got.QoS, len(readings), err)
+		return
+	}
+	if len(readings) > 1 {
+		r.Batches++
+	}
+	for _, reading := range readings {
+		r.arrives(got, reading)
+	}
+}
+
+func (r *referee) arrives(got simcloud.Received, payload []byte) {
+	m := r.find(payload)
 	if m == nil {
-		r.violated("the cloud got %q on %s, which nobody published", got.Payload, got.Topic)
+		r.violated("the cloud got %q on %s, which nobody published", payload, got.Topic)
 		return
 	}
 	m.arrivals++
+	m.arrived = time.Now()
 	r.timeline.add(fromCloud, fmt.Sprintf("got %s, time %d", m, m.arrivals))
 	in := lane{m.program, m.Priority}
 	switch {

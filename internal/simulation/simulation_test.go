@@ -104,6 +104,7 @@ func (s *sums) add(o outcome) {
 	s.Lives += o.Tally.Lives
 	s.Logins += o.Tally.Logins
 	s.Registrations += o.Tally.Registrations
+	s.Batches += o.Tally.Batches
 	for _, late := range o.Tally.Late {
 		s.Late = append(s.Late, fmt.Sprintf("seed %d at %s", o.Seed, late))
 	}
@@ -150,8 +151,8 @@ func groupOf(kind string) string {
 // report is what all the days came to.
 func (s *sums) report() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d messages accepted, %d acked, %d refused; %d unknown outcomes, %d duplicates; %d processes, %d logins, %d registrations\n",
-		s.Accepted, s.Acked, s.Refused, s.Unknown, s.Duplicates, s.Lives, s.Logins, s.Registrations)
+	fmt.Fprintf(&b, "%d messages accepted, %d acked, %d refused; %d unknown outcomes, %d duplicates; %d batches; %d processes, %d logins, %d registrations\n",
+		s.Accepted, s.Acked, s.Refused, s.Unknown, s.Duplicates, s.Batches, s.Lives, s.Logins, s.Registrations)
 	fmt.Fprintf(&b, "%d messages down; %d messages up acknowledged by one of them, of which the line left nothing that tells it from a PUBACK\n", s.Down, s.Alike)
 	for _, kind := range slices.Sorted(maps.Keys(s.recoveries)) {
 		fmt.Fprintf(&b, "back online, %s: %s\n", kind, spread(s.recoveries[kind]))

@@ -46,11 +46,51 @@ func (w witnessed) Done(id string, s outbox.State, reason string) error {
 	return w.l.queue.Done(id, s, reason)
 }
 
+func (w witnessed) TakeAlong() (outbox.Message, bool) {
+	if w.l.dead.Load() {
+		return outbox.Message{}, false
+	}
+	m, ok := w.l.queue.TakeAlong()
+	if ok {
+		w.l.g.referee.takeAlong(m)
+	}
+	return m, ok
+}
+
+func (w witnessed) DoneAll(ids []string, s outbox.State) error {
+	if w.l.dead.Load() {
+		return simdisk.ErrDead
+	}
+	for _, id := range ids {
+		w.l.g.referee.done(id, s, "")
+	}
+	return w.l.queue.DoneAll(ids, s)
+}
+
+func (w witnessed) PutBack(id string) error {
+	if w.l.dead.Load() {
+		return simdisk.ErrDead
+	}
+	w.l.g.referee.putBack(id)
+	return w.l.queue.PutBack(id)
+}
+
+func (w witnessed) Gather(until time.Time, more int) bool {
+	if w.l.dead.Load() {
+		return false
+	}
+	gathers := w.l.queue.Gather(until, more)
+	if gathers {
+		w.l.g.referee.gathers()
+	}
+	return gathers
+}
+
 func (w witnessed) Release(id string) error {
 	if w.l.dead.Load() {
 		return simdisk.ErrDead
 	}
-	w.l.g.referee.release()
+	w.l.g.referee.release(id)
 	return w.l.queue.Release(id)
 }
 
@@ -58,7 +98,7 @@ func (w witnessed) Postpone(id string, d time.Duration) error {
 	if w.l.dead.Load() {
 		return simdisk.ErrDead
 	}
-	w.l.g.referee.postponed()
+	w.l.g.referee.postponed(id)
 	return w.l.queue.Postpone(id, d)
 }
 

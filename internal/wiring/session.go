@@ -5,7 +5,10 @@
 package wiring
 
 import (
+	"cmp"
+
 	"airbridged/internal/air"
+	"airbridged/internal/batch"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/provision"
@@ -40,6 +43,25 @@ func Device(d config.Device) session.Device {
 		ProductKey: d.ProductKey, DeviceName: d.DeviceName,
 		ProductSecret: d.ProductSecret, DeviceSecret: d.DeviceSecret,
 		ProductFrom: d.ProductFrom, DeviceFrom: d.DeviceFrom,
+	}
+}
+
+// Batch are the rules of [[batch]], as a reload changes them, with the device's names in
+// their topics. While the name is not known, an empty one, it stands for any.
+func Batch(cfg config.Config) func(deviceName string) batch.Rules {
+	return func(deviceName string) batch.Rules {
+		name := cmp.Or(cfg.Device.DeviceName, deviceName, "+")
+		list := make(batch.Rules, 0, len(cfg.Batch))
+		for _, b := range cfg.Batch {
+			list = append(list, batch.Rule{
+				Topic: config.Expand(b.Topic, cfg.Device.ProductKey, name),
+				Form: batch.Form{
+					Envelope: batch.Envelope(b.Envelope), Compress: batch.Compression(b.Compress), Dictionary: b.Dictionary, Encoding: batch.Encoding(b.Encoding),
+				},
+				MaxBytes: b.MaxBytes, MaxMessages: b.MaxMessages, MaxWait: b.MaxWait,
+			})
+		}
+		return list
 	}
 }
 

@@ -94,7 +94,7 @@ var rows = [][]string{
 	{"internal/typo"},
 	{"internal/unit", "internal/config"},
 	{"internal/web", "client/api", "internal/bus", "internal/fair", "internal/passwords"},
-	{"internal/wiring", "internal/air", "internal/bus", "internal/config", "internal/provision", "internal/session"},
+	{"internal/wiring", "internal/air", "internal/batch", "internal/bus", "internal/config", "internal/provision", "internal/session"},
 }
 
 // testsOnly are for tests alone, and simulator for cmd/airsim and tests.
