@@ -14,10 +14,11 @@
 // No part waits but port, which opens the serial device and finds its speed.
 //
 // It promises:
-//   - one QoS 1 message in flight at a time, and no PUBACK ever credited to
-//     another message: when the outcome of a publish is unknown, the MQTT session
-//     is torn down before anything else is published, because every way back to
-//     online leads through connecting, which begins with the tear-down;
+//   - one QoS 1 publish in flight at a time, of one message or one batch, and no
+//     PUBACK ever credited to another message: when the outcome of a publish is
+//     unknown, the MQTT session is torn down before anything else is published,
+//     because every way back to online leads through connecting, which begins with
+//     the tear-down;
 //   - registration only without a stored DeviceSecret, only after the store was
 //     proven writable, and the answer durable before it is used;
 //   - never more MQTT CONNECTs in any minute than configured, restarts included;
