@@ -55,6 +55,8 @@ var keys = []key{
 	yesNo("cloud.tls", func(c *Config) *bool { return &c.Cloud.TLS }),
 	seconds("cloud.keepalive", func(c *Config) *time.Duration { return &c.Cloud.Keepalive }, 30*time.Second, 1200*time.Second),
 	yesNo("cloud.clean_session", func(c *Config) *bool { return &c.Cloud.CleanSession }),
+	number("cloud.quota_qos1", func(c *Config) *int { return &c.Cloud.QuotaQoS1 }, 0, 1000),
+	number("cloud.quota_qos0", func(c *Config) *int { return &c.Cloud.QuotaQoS0 }, 0, 1000),
 
 	duration("cloud.timeouts.command", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.Command }, shortest, longest),
 	duration("cloud.timeouts.bearer", func(c *Config) *time.Duration { return &c.Cloud.Timeouts.Bearer }, shortest, longest),

@@ -259,6 +259,8 @@ mqtt_port = 8883
 tls = false
 keepalive = "20m"
 clean_session = false
+quota_qos1 = 5
+quota_qos0 = 0
 timeouts.http = "1m30s"
 [outbox]
 max_bytes = "512 KiB"
@@ -281,7 +283,7 @@ listen = "unix:/run/airbridged/metrics.sock"
 	want.Cloud = Cloud{
 		Region: "ap-southeast-1", Instance: "iot-060a0bcd", Auth: "direct", Sign: "hmacsha256",
 		OverrideRegisterURL: "https://r.example:8443/x?y=z", OverrideAuthURL: "https://a.example/x", MQTTPort: 8883,
-		Keepalive: 20 * time.Minute, Timeouts: want.Cloud.Timeouts,
+		Keepalive: 20 * time.Minute, QuotaQoS1: 5, Timeouts: want.Cloud.Timeouts,
 	}
 	want.Cloud.Timeouts.HTTP = 90 * time.Second
 	want.Outbox.MaxBytes, want.Outbox.MaxAge, want.Outbox.WhenFull = 512<<10, 168*time.Hour, "drop-oldest"

@@ -23,8 +23,8 @@ type entry struct {
 
 var (
 	manualSection = regexp.MustCompile(`^## \[+([a-z.]+)\]+$`)
-	manualKey     = regexp.MustCompile(`^\*([a-z_]+)\* = (.+)$`)
-	manualExample = regexp.MustCompile(`Example: ([a-z_]+) = (.+)$`)
+	manualKey     = regexp.MustCompile(`^\*([a-z0-9_]+)\* = (.+)$`)
+	manualExample = regexp.MustCompile(`Example: ([a-z0-9_]+) = (.+)$`)
 )
 
 // readManual takes the KEYS of the page apart. The names are in their order.

@@ -68,6 +68,8 @@ type Cloud struct {
 	TLS                 bool
 	Keepalive           time.Duration // 30 s to 1200 s in whole seconds (Aliyun limits, document 30527)
 	CleanSession        bool
+	QuotaQoS1           int // messages in any second, 0 to 1000; 0: any number. The cloud takes 10 (Aliyun limits, document 30527)
+	QuotaQoS0           int // the same; the cloud takes 30
 	Timeouts            Timeouts
 }
 
@@ -218,7 +220,7 @@ func Default() Config {
 		Modem: Modem{Device: "/dev/ttyUSB0", APN: "CMIOT"},
 		Cloud: Cloud{
 			Region: "cn-shanghai", Auth: "https", Sign: "hmacmd5", MQTTPort: 1883, TLS: true,
-			Keepalive: 300 * time.Second, CleanSession: true,
+			Keepalive: 300 * time.Second, CleanSession: true, QuotaQoS1: 10, QuotaQoS0: 30,
 			Timeouts: Timeouts{
 				Command: 9 * time.Second, Bearer: 108 * time.Second, HTTP: 130 * time.Second, Connect: time.Minute,
 				ConnAck: 30 * time.Second, SubAck: 30 * time.Second, PubAck: 30 * time.Second,

@@ -186,7 +186,7 @@ func newSimulator(t testing.TB, args ...string) *simulator {
 	device, control := filepath.Join(dir, "modem"), filepath.Join(dir, "airsim.sock")
 	p := start(t, "airsim", append([]string{
 		"--link", device, "--control", control, "--imei", imei,
-		"--product-key", productKey, "--product-secret", productSecret, "--connects-per-minute", "-1",
+		"--product-key", productKey, "--product-secret", productSecret, "--connects-per-minute", "-1", "--quota-qos1", "0", "--quota-qos0", "0",
 	}, args...)...)
 	p.out.await(t, "/dev/pts/")
 	s := &simulator{program: p, device: device, control: unixClient(control)}
@@ -378,6 +378,9 @@ dir = %q
 dir = %q
 [socket]
 path = %q
+[cloud]
+quota_qos1 = 0
+quota_qos0 = 0
 [mqtt]
 socket = ""
 [metrics]

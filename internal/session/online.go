@@ -60,7 +60,7 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 		if _, _, err := s.tendInTurn(ctx, true); err != nil {
 			return "", err
 		}
-		rest := s.up.pace.left(time.Now())
+		rest := s.up.quota.left(time.Now())
 		if rest <= 0 {
 			if p, ok := s.next(); ok {
 				if len(p.messages) == 0 {

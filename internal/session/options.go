@@ -38,6 +38,7 @@ type Cloud struct {
 	TLS         bool
 	Keepalive   time.Duration
 	Clean       bool
+	Quota       [2]int // messages in any second, by QoS; 0: any number
 	Timeouts    air.Timeouts
 }
 

@@ -36,7 +36,7 @@ const spared = 2
 func (s *Session) publish(ctx context.Context, p publication) error {
 	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck + silences)
 	s.device.tellForeign(p.topic, "published to")
-	s.up.pace.begin(time.Now())
+	s.up.quota.begin(int(p.qos), time.Now())
 	s.show.meter.InFlight(len(p.messages))
 	defer s.show.meter.InFlight(0)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
@@ -91,7 +91,11 @@ func (s *Session) delivered(p publication, r air.Receipt) error {
 	if p.qos == 0 {
 		state = outbox.Sent
 	} else {
-		s.up.acked, s.up.pace.acked = r.AckedAt, true
+		s.up.acked = r.AckedAt
+		if s.up.quota.acknowledged(r.WrittenAt, r.AckedAt) {
+			s.show.log.Info("the cloud takes more messages in a second again", zap.Duration("gap", s.up.quota.gap()))
+			s.show.pace(s.up.quota.gap())
+		}
 		s.carried(p)
 	}
 	s.suspects.harmless(p.suspect(), true)
@@ -227,19 +231,14 @@ func (s *Session) reject(m outbox.Message, reason string) {
 }
 
 // unacknowledged finds out more about a PUBACK that did not come. It is the
-// cloud holding back, and not a wedge, when link and signal are fine, and either
-// messages followed each other fast, or a reset of the module has changed nothing.
-// A single PUBACK can get lost on any line, so where they were slower than the
-// quota it has to happen again, which it does within seconds.
+// cloud holding back, and not a wedge, when link and signal are fine, and either the
+// message was one too many of its second, in two sessions, or a reset of the module has
+// changed nothing. A single PUBACK can get lost on any line.
 func (s *Session) unacknowledged(ctx context.Context, err error) error {
+	unusual := s.up.quota.unusual()
 	why := s.port.unanswered(recovery.PubAckTimeout, err)
 	var f *recovery.Failure
-	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil {
-		return why
-	}
-	likely := s.past.Failed(recovery.PubAckTimeout) || s.up.pace.gap > 0 || s.up.pace.between < quotaSpan
-	tooFast := likely && s.up.pace.tooFast()
-	if !tooFast && !s.past.ResetInVain() {
+	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil || !unusual && !s.past.ResetInVain() {
 		return why
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {
@@ -249,18 +248,11 @@ func (s *Session) unacknowledged(ctx context.Context, err error) error {
 	if !s.network.fine() {
 		return why
 	}
-	if tooFast {
-		s.up.pace.slower(time.Now())
-		s.show.pace(s.up.pace.gap)
-		s.show.warn("throttled", fmt.Sprintf("the cloud drops messages that come too fast: from now on one in %v at most", s.up.pace.gap.Round(time.Millisecond)))
+	if s.up.quota.missing(time.Now()) {
+		s.show.pace(s.up.quota.gap())
+		s.show.warn("throttled", fmt.Sprintf("the cloud takes no more than %d messages in a second, and drops the rest: that is kept to", s.up.quota.learned))
+	} else if !s.past.ResetInVain() {
+		return why
 	}
 	return &recovery.Failure{Cause: recovery.Throttled, Err: err}
-}
-
-// easePace tries a shorter gap when it is time to.
-func (s *Session) easePace() {
-	if s.up.pace.eased(time.Now()) {
-		s.show.log.Info("sending faster again", zap.Duration("gap", s.up.pace.gap))
-		s.show.pace(s.up.pace.gap)
-	}
 }

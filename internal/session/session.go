@@ -48,7 +48,7 @@ func New(o Options) *Session {
 	}, &s.show, &s.progress)
 	s.device = newDevice(o, &s.show)
 	s.gate = newGate(o.Recovery, o.Store)
-	s.up = newUp(o.Queue)
+	s.up = newUp(o.Queue, o.Cloud.Quota)
 	s.filters.begin(o)
 	s.suspects = newSuspects()
 	s.glances = glances{onlookers: &o.Board.Onlookers}

@@ -74,7 +74,6 @@ func (s *Session) poll(ctx context.Context, stable <-chan time.Time) error {
 	}
 	s.readSignal(ctx)
 	s.readClock(ctx)
-	s.easePace()
 	s.books.silent()
 	if token, ok := s.device.store.Token(s.device.names); ok && s.o.Cloud.HTTPSAuth {
 		s.show.token(&token)

@@ -88,6 +88,7 @@ func newGateway(t testing.TB, p plan, r *referee) *gateway {
 	// Before its first login a device is given its secret again, as field logs
 	// show: a module that loses power with the answer in it has lost it for good.
 	g.cloud = simcloud.New(simcloud.Options{
+		Quota:    [2]int{30, 10},
 		Products: map[string]simcloud.Product{identity.ProductKey: {Secret: simcloud.GuideProductSecret}}, Seed: p.seed, Observe: g.observe,
 	})
 	p.module.Log = r.spoken

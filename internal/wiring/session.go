@@ -26,6 +26,7 @@ func Session(cfg config.Config) session.Options {
 			RegisterURL: cfg.Cloud.RegisterURL(), AuthURL: cfg.Cloud.AuthURL(),
 			Host: cfg.MQTTHost(), Port: cfg.Cloud.MQTTPort, TLS: cfg.Cloud.TLS,
 			Keepalive: cfg.Cloud.Keepalive, Clean: cfg.Cloud.CleanSession,
+			Quota:    [2]int{cfg.Cloud.QuotaQoS0, cfg.Cloud.QuotaQoS1},
 			Timeouts: air.Timeouts(cfg.Cloud.Timeouts),
 		},
 		Modem: session.Modem{

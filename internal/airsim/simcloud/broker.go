@@ -208,7 +208,7 @@ func (c *Cloud) Publish(l *Link, topic string, qos byte, payload []byte) (acknow
 		return false
 	}
 	d := l.device
-	if c.throttled(d) {
+	if c.throttled(d, qos) {
 		c.counters.Throttled++
 		return false
 	}
@@ -231,17 +231,22 @@ func (c *Cloud) Publish(l *Link, topic string, qos byte, payload []byte) (acknow
 	return qos > 0
 }
 
-// throttled says whether a device is over the ordered rate, in any second.
-func (c *Cloud) throttled(d *device) bool {
-	if c.faults.throttle <= 0 {
+// throttled says whether a device is over its quota of a QoS in any second, or over the
+// ordered rate.
+func (c *Cloud) throttled(d *device, qos byte) bool {
+	most, class := c.o.Quota[min(qos, 1)], &d.published[min(qos, 1)]
+	if c.faults.throttle > 0 {
+		most = c.faults.throttle
+	}
+	if most <= 0 {
 		return false
 	}
 	now := time.Now()
-	d.published = slices.DeleteFunc(d.published, func(t time.Time) bool { return now.Sub(t) >= time.Second })
-	if len(d.published) >= c.faults.throttle {
+	*class = slices.DeleteFunc(*class, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if len(*class) >= most {
 		return true
 	}
-	d.published = append(d.published, now)
+	*class = append(*class, now)
 	return false
 }
 

@@ -55,6 +55,9 @@ type Options struct {
 	// ConnectsPerMinute is how many MQTT CONNECTs of one device are taken in
 	// any minute; 0 is 5, negative is no limit.
 	ConnectsPerMinute int
+	// Quota is how many messages of one device are taken in any second, by QoS; 0 is
+	// no limit (Aliyun IoT, limits: 30 and 10). More are dropped without a word.
+	Quota [2]int
 	// StrictRegistration hands a DeviceSecret out once, ever. Without it the
 	// same one is given again until the device has connected.
 	StrictRegistration bool
@@ -137,8 +140,8 @@ type device struct {
 	connects  []time.Time // of the last minute
 	link      *Link       // the session
 	kept      map[string]byte
-	retained  []Packet // QoS 1 messages for a session that will come back
-	published []time.Time
+	retained  []Packet       // QoS 1 messages for a session that will come back
+	published [2][]time.Time // by QoS, in the last second
 }
 
 // token is a valid iotId and iotToken.

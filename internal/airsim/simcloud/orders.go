@@ -68,7 +68,7 @@ func Words() []orders.Word[*Cloud] {
 		},
 		{
 			Name: "throttle", Args: []orders.Arg{orders.Int("N", 0, 1_000_000)},
-			Help:    "more than N messages a second of one device are dropped without PUBACK (0: no limit)",
+			Help:    "more than N messages a second of one device are dropped without PUBACK (0: those over its quota)",
 			Example: "throttle 10",
 			Do:      does(func(c *Cloud, v orders.Values) { c.faults.throttle = v.Int("N") }),
 		},
