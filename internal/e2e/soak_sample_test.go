@@ -229,7 +229,7 @@ func (s *soak) plot() {
 	}
 	picture := filepath.Join(s.dir, "soak.svg")
 	if drawn, err := os.ReadFile(picture); err == nil {
-		write(s.T, picture, soakPoints.ReplaceAllStringFunc(string(drawn), joinPoints), 0o644)
+		write(s.T, picture, slimmer(string(drawn)), 0o644)
 	}
 }
 
@@ -237,6 +237,28 @@ var (
 	soakPoint  = regexp.MustCompile(`<use xlink:href='#gpPt6' transform='translate\(([\d.,]+)\)[^>]*color='([^']*)'/>`)
 	soakPoints = regexp.MustCompile(`(?:<use xlink:href='#gpPt6' transform=[^>]*/>\s*)+`)
 )
+
+// slimmer is a picture of gnuplot's that looks the same and is a third of its size.
+func slimmer(svg string) string {
+	return soakShade.ReplaceAllStringFunc(soakPoints.ReplaceAllStringFunc(svg, joinPoints), straighten)
+}
+
+var soakShade = regexp.MustCompile(`points = '[^']*'`)
+
+// straighten leaves out the points of a polygon that lie on a level line between two
+// others.
+func straighten(points string) string {
+	list := strings.Fields(strings.Trim(strings.TrimPrefix(points, "points = "), "'"))
+	level := func(p string) string { _, y, _ := strings.Cut(p, ","); return y }
+	var kept []string
+	for i, p := range list {
+		if i > 0 && i < len(list)-1 && level(list[i-1]) == level(p) && level(p) == level(list[i+1]) {
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return "points = '" + strings.Join(kept, " ") + "'"
+}
 
 // joinPoints makes one path of the points of a series, each of which gnuplot draws
 // as an element of 100 bytes. What is seen stays the same.

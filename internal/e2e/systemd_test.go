@@ -120,7 +120,7 @@ func (m *manager) awaits(line string) []string {
 func TestUnderAServiceManager(t *testing.T) {
 	t.Parallel()
 	sim := newSimulator(t, "--personality", "air780ep")
-	g := prepareGateway(t, sim.device, "[metrics]\nlisten = \"127.0.0.1:9\"\n")
+	g := prepareGateway(t, sim.device, "[metrics]\nlisten = \"127.0.0.1:9\"\n[web]\nlisten = \"127.0.0.1:8\"\n")
 	m := newManager(t, g.dir)
 	m.env = append(m.env, "WATCHDOG_USEC=8000000")
 	api, err := net.Listen("unix", g.socket)
@@ -128,6 +128,10 @@ func TestUnderAServiceManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	page, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	people, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +143,7 @@ func TestUnderAServiceManager(t *testing.T) {
 	m.hand("mqtt", mqtt)
 	m.hand("api", api)
 	m.hand("metrics", page)
+	m.hand("web", people)
 
 	// A program that connects before the daemon is there waits for it.
 	early := make(chan error, 1)
@@ -151,10 +156,12 @@ func TestUnderAServiceManager(t *testing.T) {
 	if err := <-early; err != nil {
 		t.Errorf("the program that came first: %v", err)
 	}
-	if resp, err := http.Get("http://" + page.Addr().String() + "/metrics"); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("metrics on the inherited socket: %v %v", resp, err)
-	} else {
-		resp.Body.Close()
+	for _, url := range []string{"http://" + page.Addr().String() + "/metrics", "http://" + people.Addr().String() + "/"} {
+		if resp, err := http.Get(url); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s on the inherited socket: %v %v", url, resp, err)
+		} else {
+			resp.Body.Close()
+		}
 	}
 	// MQTT is switched off here. A client must not wait for an answer for ever.
 	c, err := net.Dial("unix", mqtt.Addr().String())
