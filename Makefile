@@ -98,7 +98,7 @@ promtool: ## the alert rules and the tests of every alert, by Prometheus' own to
 	    promtool check rules deploy/prometheus/airbridged.rules.yml; \
 	    promtool test rules deploy/prometheus/airbridged.rules_test.yml; fi
 
-picture: build ## docs/dashboard.svg: the dashboard's queries, drawn from MINUTES (12) of a simulated gateway with faults
+picture: build ## docs/dashboard.svg and -2: the dashboard's queries, drawn from MINUTES (12) of a simulated gateway with faults
 	@scripts/dashboard.sh
 
 fuzz: ## every fuzz target for FUZZTIME (5s), at most FUZZTOTAL (240) seconds together

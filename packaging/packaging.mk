@@ -63,7 +63,7 @@ install: $(if $(wildcard $(BIN)/airsim),,build) man sbom install-systemd ## what
 	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/prometheus deploy/prometheus/airbridged.rules.yml
 	@for json in $(wildcard deploy/grafana/*.json); do \
 	    install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/grafana $$json; done
-	@install -m 644 $(filter-out docs/soak.md docs/pitfalls.md,$(wildcard docs/*.md)) docs/dashboard.svg docs/page.png docs/airsim-page.png $(DESTDIR)$(PREFIX)/share/doc/airbridged
+	@install -m 644 $(filter-out docs/soak.md docs/pitfalls.md,$(wildcard docs/*.md)) docs/dashboard.svg docs/dashboard-2.svg docs/page.png docs/airsim-page.png $(DESTDIR)$(PREFIX)/share/doc/airbridged
 	@packaging/links.sh $(DESTDIR)$(PREFIX)/share/doc/airbridged/*.md
 	@install -D -m 644 internal/config/example.toml $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/airbridged.toml
 	@install -D -m 644 packaging/etc/README $(DESTDIR)$(SYSCONFDIR)/airbridged/airbridged.toml.d/README

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the picture of the dashboard in docs/: runs the daemon on a simulated
+# Makes the two pictures of the dashboard in docs/: runs the daemon on a simulated
 # module with faults for MINUTES (12), a Prometheus that scrapes it, and draws the
 # queries of deploy/grafana/airbridged.json. `make picture` builds and runs it.
 set -euo pipefail
@@ -108,4 +108,4 @@ for order in '' closed '' 'outage on' 'closed' 'outage off' '' 'csq 4' reboot 'c
     sleep "$step"
 done
 go -C tools run ./dashboard -prometheus "http://$prometheus" -minutes "$minutes" -o "$out" "$PWD/deploy/grafana/airbridged.json"
-echo "== picture: $out, $(wc -c <"$out") bytes"
+for picture in "$out" "${out%.svg}-2.svg"; do echo "== picture: $picture, $(wc -c <"$picture") bytes"; done

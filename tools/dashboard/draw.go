@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,36 +18,134 @@ type dashboard struct {
 
 type panel struct {
 	Type, Title string
+	Collapsed   bool // a row whose panels are folded away
 	GridPos     struct{ X, Y, W, H float64 }
 	Targets     []struct{ Expr, LegendFormat string }
 	FieldConfig struct {
 		Defaults struct {
 			Unit     string
 			Min, Max *float64
-			Custom   struct {
+			Color    struct{ Mode, FixedColor string }
+			Mappings []struct {
+				Options map[string]struct{ Text, Color string }
+			}
+			Thresholds struct {
+				Steps []struct {
+					Color string
+					Value *float64
+				}
+			}
+			Custom struct {
+				AxisLabel         string
 				DrawStyle         string
 				Stacking          struct{ Mode string }
 				ScaleDistribution struct{ Type string }
+				ThresholdsStyle   struct{ Mode string }
+			}
+		}
+		Overrides []struct {
+			Matcher    struct{ ID, Options string }
+			Properties []struct {
+				ID    string
+				Value struct{ FixedColor string }
 			}
 		}
 	}
 }
 
+// color is that of the nth series: of an override that names it, or a shade of the
+// panel's own.
+func (p panel) color(n int, name string) string {
+	for _, o := range p.FieldConfig.Overrides {
+		if o.Matcher.ID != "byRegexp" || !regexp.MustCompile(strings.Trim(o.Matcher.Options, "/")).MatchString(name) {
+			continue
+		}
+		for _, one := range o.Properties {
+			if one.ID == "color" {
+				return one.Value.FixedColor
+			}
+		}
+	}
+	if p.FieldConfig.Defaults.Color.Mode == "shades" {
+		return shade(p.FieldConfig.Defaults.Color.FixedColor, n)
+	}
+	return shade(calm, n)
+}
+
+// shade is a color, darker and lighter in turns, the further the more.
+func shade(color string, n int) string {
+	v, err := strconv.ParseUint(strings.TrimPrefix(color, "#"), 16, 32)
+	if err != nil {
+		return color
+	}
+	by := []float64{0, -.45, .4, -.25, .6, -.6, .2}[n%7]
+	mix := func(c uint64) uint64 {
+		if by < 0 {
+			return uint64(float64(c&255) * (1 + by))
+		}
+		return uint64(float64(c&255) + (255-float64(c&255))*by)
+	}
+	return fmt.Sprintf("#%02x%02x%02x", mix(v>>16), mix(v>>8), mix(v))
+}
+
+// step is the color of a value by the panel's thresholds.
+func (p panel) step(v float64) string {
+	color := ink
+	for _, s := range p.FieldConfig.Defaults.Thresholds.Steps {
+		if s.Value == nil || v >= *s.Value {
+			color = s.Color
+		}
+	}
+	if color == "text" {
+		return ink
+	}
+	return color
+}
+
+// mapped is how a value is shown that has a word of its own.
+func (p panel) mapped(v float64) (text, color string, ok bool) {
+	for _, m := range p.FieldConfig.Defaults.Mappings {
+		if o, there := m.Options[strconv.FormatFloat(v, 'f', -1, 64)]; there {
+			return o.Text, o.Color, true
+		}
+	}
+	return "", "", false
+}
+
 // Sizes in pixels: Grafana's grid has 24 columns.
 const (
-	column, row = 58.0, 30.0
+	column, row = 44.0, 30.0
 	margin      = 4.0
 	header      = 34.0
 )
 
-var palette = []string{"#3b82c4", "#e0792b", "#3f9b4f", "#c0392b", "#8e63b5", "#8c6d4f", "#d46fa8", "#7f7f7f", "#b5b13a", "#35a7b0"}
-
 const (
 	ink, faint, grid, paper, card = "#222", "#777", "#e4e4e4", "#f2f3f5", "#fff"
-	green                         = "#3f9b4f"
+	calm                          = "#5b7c99"
 )
 
-// draw makes the whole picture.
+// parts are the dashboard's panels above its first row, and those of each row that is
+// not folded, each beginning at the top.
+func (d dashboard) parts() (list []dashboard) {
+	part, top, folded := dashboard{Title: d.Title}, 0.0, false
+	for _, p := range d.Panels {
+		if p.Type == "row" {
+			if !folded {
+				list = append(list, part)
+			}
+			part, top, folded = dashboard{Title: d.Title + ": " + p.Title}, p.GridPos.Y+p.GridPos.H, p.Collapsed
+			continue
+		}
+		p.GridPos.Y -= top
+		part.Panels = append(part.Panels, p)
+	}
+	if !folded {
+		list = append(list, part)
+	}
+	return list
+}
+
+// draw makes one picture of all panels.
 func (d dashboard) draw(source prometheus) ([]byte, error) {
 	var c canvas
 	height := 0.0
@@ -104,18 +204,18 @@ func (p panel) draw(c *canvas, source prometheus) error {
 
 // stat is the last value in large, or the name of the series that is there.
 func (f plot) stat() {
-	text := "-"
+	text, color := "-", faint
 	for _, s := range f.list {
 		v := s.values[points]
 		if math.IsNaN(v) {
 			continue
 		}
-		text = shown(v, f.FieldConfig.Defaults.Unit)
+		text, color = shown(v, f.FieldConfig.Defaults.Unit), f.step(v)
 		if s.labels["state"] != "" || s.labels["cause"] != "" {
 			text = s.name
 		}
 	}
-	f.text(f.x+f.w/2, f.y+f.h/2+18, 25, "middle", green, text)
+	f.text(f.x+f.w/2, f.y+f.h/2+18, 25, "middle", color, text)
 }
 
 // at is the horizontal place of a sample.
@@ -130,7 +230,7 @@ func (f plot) times(left, width, base float64) {
 	}
 }
 
-// states is a row for each series, filled where it is 1.
+// states is a row for each series, filled by what its value is mapped to.
 func (f plot) states() {
 	left, top, width := f.x+105, f.y+28, f.w-120
 	h := (f.h - 50) / float64(max(len(f.list), 1))
@@ -139,18 +239,18 @@ func (f plot) states() {
 		f.text(left-8, y+h/2+4, 11, "end", ink, s.name)
 		f.rect(left, y+2, width, h-4, "#f3f4f6", "")
 		for i := 0; i <= points; {
-			j := i
-			for j <= points && s.values[j] == 1 {
+			j := i + 1
+			for j <= points && s.values[j] == s.values[i] {
 				j++
 			}
-			if j > i {
-				fill := green
-				if s.name == "recovering" {
-					fill = "#c0392b"
+			if text, fill, ok := f.mapped(s.values[i]); ok && fill != "transparent" {
+				w := max(at(min(j, points), left, width)-at(i, left, width), 1.5)
+				f.rect(at(i, left, width), y+2, w, h-4, fill, "")
+				if len(f.list) == 1 && w > 8*float64(len(text)) {
+					f.text(at(i, left, width)+w/2, y+h/2+4, 10, "middle", ink, text)
 				}
-				f.rect(at(i, left, width), y+2, max(at(min(j, points), left, width)-at(i, left, width), 1.5), h-4, fill, "")
 			}
-			i = j + 1
+			i = j
 		}
 	}
 	f.times(left, width, f.y+f.h-22)
@@ -167,7 +267,7 @@ func (f plot) timeseries() {
 	left, width, s := f.axes(stacked)
 	base := slices.Repeat([]float64{0}, points+1)
 	for n, line := range f.list {
-		color := palette[n%len(palette)]
+		color := f.color(n, line.name)
 		switch {
 		case stacked && custom.DrawStyle == "bars":
 			f.bars(line.values, base, left, width, s, color)
@@ -230,6 +330,16 @@ func (f plot) axes(stacked bool) (left, width float64, s scale) {
 		f.line(left, s.y(v), left+width, s.y(v), grid)
 		f.text(left-6, s.y(v)+3, 9, "end", faint, shown(v, d.Unit))
 	}
+	if label := d.Custom.AxisLabel; label != "" {
+		f.side(f.x+13, (s.top+s.base)/2, 9, faint, label)
+	}
+	if d.Custom.ThresholdsStyle.Mode != "" {
+		for _, step := range d.Thresholds.Steps {
+			if step.Value != nil && *step.Value > s.low && *step.Value < s.high {
+				f.dashed(left, s.y(*step.Value), left+width, s.y(*step.Value), step.Color)
+			}
+		}
+	}
 	f.times(left, width, s.base)
 	return left, width, s
 }
@@ -283,7 +393,7 @@ func (f plot) legend() {
 			f.text(x, y, 10, "start", faint, "...")
 			return
 		}
-		f.rect(x, y-7, 9, 7, palette[n%len(palette)], "")
+		f.rect(x, y-7, 9, 7, f.color(n, s.name), "")
 		f.text(x+13, y, 10, "start", ink, s.name)
 		x += w
 	}
@@ -329,9 +439,10 @@ func (f plot) heatmap() {
 		f.line(left, y+h, left+width, y+h, grid)
 		for i, v := range cells[n] {
 			if v > 0.01 {
-				f.rect(at(i, left, width), y+.5, width/points+.2, h-1, "#d4580f", fmt.Sprintf(` fill-opacity="%.2f"`, .2+.8*math.Sqrt(v/most)))
+				f.rect(at(i, left, width), y+.5, width/points+.2, h-1, calm, fmt.Sprintf(` fill-opacity="%.2f"`, .2+.8*math.Sqrt(v/most)))
 			}
 		}
 	}
+	f.side(f.x+13, top+(f.h-62)/2, 9, faint, "time to the acknowledgement")
 	f.times(left, width, top+float64(len(f.list))*h+4)
 }

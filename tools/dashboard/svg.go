@@ -18,6 +18,16 @@ func (c *canvas) line(x1, y1, x2, y2 float64, stroke string) {
 	fmt.Fprintf(c, `<path d="M%.1f %.1fL%.1f %.1f" stroke="%s" stroke-width="1" fill="none"/>`+"\n", x1, y1, x2, y2, stroke)
 }
 
+// dashed is a line that is no measurement.
+func (c *canvas) dashed(x1, y1, x2, y2 float64, stroke string) {
+	fmt.Fprintf(c, `<path d="M%.1f %.1fL%.1f %.1f" stroke="%s" stroke-width="1.2" stroke-dasharray="5 4" fill="none"/>`+"\n", x1, y1, x2, y2, stroke)
+}
+
+// side is text that is read from the left, around its middle.
+func (c *canvas) side(x, y, size float64, fill, s string) {
+	fmt.Fprintf(c, `<text x="%.1f" y="%.1f" font-size="%g" text-anchor="middle" fill="%s" transform="rotate(-90 %.1f %.1f)">%s</text>`+"\n", x, y, size, fill, x, y, html.EscapeString(s))
+}
+
 // text is anchored at start, middle or end.
 func (c *canvas) text(x, y, size float64, anchor, fill, s string) {
 	fmt.Fprintf(c, `<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s">%s</text>`+"\n", x, y, size, anchor, fill, html.EscapeString(s))
