@@ -28,11 +28,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients web vm vm-long simulate seeds crash soak bench clean
+.PHONY: help build demo quick test compiler patience first-hour fmt format vet lint imports depguard staticcheck errcheck vulns unit promtool picture fuzz e2e mqtt-clients web vm vm-long simulate seeds crash soak bench clean
+
+##@ To begin with
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is:'
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
+	@sed -n -e 's/^##@ \(.*\)/@|\1/p' -e 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	    if [ "$$name" = @ ]; then printf '\n%s\n' "$$text"; else printf '  %-16s%s\n' "$$name" "$$text"; fi; done
 
 build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, with version and commit; ARCH=armhf for another
 	@for p in $(PROGRAMS); do \
@@ -40,15 +43,23 @@ build: ## bin/airbridged, bin/airbridgectl and bin/airsim: static, stripped, wit
 	    $(GOENV) CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o "$(BIN)/$$p" "./cmd/$$p"; \
 	done
 
-demo: build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
+patience:
+	@if [ ! -x '$(BIN)/airbridged' ]; then echo '== the first build takes a minute or two: it compiles what the programs are made of'; fi
+
+demo: patience build ## the way of a message on a simulated module; ONCE=1 ends it when all is shown
 	@scripts/demo.sh
 
 quick: fmt vet depguard ## while you work: format, vet, import rules, unit tests without race; about a minute, less where little changed
 	@echo '== quick: go test'
 	@$(GO) test $$($(GO) list ./... | grep -vE '/internal/(e2e|simulation)')
 
-test: fmt vet lint units licenses check-package installed unit promtool fuzz e2e seeds ## everything that CI checks
+compiler:
+	@$(NEED_CC)
+
+test: compiler fmt vet lint units licenses check-package installed unit promtool fuzz e2e seeds ## everything that CI checks
 	@echo '== all checks passed'
+
+##@ One check at a time
 
 fmt: ## formatting, by gofumpt (make format repairs it)
 	@echo '== fmt: gofumpt -l .'
@@ -87,6 +98,8 @@ errcheck: ## errors that nobody looks at (.errcheck), or that are compared as if
 vulns: ## known vulnerabilities of what is linked, where Go's database of them can be reached
 	@scripts/vulns.sh
 
+##@ Tests
+
 unit: ## every test but the end-to-end ones, under the race detector, in random order (RACE= without)
 	@echo '== unit: go test $(RACE) -shuffle=on'
 	@$(NEED_CC)
@@ -97,6 +110,9 @@ promtool: ## the alert rules and the tests of every alert, by Prometheus' own to
 	    echo '== promtool: check rules, test rules'; \
 	    promtool check rules deploy/prometheus/airbridged.rules.yml; \
 	    promtool test rules deploy/prometheus/airbridged.rules_test.yml; fi
+
+first-hour: build ## docs/first-hour.md, as scripts/first-hour.sh plays it now, as root
+	@scripts/first-hour.sh bin >docs/first-hour.md.new && mv docs/first-hour.md.new docs/first-hour.md
 
 picture: build ## docs/dashboard.svg and -2: the dashboard's queries, drawn from MINUTES (12) of a simulated gateway with faults
 	@scripts/dashboard.sh
@@ -131,6 +147,8 @@ vm: ## real kernels under qemu: serial drivers, unplugging, power cuts, the rese
 vm-long: ## the same with 200 times unplugged and 1,000 power cuts: hours
 	@$(MAKE) --no-print-directory vm ROUNDS=200 CUTS=1000
 
+##@ Until you stop them
+
 simulate: ## days of a gateway under random faults: SEEDS=n from FIRST=m on, SECONDS=s at most; SEED=n replays one
 	@echo '== simulate: go test -run TestSimulation ./internal/simulation, days of $(or $(HOURS),24) hours'
 	@SEED='$(SEED)' SEEDS='$(SEEDS)' FIRST='$(FIRST)' SECONDS='$(or $(SECONDS),0)' HOURS='$(or $(HOURS),24)' TIMELINE='$(TIMELINE)' LINES='$(LINES)' \
@@ -154,6 +172,8 @@ bench: ## benchmarks: engine, parsers, and the programs end to end, with their s
 	@$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 	@echo '== bench: the outbox beside bbolt and SQLite (BENCHDIR=$(or $(BENCHDIR),the temporary directory))'
 	@$(GO) -C bench/outbox run . -dir '$(BENCHDIR)'
+
+##@ Else
 
 clean: ## remove what was built
 	rm -rf bin build dist

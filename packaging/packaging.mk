@@ -31,6 +31,8 @@ MANPAGES  := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 
 .PHONY: man sbom install image deb deb-repro tarball check-package licenses package
 
+##@ Packages
+
 man: $(MANPAGES) ## the manual pages, by scdoc; to read one: man build/man/airbridged.8
 
 build/man/%: docs/man/%.scd CHANGELOG.md

@@ -6,6 +6,8 @@ EXAMPLES  = $(DESTDIR)$(PREFIX)/share/doc/airbridged/examples/systemd
 
 .PHONY: install-systemd units nspawn installed
 
+##@ The service
+
 install-systemd: ## units, udev rule, user, directories and kernel modules into DESTDIR, under PREFIX
 	@install -d $(DESTDIR)$(UNITDIR)
 	@for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
