@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"airbridged/internal/durable"
 	"airbridged/internal/secret"
 )
 
@@ -69,8 +70,8 @@ func (l *loader) directories() {
 		if err != nil || dir == "" || l.service.Writable(dir) {
 			continue
 		}
-		l.wrong(l.at(k.name), k.name, fmt.Sprintf("%s is closed to %s, whose sandbox leaves it read-only; open it by a drop-in with ReadWritePaths=%s "+
-			"(data-directory.conf of the examples, in /etc/systemd/system/%[2]s.d), or write a directory below %s", dir, l.service.Name, dir, l.stateBase()))
+		l.wrong(l.at(k.name), k.name, fmt.Sprintf("%s is closed to %s, whose sandbox leaves it read-only; open it by a drop-in with %s "+
+			"(data-directory.conf of the examples, in /etc/systemd/system/%[2]s.d), or write a directory below %s", dir, l.service.Name, durable.Opening(dir), l.stateBase()))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"airbridged/client"
 	"airbridged/internal/config"
+	"airbridged/internal/durable"
 	"airbridged/internal/outbox"
 )
 
@@ -233,7 +234,7 @@ func (x *examination) disk() {
 		place, free, readOnly, err := room(dir)
 		switch {
 		case x.service != nil && !x.service.Writable(dir):
-			x.fail(Disk, "open it by a drop-in with ReadWritePaths="+dir+" (data-directory.conf of the examples), and restart the service",
+			x.fail(Disk, "open it by a drop-in with "+durable.Opening(dir)+" (data-directory.conf of the examples), and restart the service",
 				"%s is closed to %s, whose sandbox leaves it read-only", dir, x.service.Name)
 			return
 		case err != nil:

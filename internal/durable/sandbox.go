@@ -13,8 +13,17 @@ func SandboxHint(dir string) string {
 	if !Sandboxed(dir) {
 		return ""
 	}
-	return "the sandbox of the service leaves it read-only: open it by a drop-in with ReadWritePaths=" + dir +
+	return "the sandbox of the service leaves it read-only: open it by a drop-in with " + Opening(dir) +
 		" (data-directory.conf of the examples), and restart the service"
+}
+
+// Opening is the line of a unit file that opens a directory to the service. systemd cuts
+// it at blanks, and takes a backslash for the begin of an escape (systemd.syntax(7)).
+func Opening(dir string) string {
+	if strings.ContainsAny(dir, " \t\"'\\") {
+		dir = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(dir) + `"`
+	}
+	return "ReadWritePaths=" + strings.ReplaceAll(dir, "%", "%%")
 }
 
 // Sandboxed says whether it is a sandbox that keeps this process from writing to a

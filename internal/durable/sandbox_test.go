@@ -34,3 +34,15 @@ func TestSandboxed(t *testing.T) {
 		}
 	}
 }
+
+// A path with a blank is one path to systemd only in quotes.
+func TestOpening(t *testing.T) {
+	for dir, want := range map[string]string{
+		"/data/queue": "ReadWritePaths=/data/queue", "/srv/my data": `ReadWritePaths="/srv/my data"`,
+		`/var/lib/airbridged-a\x20b`: `ReadWritePaths="/var/lib/airbridged-a\\x20b"`, "/data/50%": "ReadWritePaths=/data/50%%",
+	} {
+		if got := Opening(dir); got != want {
+			t.Errorf("%s: %s, want %s", dir, got, want)
+		}
+	}
+}

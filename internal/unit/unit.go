@@ -79,7 +79,38 @@ func Parse(name, said string) *Unit {
 func (u *Unit) one(key string) string { return strings.Join(u.properties[key], " ") }
 
 // words is a property that is a list, wherever systemctl breaks it.
-func (u *Unit) words(key string) []string { return strings.Fields(u.one(key)) }
+func (u *Unit) words(key string) []string { return split(u.one(key)) }
+
+// split cuts a list into its words. systemctl puts one with a blank, a backslash or a quote
+// in it into double quotes, as a shell takes them: the name of an instance that
+// systemd-escape made, a directory with a blank in its path.
+func split(list string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, begun := false, false
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case c == '"':
+			quoted, begun = !quoted, true
+		case c == '\\' && quoted && i+1 < len(list):
+			i++
+			word.WriteByte(list[i])
+		case c == ' ' && !quoted:
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteByte(c)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
+}
 
 // Runs says whether a process of the unit is there, or will be within moments.
 func (u *Unit) Runs() bool { return runs(u.State) }
@@ -110,7 +141,7 @@ func (u *Unit) AllowsDevice(kind string) bool {
 func (u *Unit) configuration() string {
 	_, argv, _ := strings.Cut(u.one("ExecStart"), "argv[]=")
 	argv, _, _ = strings.Cut(argv, " ; ")
-	words := strings.Fields(argv)
+	words := split(argv)
 	if len(words) == 0 || path.Base(words[0]) != "airbridged" {
 		return ""
 	}

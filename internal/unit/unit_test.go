@@ -83,6 +83,29 @@ func TestStartingAgainIsNotInterrupted(t *testing.T) {
 	}
 }
 
+// systemctl quotes what has a blank or a backslash in it. (An instance called roof\x20east
+// was told that its own directory is closed to it, and the socket that starts it was not
+// found.)
+func TestNamesThatSystemdEscapes(t *testing.T) {
+	u := Parse(`airbridged@roof\x20east.service`, `ExecStart={ path=/usr/bin/airbridged ; argv[]=/usr/bin/airbridged --config "/etc/airbridged/roof\\x20east.toml" ; ignore_errors=no ; pid=0 }
+ProtectSystem=strict
+ReadWritePaths="/srv/my data/queue" /mnt/disk
+StateDirectory="airbridged-roof\\x20east"
+TriggeredBy="airbridged@roof\\x20east.socket" metrics.socket
+`)
+	if got := u.configuration(); got != `/etc/airbridged/roof\x20east.toml` {
+		t.Errorf("configuration %s", got)
+	}
+	if want := []string{`airbridged@roof\x20east.socket`, "metrics.socket"}; !slices.Equal(u.Triggers, want) {
+		t.Errorf("triggers %q", u.Triggers)
+	}
+	for dir, want := range map[string]bool{`/var/lib/airbridged-roof\x20east/outbox`: true, "/srv/my data/queue/outbox": true, "/mnt/disk": true, "/srv/my": false} {
+		if got := u.Writable(dir); got != want {
+			t.Errorf("%s: %v", dir, got)
+		}
+	}
+}
+
 func TestWritable(t *testing.T) {
 	u := Parse("airbridged@north.service", shown)
 	for dir, want := range map[string]bool{

@@ -100,6 +100,7 @@ func TestDocumentOfTheDebianPackage(t *testing.T) {
 		if left != "" {
 			c.Errorf("left: %s", left)
 		}
+		c.fails(2, "getent passwd airbridged")
 		if _, code := c.try("grep", "-rqs", productSecret, "/etc", "/var/lib"); code == 0 {
 			c.Error("the ProductSecret is still there")
 		}

@@ -327,7 +327,10 @@ func TestUpgradeOfAnEditedConfiguration(t *testing.T) {
 		effective := c.sh("AIRBRIDGED_PRODUCT_SECRET=x airbridged --check-config --dump 2>/dev/null")
 		main := c.property("airbridged", "MainPID")
 
-		c.has(c.dpkg("-i /root/airbridged.deb"), site)
+		said := c.dpkg("-i /root/airbridged.deb")
+		c.has(said, site)
+		c.lacks(said, "not starting it")
+		c.active("active", "airbridged-mqtt.socket")
 		if now := c.property("airbridged", "MainPID"); now == main {
 			c.Error("the old process still runs")
 		}

@@ -179,3 +179,121 @@ func TestResetLine(t *testing.T) {
 		}
 	})
 }
+
+// An instance whose name systemd escapes is one like all others: doctor knows its
+// directory, its socket is stopped before it, a purge empties it. And what an
+// administrator masked stays so in an upgrade, and is named by a purge.
+func TestEscapedNamesAndMasks(t *testing.T) {
+	all(t)
+	each(t, func(c *container) {
+		if c.release == "trixie" {
+			c.Skip("systemd 257 cannot start it: systemd-executor: Failed to deserialize: Invalid argument")
+		}
+		c.dpkg("-i /root/airbridged.deb")
+		c.configure()
+		const roof = `roof\x20east`
+		c.airsim("airsim-roof", "--imei 862991419835266")
+		c.put("/root/roof.toml", "644", strings.Replace(configuration, "/run/airsim/", "/run/airsim-roof/", 1)+strings.ReplaceAll(`[state]
+dir = '/var/lib/airbridged-NAME'
+[outbox]
+dir = '/var/lib/airbridged-NAME/outbox'
+[socket]
+path = '/run/airbridged/NAME.sock'
+[metrics]
+listen = ""
+[mqtt]
+socket = ""
+`, "NAME", roof))
+		c.secret("")
+		c.sh("cp /root/roof.toml '/etc/airbridged/" + roof + ".toml'; cp -p " + credstore + ".product-secret '" + credstore + "-" + roof + ".product-secret'; " +
+			"systemctl --quiet enable --now 'airbridged@" + roof + ".socket' 'airbridged@" + roof + ".service'")
+		socket := "/run/airbridged/" + roof + ".sock"
+		c.online(socket)
+		c.sh("airbridgectl --socket '" + socket + "' doctor --config '/etc/airbridged/" + roof + ".toml'")
+		c.sh("airbridgectl --socket '" + socket + "' doctor --take-port --config '/etc/airbridged/" + roof + ".toml'")
+		c.online(socket)
+
+		c.sh("systemctl --quiet mask --now airbridged-metrics.socket")
+		c.dpkg("-i /root/airbridged.deb")
+		c.online(apiSocket)
+		c.online(socket)
+		if said, _ := c.try("systemctl", "is-enabled", "airbridged-metrics.socket"); said != "masked" {
+			c.Errorf("the masked socket is %s", said)
+		}
+		c.sh("airbridgectl doctor")
+
+		said := c.dpkg("-r airbridged")
+		c.lacks(said, "Invalid unit name")
+		c.lacks(said, "Failed")
+		c.gone()
+		said = c.dpkg("-P airbridged")
+		for _, what := range []string{
+			"/var/lib/airbridged-" + roof + " is emptied", "  " + credstore + "-" + roof + ".product-secret: ",
+			"  /etc/systemd/system/airbridged-metrics.socket: somebody masked it", "  the user airbridged: ",
+		} {
+			c.has(said, what)
+		}
+	})
+}
+
+// An instance has secrets of its own, however they are handed over; the same questions
+// have the same answers as for the daemon without a name.
+func TestSecretsOfAnInstance(t *testing.T) {
+	all(t)
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.instance("north", "862991419835258")
+		const north, config = "/run/airbridged/north.sock", "/etc/airbridged/north.toml"
+		healthy := func(how string) {
+			c.Helper()
+			c.sh("systemctl daemon-reload; systemctl restart airbridged@north.service")
+			c.online(north)
+			c.has(c.sh("airbridged --check-config --config "+config), "no mistakes")
+			c.sh("airbridgectl --socket " + north + " doctor --config " + config)
+			c.sh("airbridgectl --socket " + north + " doctor --take-port --config " + config)
+			if said := c.dpkg("-i /root/airbridged.deb"); strings.Contains(said, "configur") || strings.Contains(said, "credstore") {
+				c.Errorf("%s: an upgrade says %s", how, said)
+			}
+			c.online(north)
+		}
+		const dropIn = "/etc/systemd/system/airbridged@north.service.d/secret.conf"
+		c.sh("mkdir -p $(dirname " + dropIn + "); mv " + credstore + "-north.product-secret /root/secret; cd /root; " +
+			"{ echo '[Service]'; echo LoadCredential=; systemd-creds encrypt --with-key=host --name=product-secret --pretty secret -; } >" + dropIn)
+		c.has(c.sh("cat "+dropIn), "SetCredentialEncrypted=product-secret")
+		healthy("encrypted in the unit")
+		c.put(dropIn, "600", "[Service]\nLoadCredential=\nSetCredential=product-secret:"+productSecret+"\n")
+		healthy("in the unit")
+		c.sh("install -d -m 700 /etc/credstore.encrypted; cd /root; systemd-creds encrypt --with-key=host --name=product-secret secret /etc/credstore.encrypted/north.cred")
+		c.put(dropIn, "600", "[Service]\nLoadCredential=\nLoadCredentialEncrypted=product-secret:north.cred\n")
+		healthy("encrypted in the store")
+
+		// A container manager takes it away from all services.
+		c.sh("rm " + dropIn + "; mv /root/secret " + credstore + "-north.product-secret")
+		c.put("/run/systemd/system/service.d/zzz-lxc-service.conf", "644", "[Service]\nLoadCredential=\n")
+		c.sh("systemctl daemon-reload; systemctl restart airbridged@north.service 2>/dev/null || true")
+		c.has(c.fails(78, "airbridgectl --socket "+north+" status 2>&1"), "empties LoadCredential=")
+		c.has(c.fails(1, "airbridgectl --socket "+north+" doctor --config "+config+" 2>&1"), credstore+"-north.product-secret is there, but systemd hands none over")
+	})
+}
+
+// A queue in a directory with a blank in its path, for an instance, and a purge that
+// leaves it and says so.
+func TestQueueOfAnInstanceElsewhere(t *testing.T) {
+	all(t)
+	each(t, func(c *container) {
+		c.dpkg("-i /root/airbridged.deb")
+		c.instance("north", "862991419835258")
+		c.sh(`install -d -o airbridged -g airbridged -m 700 '/srv/my data/queue'; sed -i 's,^dir = .*/outbox.*,dir = "/srv/my data/queue",' /etc/airbridged/north.toml`)
+		const advice = `ReadWritePaths="/srv/my data/queue"`
+		c.has(c.fails(78, "airbridged --check-config --config /etc/airbridged/north.toml 2>&1"), advice)
+		c.sh("systemctl restart airbridged@north.service || true")
+		c.has(c.fails(1, "airbridgectl --socket /run/airbridged/north.sock doctor --config /etc/airbridged/north.toml 2>&1"), advice)
+		c.put("/etc/systemd/system/airbridged@north.service.d/data.conf", "644", "[Unit]\nRequiresMountsFor=\"/srv/my data/queue\"\n[Service]\n"+advice+"\n")
+		c.sh("systemctl daemon-reload; systemctl restart airbridged@north.service")
+		c.online("/run/airbridged/north.sock")
+		c.has(c.sh("airbridged --check-config --config /etc/airbridged/north.toml"), "no mistakes")
+		c.sh("airbridgectl --socket /run/airbridged/north.sock doctor --config /etc/airbridged/north.toml; ls '/srv/my data/queue' | grep .")
+		c.has(c.dpkg("-P airbridged"), "/srv/my data/queue: the configuration put it outside")
+		c.sh("ls '/srv/my data/queue' | grep .")
+	})
+}
