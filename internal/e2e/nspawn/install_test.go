@@ -139,7 +139,7 @@ func TestDocumentOfTheTarball(t *testing.T) {
 	all(t)
 	need(t)
 	deb := debs(t)
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(deb.daemon), "airbridged-*.tar.gz"))
+	found, err := filepath.Glob(filepath.Join(os.Getenv("AIRBRIDGED_NSPAWN_DEBS"), "airbridged-*.tar.gz"))
 	if err != nil || len(found) != 1 {
 		t.Skipf("%d tarballs are beside the packages: make tarball builds one", len(found))
 	}

@@ -47,7 +47,14 @@ var found = sync.OnceValues(func() (p packages, err error) {
 		if err != nil || len(found) != 1 {
 			return p, fmt.Errorf("%d packages of %s are in $AIRBRIDGED_NSPAWN_DEBS (%s): make deb builds them", len(found), name, dir)
 		}
-		*file = found[0]
+		// Compression is most of what an installation costs, and none of what it does.
+		tree := filepath.Join(scratch, name)
+		if _, err = output("dpkg-deb", "-R", found[0], tree); err == nil {
+			*file, err = pack(tree)
+		}
+		if err != nil {
+			return p, err
+		}
 	}
 	if p.earlier = os.Getenv("AIRBRIDGED_NSPAWN_EARLIER"); p.earlier == "" {
 		p.earlier, err = earlier(p.daemon, arch)
