@@ -104,7 +104,7 @@ func TestBudgetLeavesRoomForAUsualLife(t *testing.T) {
 	for _, rung := range rungs {
 		m.Recovery(rung, "ok")
 	}
-	for _, route := range routes {
+	for _, route := range routes[:min(len(routes), 16)] { // nobody asks for everything
 		m.Request("GET "+route, 200, time.Second)
 	}
 	got := page(t, m)
