@@ -78,6 +78,7 @@ type OutboxMessage struct {
 	ExpiresAt  *time.Time `json:"expires_at"`  // null: never
 	Attempts   int        `json:"attempts"`    // how often it was handed to the module
 	State      State      `json:"state"`
+	Reading    bool       `json:"reading,omitempty"` // it goes with others of its topic in one publish ([[batch]]); else it is one
 }
 
 // OutboxPage is the answer to GET /v1/outbox: a part of the outbox.

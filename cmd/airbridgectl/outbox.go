@@ -19,7 +19,9 @@ var outboxCommand = command{
 	help: `Lists the messages that are not at the cloud yet, in the order of acceptance: a
 line each with id, age, bytes of payload, priority, attempts, state and topic.
 States are queued, inflight (sent, not acknowledged yet), held (QoS 0) and
-foreign (accepted for another device: see outbox retarget).
+foreign (accepted for another device: see outbox retarget). Where messages go
+together in one publish ([[batch]]), it says last how many are such readings,
+and how many a publish of their own; in --json the former have "reading":true.
 
 flags:
   -n COUNT   show only the first so many
@@ -89,6 +91,7 @@ func askPage(ctx context.Context, c *client.Client, after string, limit int) (cl
 func listOutbox(e *env, most int) error {
 	out := bufio.NewWriter(e.stdout)
 	shown, total := 0, 0
+	var sum outboxSum
 	err := eachPage(e, most, func(page client.OutboxPage) error {
 		if shown == 0 && len(page.Messages) > 0 && !e.json {
 			fmt.Fprintf(out, outboxRow, "ID", "AGE", "BYTES", "PRIORITY", "ATTEMPTS", "STATE", "TOPIC")
@@ -100,6 +103,7 @@ func listOutbox(e *env, most int) error {
 		now := time.Now()
 		for _, m := range page.Messages {
 			writeRow(out, m, now)
+			sum.add(m)
 		}
 		return out.Flush()
 	})
@@ -111,7 +115,37 @@ func listOutbox(e *env, most int) error {
 	case most > 0 && total > shown:
 		e.note("%d of %s", shown, count(total, "message"))
 	}
+	if text := sum.text(); text != "" {
+		e.note("%s", text)
+	}
 	return nil
+}
+
+// outboxSum tells messages that go together in one publish from those that are one.
+type outboxSum struct{ readings, publishes, flying int }
+
+func (s *outboxSum) add(m client.OutboxMessage) {
+	switch {
+	case !m.Reading:
+		s.publishes++
+	case m.State == client.InFlight:
+		s.flying++
+		fallthrough
+	default:
+		s.readings++
+	}
+}
+
+// text is empty where each is a publish of its own.
+func (s *outboxSum) text() string {
+	if s.readings == 0 {
+		return ""
+	}
+	text := count(s.readings, "reading") + ", which go together ([[batch]])"
+	if s.flying > 0 {
+		text += fmt.Sprintf(", %d of them in the publish in flight", s.flying)
+	}
+	return text + "; " + count(s.publishes, "message") + " each in a publish of its own"
 }
 
 // outboxRow has the topic last: all else has about the same width everywhere.

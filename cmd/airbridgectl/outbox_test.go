@@ -67,6 +67,29 @@ func TestOutboxForATiredPerson(t *testing.T) {
 	}
 }
 
+// Messages that go together in one publish are told from those that are one: a thousand
+// readings that wait are no thousand publishes.
+func TestOutboxTellsReadingsFromPublishes(t *testing.T) {
+	q := outbox.New(outbox.Limits{})
+	start(t, func(o *ipc.Options) {
+		o.Outbox = q
+		o.Batched = func(topic string) bool { return topic == "/readings" }
+	})
+	for _, topic := range []string{"/readings", "/readings", "/alone", "/readings"} {
+		put(t, q, outbox.Message{Topic: topic, QoS: 1})
+	}
+	q.Take()
+	q.TakeAlong()
+	code, out, errs := ctl(nil, "outbox")
+	want := "airbridgectl: 3 readings, which go together ([[batch]]), 2 of them in the publish in flight; 1 message each in a publish of its own\n"
+	if code != 0 || strings.Count(out, "inflight") != 2 || errs != want {
+		t.Errorf("%d\n%s\n%s", code, out, errs)
+	}
+	if _, out, _ = ctl(nil, "outbox", "--json"); strings.Count(out, `"reading":true`) != 3 {
+		t.Errorf("in JSON:\n%s", out)
+	}
+}
+
 // A clock that was set after a message came must not print a negative age.
 func TestOutboxAge(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)

@@ -76,7 +76,7 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	server = ipc.New(ipc.Options{
 		Page:   page,
 		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
-		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
+		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Batched: func(topic string) bool { return limits.Rule(topic) != nil }, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
 		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
 	})
 	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, kept, board, server, limits, data, reload, meter, log))

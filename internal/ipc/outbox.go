@@ -81,6 +81,7 @@ func (s *serving) outboxPiece(r *http.Request, after string, limit int) (piece [
 		text, err := encode(api.OutboxMessage{
 			ID: m.ID, Topic: m.Topic, QoS: int(m.QoS), Priority: priorityWord(m.Priority), Bytes: m.Size,
 			AcceptedAt: known(m.AcceptedAt), ExpiresAt: known(m.ExpiresAt), Attempts: m.Attempts, State: api.State(m.State),
+			Reading: s.o.Batched != nil && s.o.Batched(m.Topic),
 		})
 		if err != nil {
 			return nil, "", 0, err

@@ -82,6 +82,7 @@ type Options struct {
 	Downlink *downlink.Store                          // what is kept for programs that are away; nil: nothing is
 	Module   Module                                   // POST /v1/at and /v1/reprovision; nil: there is none
 	Flight   *bus.Flight                              // GET /v1/trace; nil: there is none
+	Batched  func(topic string) bool                  // whether the messages of a topic go together; nil: those of none
 	Carry    func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can carry all
 	Named    func(topic string) bool                  // whether the configuration names a topic that is not the device's own; nil: it names none
 	Metrics  http.Handler                             // GET /metrics; nil: there is none
