@@ -53,6 +53,43 @@ func (d *devices) Set(s string) error {
 	return nil
 }
 
+// unpackings collects --unpack TOPIC=WORD,WORD...
+type unpackings []simcloud.Unpacking
+
+func (u *unpackings) String() string { return "" }
+
+func (u *unpackings) Set(s string) error {
+	filter, words, _ := strings.Cut(s, "=")
+	if filter == "" || words == "" {
+		return errors.New("it is TOPIC=ENVELOPE, such as /+/+/update=ndjson,deflate,dictionary:FILE")
+	}
+	one := simcloud.Unpacking{Filter: filter}
+	for word := range strings.SplitSeq(words, ",") {
+		file, dictionary := strings.CutPrefix(word, "dictionary:")
+		switch {
+		case word == "json-array" || word == "ndjson" || word == "length-prefixed":
+			one.Envelope = word
+		case word == "none" || word == "deflate" || word == "gzip":
+			one.Compress = word
+		case word == "raw" || word == "base64":
+			one.Base64 = word == "base64"
+		case dictionary:
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			one.Dictionary = data
+		default:
+			return fmt.Errorf("%q is none of json-array, ndjson, length-prefixed; none, deflate, gzip; raw, base64; dictionary:FILE", word)
+		}
+	}
+	if one.Envelope == "" {
+		return errors.New("the envelope is missing: json-array, ndjson or length-prefixed")
+	}
+	*u = append(*u, one)
+	return nil
+}
+
 const help = `airsim is a simulated Air module on a pseudo-terminal, with a simulated cloud
 behind it. The first line on stdout is the terminal's path.
 
@@ -102,6 +139,7 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	script := f.String("script", "", "carry out the commands in `FILE`, one a line")
 	f.StringVar(&s.broker, "broker", "", "relay to the MQTT broker at this `URL`, such as tcp://127.0.0.1:1883")
 	f.StringVar(&s.web, "web", "", "serve a page with the line, the cloud and orders at this loopback `ADDRESS`, such as 127.0.0.1:0")
+	f.Var((*unpackings)(&s.cloud.Unpack), "unpack", "show the readings in the messages of a topic: `TOPIC=ENVELOPE`[,COMPRESS][,base64][,dictionary:FILE]; may be repeated")
 	f.Uint64Var(&s.module.Seed, "seed", 1, "decides everything random")
 	f.DurationVar(&s.cloud.TokenLife, "token-life", 0, "how long an iotToken is valid (default 168h)")
 	f.IntVar(&s.cloud.ConnectsPerMinute, "connects-per-minute", 5, "MQTT logins of a device that are taken in a minute; -1: no limit")

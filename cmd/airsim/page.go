@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -113,9 +114,20 @@ func (p *page) watch(s *settings) {
 	}
 	s.cloud.Observe = func(h simcloud.Happening) {
 		if h.Kind == simcloud.MessageTaken {
-			p.taken.add(message{h.Message.At, h.Message.Topic, cut(string(h.Message.Payload))})
+			p.taken.add(message{h.Message.At, h.Message.Topic, cut(said(h.Message))})
 		}
 	}
+}
+
+// said is what a message says: its readings, where there are several in it.
+func said(m simcloud.Received) string {
+	switch {
+	case m.Trouble != "":
+		return "cannot be unpacked: " + m.Trouble
+	case m.Readings == nil:
+		return string(m.Payload)
+	}
+	return fmt.Sprintf("%d readings: %s", len(m.Readings), bytes.Join(m.Readings, []byte(" ")))
 }
 
 func cut(s string) string {

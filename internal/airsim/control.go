@@ -116,16 +116,30 @@ type messageLine struct {
 	DeviceName string    `json:"device_name"`
 	Topic      string    `json:"topic"`
 	QoS        byte      `json:"qos"`
-	Payload    string    `json:"payload"`
-	Encoding   string    `json:"encoding"`
+	text
+
+	Readings []text `json:"readings,omitempty"` // in it, as --unpack says
+	Trouble  string `json:"trouble,omitempty"`  // why it could not be unpacked
+}
+
+type text struct {
+	Payload  string `json:"payload"`
+	Encoding string `json:"encoding"`
+}
+
+func textOf(b []byte) text {
+	if !utf8.Valid(b) {
+		return text{base64.StdEncoding.EncodeToString(b), "base64"}
+	}
+	return text{string(b), "utf-8"}
 }
 
 func lineOf(r simcloud.Received) messageLine {
-	text, encoding := string(r.Payload), "utf-8"
-	if !utf8.Valid(r.Payload) {
-		text, encoding = base64.StdEncoding.EncodeToString(r.Payload), "base64"
+	line := messageLine{At: r.At, ProductKey: r.ProductKey, DeviceName: r.DeviceName, Topic: r.Topic, QoS: r.QoS, text: textOf(r.Payload), Trouble: r.Trouble}
+	for _, reading := range r.Readings {
+		line.Readings = append(line.Readings, textOf(reading))
 	}
-	return messageLine{r.At, r.ProductKey, r.DeviceName, r.Topic, r.QoS, text, encoding}
+	return line
 }
 
 func (a *controlAPI) messages(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,7 @@
 # bash completion for airsim(1)                            -*- shell-script -*-
 
 _airsim_flags='--personality --link --baud --rtt --latency --product-key --product-secret --device --imei --iccid
-    --operator --apn --csq --no-sim --control --script --broker --web --seed --token-life --connects-per-minute --quota-qos1 --quota-qos0
+    --operator --apn --csq --no-sim --control --script --broker --web --unpack --seed --token-life --connects-per-minute --quota-qos1 --quota-qos0
     --strict-registration --log --version --help'
 
 # _airsim_orders: what a running airsim can be told to do, as it lists it.
@@ -21,7 +21,7 @@ _airsim() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --rtt | --product-key | --product-secret | --device | --imei | --iccid | --operator | --apn | --csq | --broker | --web | --seed | --token-life | --connects-per-minute | --quota-qos1 | --quota-qos0) return ;;
+    --rtt | --product-key | --product-secret | --device | --imei | --iccid | --operator | --apn | --csq | --broker | --web | --unpack | --seed | --token-life | --connects-per-minute | --quota-qos1 | --quota-qos0) return ;;
     *)
         if [[ ${COMP_WORDS[1]} == 'do' ]] && ((COMP_CWORD > 1)); then
             for ((i = 2; i < COMP_CWORD; i++)); do

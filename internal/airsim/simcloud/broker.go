@@ -227,7 +227,7 @@ func (c *Cloud) Publish(l *Link, topic string, qos byte, payload []byte) (acknow
 		return qos > 0
 	}
 	c.counters.Publishes++
-	c.keep(Received{At: time.Now(), ProductKey: d.key, DeviceName: d.name, Topic: topic, QoS: qos, Payload: payload})
+	c.keep(c.unpacked(Received{At: time.Now(), ProductKey: d.key, DeviceName: d.name, Topic: topic, QoS: qos, Payload: payload}))
 	return qos > 0
 }
 

@@ -61,6 +61,9 @@ type Options struct {
 	// StrictRegistration hands a DeviceSecret out once, ever. Without it the
 	// same one is given again until the device has connected.
 	StrictRegistration bool
+	// Unpack says of which topics a message holds several readings; the first whose
+	// filter fits counts.
+	Unpack []Unpacking
 	// Seed decides all that is random.
 	Seed uint64
 	// Observe, if not nil, is told at once what the cloud does. The locks of the
@@ -88,6 +91,8 @@ type Received struct {
 	Topic      string    `json:"topic"`
 	QoS        byte      `json:"qos"`
 	Payload    []byte    `json:"payload"`
+	Readings   [][]byte  `json:"readings"` // in it, as Options.Unpack says; nil: that says nothing of its topic
+	Trouble    string    `json:"trouble"`  // why it could not be unpacked
 }
 
 // Counters says what the cloud has seen.

@@ -21,6 +21,28 @@ type Packing struct {
 	Base64     bool
 }
 
+// Unpacking is how the messages of some topics are packed.
+type Unpacking struct {
+	Filter string
+	Packing
+}
+
+// unpacked has the readings of a message in it, if its topic has any.
+func (c *Cloud) unpacked(r Received) Received {
+	for _, u := range c.o.Unpack {
+		if !falls(r.Topic, u.Filter) {
+			continue
+		}
+		readings, err := u.Unpack(r.Payload)
+		if err != nil {
+			r.Trouble = err.Error()
+		}
+		r.Readings = append([][]byte{}, readings...)
+		break
+	}
+	return r
+}
+
 // Unpack takes the readings out of a message, as a receiver at the cloud does: with the
 // standard library alone.
 func (p Packing) Unpack(message []byte) ([][]byte, error) {
