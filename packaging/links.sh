@@ -22,7 +22,7 @@ for file in "$@"; do
             continue
         fi
         pattern=$(sed 's/[.[\*^$/]/\\&/g' <<<"$target")
-        sed -i -E "s/\[([^]]*)\]\($pattern(#[^)]*)?\)/\1/g" "$file"
+        sed -i -E "s/!?\[([^]]*)\]\($pattern(#[^)]*)?\)/\1/g" "$file"
     done < <(grep -oE '\]\([^)#]+[)#]' "$file" | sed -E 's/^\]\((.*)[)#]$/\1/' | grep -vE '^[a-z]+:' | sort -u)
 done
 exit $status
