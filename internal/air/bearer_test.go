@@ -27,7 +27,12 @@ func TestSIM(t *testing.T) {
 		{"+CME ERROR: 14", ErrSIMBusy},
 		{"+CME ERROR: 15", ErrSIMFailed},
 		{"+CME ERROR: 40", ErrSIMLocked},
-		{"+CME ERROR: 4", ErrSIMFailed},
+		{"+CME ERROR: 4", ErrSIMBusy},
+		{"+CME ERROR: SIM busy", ErrSIMBusy}, // AT+CMEE=2, kept by somebody
+		{"+CME ERROR: SIM not inserted", ErrNoSIM},
+		{"+CME ERROR: SIM PIN required", ErrSIMLocked},
+		{"+CME ERROR: operation not supported", ErrSIMBusy},
+		{"+CME ERROR: words nobody knows", ErrSIMFailed},
 		{"ERROR", ErrNoSIM},
 		{"+CPIN: SIM PUK", ErrSIMLocked},
 		{"+CPIN: PH-NET PIN", ErrSIMLocked},

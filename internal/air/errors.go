@@ -14,6 +14,9 @@ var (
 	// for instance because bytes were lost on the line.
 	ErrMalformed = errors.New("malformed answer from the module")
 
+	// ErrStarting: the module answers, and knows no command yet (CME 4 to everything).
+	ErrStarting = errors.New("the module is still starting")
+
 	// ErrNoSIM: there is no SIM (AT+CPIN?, CME 10).
 	ErrNoSIM = errors.New("no usable SIM: is it inserted, the right way round, with clean contacts?")
 	// ErrSIMLocked: the SIM or the module wants a PIN, a PUK or an unlock code.

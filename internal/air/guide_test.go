@@ -34,7 +34,7 @@ func TestQuickGuideFromStartToFinish(t *testing.T) {
 		)
 	}
 	play(t, Options{}, script(
-		ok("AT", "ATE0"),
+		ok("AT", "ATE0", "AT+CMEE=1"),
 		on("AT+CGMR", "AirM2M_V5664_AT_S_SSL", "OK"),
 		on("AT+CGSN", "862991419835241", "OK"),
 		on("AT+CCID", "89860449111880331234", "OK"),

@@ -20,10 +20,14 @@ type Identity struct {
 	Second bool   // AT+CGSN told no IMEI, and AT+CGSN=1 did
 }
 
-// Identify switches the echo off and asks for firmware, IMEI and ICCID.
+// Identify switches the echo off and errors to numbers, which somebody may have
+// left as words or switched off for good (AT+CMEE, AT&W), and asks for firmware, IMEI
+// and ICCID. It returns [ErrStarting] for a module that is not ready for questions yet.
 func (m *Modem) Identify(ctx context.Context) (Identity, error) {
-	if err := m.tell(ctx, m.command("ATE0")); err != nil {
-		return Identity{}, err
+	for _, setting := range []string{"ATE0", "AT+CMEE=1"} {
+		if err := m.tell(ctx, m.command(setting)); err != nil {
+			return Identity{}, err
+		}
 	}
 	firmware, err := m.firmware(ctx)
 	if err != nil {
@@ -55,12 +59,14 @@ func (m *Modem) optional(what string) func(string, error) (string, error) {
 // of another make is named by its own first line, so that it can be refused by
 // name.
 func (m *Modem) firmware(ctx context.Context) (string, error) {
-	stranger := ""
+	stranger, early := "", false
 	for _, line := range []string{"AT+CGMR", "ATI"} {
 		reply, err := m.eng.Do(ctx, atengine.Command{Line: line, Info: isFirmwareReply, Timeout: m.o.Timeouts.Command})
-		if _, no := refusal(err); err != nil && !no {
+		code, no := refusal(err)
+		if err != nil && !no {
 			return "", err
 		}
+		early = early || no && code == notSupported
 		for _, info := range reply.Info {
 			if name, err := parseFirmware(info); err == nil {
 				return name, nil
@@ -68,6 +74,11 @@ func (m *Modem) firmware(ctx context.Context) (string, error) {
 			if text := printable(info); stranger == "" && len(text) <= 64 {
 				stranger = text
 			}
+		}
+	}
+	if early {
+		if err := m.starting(ctx); err != nil {
+			return "", err
 		}
 	}
 	if stranger == "" {
@@ -88,9 +99,14 @@ func (m *Modem) IMEI(ctx context.Context) (imei, said string, err error) {
 func (m *Modem) askIMEI(ctx context.Context) (imei, said string, second bool, err error) {
 	for i, line := range []string{"AT+CGSN", "AT+CGSN=1"} {
 		reply, err := m.eng.Do(ctx, atengine.Command{Line: line, Info: isIMEIReply, Timeout: m.o.Timeouts.Command})
-		_, no := refusal(err)
+		code, no := refusal(err)
 		if err != nil && !no {
 			return "", "", false, err
+		}
+		if no && code == notSupported && i == 0 {
+			if err := m.starting(ctx); err != nil {
+				return "", "", false, err
+			}
 		}
 		for _, info := range slices.Backward(reply.Info) {
 			if imei, err := parseIMEI(info); err == nil {
@@ -197,11 +213,36 @@ func (m *Modem) has(ctx context.Context, line string) (bool, error) {
 	_, err := m.do(ctx, line)
 	if code, no := refusal(err); no {
 		switch code {
-		case -1, 4, 58, 100:
+		case notSupported:
+			return false, m.starting(ctx)
+		case 58, 100:
 			return false, nil
+		case atengine.PlainError:
+			if plain(err) {
+				return false, nil
+			}
 		}
 	}
 	return err == nil, err
+}
+
+// notSupported is the number with which a module refuses a command that it does not
+// know, and every command in its first seconds (AT manual 1.6.3, section 3.15; field
+// notes of an Air780E: up to 30 s after power-on).
+const notSupported = 4
+
+// starting is [ErrStarting] where the module says of a command that every module knows
+// that it is not supported: then that number is no judgement on any other either.
+func (m *Modem) starting(ctx context.Context) error {
+	_, err := m.do(ctx, "AT+CFUN?")
+	code, no := refusal(err)
+	switch {
+	case no && code == notSupported:
+		return ErrStarting
+	case no:
+		return nil
+	}
+	return err
 }
 
 // command is a plain command with the usual deadline.

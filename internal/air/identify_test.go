@@ -56,13 +56,13 @@ func TestIdentifyForms(t *testing.T) {
 		want   Identity
 	}{
 		"780EP": {script(
-			ok("ATE0"),
+			ok("ATE0", "AT+CMEE=1"),
 			on("AT+CGMR", `+CGMR: "AirM2M_780EP_V1007_LTE_AT"`, "OK"),
 			on("AT+CGSN", "^MODE: 17,17", "862991419835241", "+CEREG: 1", "OK"),
 			on("AT+CCID", "+E_UTRAN Service", `+CCID: "8986044911188033123F"`, "OK"),
 		), Identity{"AirM2M_780EP_V1007_LTE_AT", "Air780EP", "862991419835241", "8986044911188033123", "", false}},
 		"CGMR refused": {script(
-			ok("ATE0"),
+			ok("ATE0", "AT+CMEE=1"),
 			on("AT+CGMR", "+CME ERROR: 58"),
 			on("ATI", "AirM2M", "Air724UG", "Revision: AirM2M_Air724UG_V409_LTE_AT", "OK"),
 			on("AT+CGSN", "862991419835241", "OK"),
@@ -70,14 +70,14 @@ func TestIdentifyForms(t *testing.T) {
 			on("AT+ICCID", "+ICCID: 89860449111880331234", "OK"),
 		), Identity{"AirM2M_Air724UG_V409_LTE_AT", "Air724UG", "862991419835241", "89860449111880331234", "", false}},
 		"nothing but firmware": {script(
-			on("ATE0", "ERROR"),
+			on("ATE0", "ERROR"), on("AT+CMEE=1", "ERROR"),
 			on("AT+CGMR", "AirM2M_780E_V1161_LTE_AT", "OK"),
 			on("AT+CGSN", "12", "OK"),
 			on("AT+CGSN=1", "ERROR"),
 			refuse("AT+CCID", "AT+ICCID"),
 		), Identity{Firmware: "AirM2M_780E_V1161_LTE_AT", Model: "Air780E", NoIMEI: `"12"`}},
 		"another make is named too": {script(
-			ok("ATE0"),
+			ok("ATE0", "AT+CMEE=1"),
 			on("AT+CGMR", "EC20CEFAGR06A05M4G", "OK"),
 			on("ATI", "Quectel", "EC20F", "OK"),
 			on("AT+CGSN", "862991419835241", "OK"),
@@ -126,13 +126,39 @@ func TestIMEI(t *testing.T) {
 	}
 }
 
+// In its first seconds a module answers error 4 to everything: that is no judgement on
+// what its firmware can do, nor on its IMEI.
+func TestAModuleThatIsStarting(t *testing.T) {
+	const early, lte = "+CME ERROR: 4", "AirM2M_780E_V1161_LTE_AT"
+	for name, parts := range map[string][]exchange{
+		"firmware": {on("AT+CGMR", early), on("ATI", early), on("AT+CFUN?", early)},
+		"IMEI":     {on("AT+CGMR", lte, "OK"), on("AT+CGSN", early), on("AT+CFUN?", early)},
+	} {
+		play(t, Options{}, script(ok("ATE0", "AT+CMEE=1"), parts), func(b *bench) {
+			if _, err := b.Identify(b.ctx); !errors.Is(err, ErrStarting) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	for name, parts := range map[string][]exchange{
+		"TLS":    {on("AT+SSLMIPSTART=?", early), on("AT+CFUN?", early)},
+		"MPUBEX": {on("AT+SSLMIPSTART=?", "OK"), on("AT+MCONFIG=?", "OK"), on("AT+MPUBEX=?", early), on("AT+CFUN?", early)},
+	} {
+		play(t, Options{}, parts, func(b *bench) {
+			if _, err := b.Probe(b.ctx, Identity{Firmware: lte, Model: modelOf(lte)}); !errors.Is(err, ErrStarting) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
 func TestIdentifyNothing(t *testing.T) {
-	play(t, Options{}, script(ok("ATE0", "AT+CGMR", "ATI")), func(b *bench) {
+	play(t, Options{}, script(ok("ATE0", "AT+CMEE=1", "AT+CGMR", "ATI")), func(b *bench) {
 		if _, err := b.Identify(b.ctx); !errors.Is(err, ErrMalformed) {
 			t.Errorf("got %v", err)
 		}
 	})
-	play(t, Options{}, script(ok("ATE0"), on("AT+CGMR")), func(b *bench) {
+	play(t, Options{}, script(ok("ATE0", "AT+CMEE=1"), on("AT+CGMR")), func(b *bench) {
 		if _, err := b.Identify(b.ctx); !errors.Is(err, atengine.ErrTimeout) {
 			t.Errorf("got %v", err)
 		}
@@ -171,7 +197,10 @@ func TestProbe(t *testing.T) {
 		"Lua":                             {firmware: "LuatOS-SoC_V1004_EC618", lacks: "AT commands"},
 		"4G without TLS":                  {firmware: lte, script: refuse("AT+SSLMIPSTART=?"), lacks: "TLS"},
 		"4G without MQTT":                 {firmware: lte, script: script(ok("AT+SSLMIPSTART=?"), on("AT+MCONFIG=?", "+CME ERROR: 58")), lacks: "MQTT"},
-		"another make":                    {firmware: "EC20CEFAGR06A05M4G", script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: 4")), lacks: "TLS"},
+		"another make":                    {firmware: "EC20CEFAGR06A05M4G", script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: 4"), on("AT+CFUN?", "+CFUN: 1", "OK")), lacks: "TLS"},
+		"errors in words":                 {firmware: lte, script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: SIM busy")), code: 14},
+		"words nobody knows":              {firmware: lte, script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: come again")), code: atengine.PlainError},
+		"words that mean no":              {firmware: lte, script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: operation not supported"), on("AT+CFUN?", "ERROR")), lacks: "TLS"},
 		"busy right after boot, no proof": {firmware: lte, script: script(on("AT+SSLMIPSTART=?", "+CME ERROR: 14")), code: 14},
 	} {
 		play(t, Options{}, c.script, func(b *bench) {

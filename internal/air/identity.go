@@ -17,22 +17,31 @@ func parseIMEI(line []byte) (string, error) {
 }
 
 // parseICCID reads the SIM's number: bare, or behind +CCID:, +ICCID: or +QCCID:,
-// in quotes or not; the F that pads it goes.
+// in quotes or not; the F that pads it goes. Some cards have letters in it, and a
+// vendor's test card has "NC0256459" (vendor log): behind its name any letters and
+// digits are one.
 func parseICCID(line []byte) (string, error) {
+	named := false
 	for _, name := range []string{"+CCID", "+ICCID", "+QCCID"} {
 		if rest, ok := answer(line, name); ok {
-			line = rest
+			line, named = rest, true
 			break
 		}
 	}
 	line = bytes.TrimRight(unquote(line), "Ff")
-	if len(line) < 18 || len(line) > 20 {
-		return "", malformed("AT+CCID: no ICCID of 18 to 20 digits")
-	}
+	least := 18
 	for _, c := range line {
-		if !isHex(c) {
-			return "", malformed("AT+CCID: no ICCID of 18 to 20 digits")
+		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		switch {
+		case isHex(c):
+		case !named || !letter:
+			return "", malformed("AT+CCID: no ICCID")
+		default:
+			least = 8
 		}
+	}
+	if len(line) < least || len(line) > 20 {
+		return "", malformed("AT+CCID: no ICCID of 18 to 20 digits")
 	}
 	return string(line), nil
 }

@@ -259,6 +259,13 @@ func refusal(err error) (code int, ok bool) {
 	return e.Code, true
 }
 
+// plain says whether a refusal was ERROR and nothing more: what is told in words that
+// nobody knows is told all the same.
+func plain(err error) bool {
+	var e *atengine.Error
+	return errors.As(err, &e) && e.Final == "ERROR"
+}
+
 // await waits for the line that completes a command, or for one that says that
 // it will not come.
 func (m *Modem) await(ctx context.Context, since atengine.Mark, timeout time.Duration, what string, want, ends []EventKind) (atengine.URC, EventKind, error) {

@@ -107,6 +107,7 @@ func TestP14Echo(t *testing.T) {
 	play(t, Options{}, script(
 		on("AT", "raw:AT\r\r\nOK\r\n"),
 		on("ATE0", "raw:ATE0\r\r\nOK\r\n"),
+		ok("AT+CMEE=1")[0],
 		on("AT+CGMR", "AirM2M_V5664_AT_S_SSL", "OK"),
 		on("AT+CGSN", "862991419835241", "OK"),
 		on("AT+CCID", "89860449111880331234", "OK"),

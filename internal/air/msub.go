@@ -14,7 +14,8 @@ import (
 // The payload is raw: it may hold quotes, commas, line ends, "OK" or another
 // +MSUB, so it is cut by its count. The header has been seen with the topic
 // quoted and bare, with "12 byte,", "12byte," and "12,", and with or without the
-// blank behind the colon (vendor quick guide, vendor logs, AT manual 1.6.3). Its
+// blank behind the colon (vendor quick guide, vendor logs, AT manual 1.6.3); one
+// driver takes blanks around the first comma and before the last. Its
 // first reading from the left is taken; a bare topic may hold commas as long as
 // no count follows them.
 //
@@ -56,12 +57,13 @@ func readHeader(buf []byte) (msubHeader, atengine.Verdict) {
 	if !ok {
 		return msubHeader{}, atengine.NoMatch
 	}
-	rest = bytes.TrimPrefix(rest, []byte{' '})
+	rest = bytes.TrimLeft(rest, " ")
 	start := len(buf) - len(rest)
 	text, open := headerText(rest)
 	quoted := len(text) > 0 && text[0] == '"'
 	for i, c := range text {
-		if c != ',' || quoted && (i < 2 || text[i-1] != '"') {
+		topic := bytes.TrimRight(text[:i], " ")
+		if c != ',' || quoted && (len(topic) < 2 || topic[len(topic)-1] != '"') {
 			continue
 		}
 		count, length, v := readCount(text[i+1:], open)
@@ -70,7 +72,7 @@ func readHeader(buf []byte) (msubHeader, atengine.Verdict) {
 		}
 		h := msubHeader{topic: text[:i], count: count, length: start + i + 1 + length}
 		if quoted {
-			h.topic = text[1 : i-1]
+			h.topic = topic[1 : len(topic)-1]
 		}
 		if v == atengine.Match && (len(h.topic) == 0 || count > maxDownlink) {
 			return msubHeader{}, atengine.NoMatch
@@ -94,9 +96,18 @@ func headerText(b []byte) (text []byte, open bool) {
 	return b, true
 }
 
-// readCount reads "12 byte,", "12byte," or "12,". A count too long to be one
-// comes back as more than maxDownlink.
+// readCount reads "12 byte,", "12byte," or "12,", with a blank or more before the
+// number or not. A count too long to be one comes back as more than maxDownlink.
 func readCount(b []byte, open bool) (count, length int, v atengine.Verdict) {
+	number := bytes.TrimLeft(b, " ")
+	count, length, v = readNumber(number, open)
+	if v == atengine.Match {
+		length += len(b) - len(number)
+	}
+	return count, length, v
+}
+
+func readNumber(b []byte, open bool) (count, length int, v atengine.Verdict) {
 	digits := 0
 	for digits < len(b) && b[digits] >= '0' && b[digits] <= '9' {
 		count = min(10*count+int(b[digits]-'0'), maxDownlink+1)
@@ -105,7 +116,7 @@ func readCount(b []byte, open bool) (count, length int, v atengine.Verdict) {
 	if digits == 0 {
 		return 0, 0, needMoreIf(open && len(b) == 0)
 	}
-	for _, end := range []string{",", " byte,", "byte,"} {
+	for _, end := range []string{",", " byte,", "byte,", " byte ,"} {
 		tail := b[digits:]
 		if bytes.HasPrefix(tail, []byte(end)) {
 			return count, digits + len(end), atengine.Match

@@ -81,8 +81,8 @@ func parseSignal(line []byte) (*int, error) {
 	return &dbm, nil
 }
 
-// parseOperator reads `+COPS: 0,0,"CHINA MOBILE",7`; "" for "+COPS: 0", no
-// operator selected.
+// parseOperator reads `+COPS: 0,0,"CHINA MOBILE",7`, without quotes too, as the manual
+// writes a number; "" for "+COPS: 0" and an empty name, no operator selected.
 func parseOperator(line []byte) (string, error) {
 	rest, ok := answer(line, "+COPS")
 	mode, more, chosen := bytes.Cut(rest, []byte{','})
@@ -96,9 +96,12 @@ func parseOperator(line []byte) (string, error) {
 	if _, err := between(format, 0, 2); !ok || err != nil {
 		return "", malformed("AT+COPS?")
 	}
+	if len(name) == 0 || name[0] != '"' {
+		return parseBareOperator(name)
+	}
 	// The name may hold a comma, so it ends at the last quote.
 	last := bytes.LastIndexByte(name, '"')
-	if last < 2 || name[0] != '"' {
+	if last < 1 {
 		return "", malformed("AT+COPS?")
 	}
 	if tail := name[last+1:]; len(tail) > 0 {
@@ -107,6 +110,21 @@ func parseOperator(line []byte) (string, error) {
 		}
 	}
 	return printable(name[1:last]), nil
+}
+
+// parseBareOperator reads what stands behind the format of +COPS without quotes: the
+// operator's number of 5 or 6 digits, or a name with the access technology behind it,
+// so that one which lost its end is told from a whole one.
+func parseBareOperator(text []byte) (string, error) {
+	name, act, more := bytes.Cut(text, []byte{','})
+	if _, err := between(act, 0, 15); more && err != nil {
+		return "", malformed("AT+COPS?")
+	}
+	number := digits(name) && (len(name) == 5 || len(name) == 6)
+	if !number && (!more || len(name) == 0 || bytes.ContainsAny(name, `"+*$:`)) {
+		return "", malformed("AT+COPS?")
+	}
+	return printable(bytes.TrimSpace(name)), nil
 }
 
 // printable replaces what does not belong on a status page or in a log: what is not
@@ -147,11 +165,12 @@ func (b bearer) up() bool {
 }
 
 // parseBearer reads `+SAPBR: 1,1,"10.159.1.145"` or, zero-padded and without
-// quotes, "+SAPBR: 1,1,010.169.179.213". The address may be missing or empty
-// unless the bearer is connected.
+// quotes, "+SAPBR: 1,1,010.169.179.213"; with two addresses where the network gives
+// IPv4 and IPv6, of which the first that is one counts. The address may be missing or
+// empty unless the bearer is connected.
 func parseBearer(line []byte) (bearer, error) {
 	rest, ok := answer(line, "+SAPBR")
-	fields := bytes.SplitN(rest, []byte{','}, 3)
+	fields := bytes.Split(rest, []byte{','})
 	if !ok || len(fields) < 2 {
 		return bearer{}, malformed("AT+SAPBR=2,1")
 	}
@@ -163,14 +182,29 @@ func parseBearer(line []byte) (bearer, error) {
 		return bearer{}, err
 	}
 	b := bearer{status: status}
-	switch {
-	case len(fields) == 3 && string(fields[2]) != `""`:
-		b.address, err = parseAddress(unquote(fields[2]))
-	case status == bearerConnected:
-		err = malformed("AT+SAPBR=2,1: no address")
+	if len(fields) > 2+bearerAddresses {
+		return b, malformed("AT+SAPBR=2,1: too many addresses")
 	}
-	return b, err
+	for _, field := range fields[2:] {
+		if string(bytes.TrimSpace(field)) == `""` {
+			continue
+		}
+		a, err := parseAddress(unquote(field))
+		if err != nil {
+			return b, err
+		}
+		if !b.address.IsValid() || b.address.IsUnspecified() {
+			b.address = a
+		}
+	}
+	if status == bearerConnected && !b.address.IsValid() {
+		return b, malformed("AT+SAPBR=2,1: no address")
+	}
+	return b, nil
 }
+
+// bearerAddresses is how many addresses a bearer can have.
+const bearerAddresses = 2
 
 // parseAddress reads an IP address; the parts of an IPv4 address may be padded
 // with zeros, and are decimal all the same.

@@ -108,10 +108,16 @@ var replyVectors = []struct{ parser, line, want string }{
 	{"COPS", `+COPS: 0,0,"CHINA MOBILE"`, `"CHINA MOBILE"`},
 	{"COPS", `+COPS: 0,2,"46000",7`, `"46000"`},
 	{"COPS", `+COPS: 0,0,"A,B",7`, `"A,B"`},
+	{"COPS", "+COPS: 0,2,46001,7", `"46001"`},
+	{"COPS", "+COPS: 0,2,46001", `"46001"`},
+	{"COPS", "+COPS: 0,0,CHINA MOBILE,7", `"CHINA MOBILE"`},
+	{"COPS", `+COPS: 0,0,"",7`, `""`},
+	{"COPS", "+COPS: 0,0,,7", ""},
+	{"COPS", "+COPS: 0,0,CHINA MOB", ""},
 	{"COPS", "+COPS: 0", `""`},
 	{"COPS", "+COPS: 0,0,\"A\x01\xffB\",7", `"A??B"`},
 	{"COPS", `+COPS: 0,0,"CHINA MOB`, ""},
-	{"COPS", `+COPS: 0,0,""`, ""},
+	{"COPS", `+COPS: 0,0,""`, `""`},
 	{"COPS", `+COPS: 0,0`, ""},
 	{"COPS", `+COPS: 0,0,"A"7`, ""},
 	{"COPS", `+COPS: 9`, ""},
@@ -150,6 +156,14 @@ var replyVectors = []struct{ parser, line, want string }{
 	{"SAPBR", "+SAPBR: 1,1,010.169.179.213", "1 10.169.179.213 true"},
 	{"SAPBR", `+SAPBR: 1,1,"10.159.1.145"`, "1 10.159.1.145 true"},
 	{"SAPBR", `+SAPBR: 1,1,"2409:8d1e::1"`, "1 2409:8d1e::1 true"},
+	{"SAPBR", `+SAPBR: 1,1,"10.1.2.3","2409::1"`, "1 10.1.2.3 true"},
+	{"SAPBR", `+SAPBR: 1,1,"","2409::1"`, "1 2409::1 true"},
+	{"SAPBR", `+SAPBR: 1,1,"0.0.0.0","2409::1"`, "1 2409::1 true"},
+	{"SAPBR", `+SAPBR: 1,1, 010.001.002.003, 2409::1`, "1 10.1.2.3 true"},
+	{"SAPBR", `+SAPBR: 1,1,"",""`, ""},
+	{"SAPBR", `+SAPBR: 1,1,"10.1.2.3","x"`, ""},
+	{"SAPBR", `+SAPBR: 1,1,"10.1.2.3","2409::1","2409::2"`, ""},
+	{"SAPBR", `+SAPBR: 1,1,"10.1.2.3",`, ""},
 	{"SAPBR", "+SAPBR: 1,1,000.000.000.000", "1 0.0.0.0 false"},
 	{"SAPBR", `+SAPBR: 1,3,"0.0.0.0"`, "3 0.0.0.0 false"},
 	{"SAPBR", "+SAPBR: 1,3", "3 invalid IP false"},
@@ -188,6 +202,10 @@ var replyVectors = []struct{ parser, line, want string }{
 	{"CCID", "+ICCID: 89860449111880331234", "89860449111880331234"},
 	{"CCID", `+CCID: "8986044911188033123F"`, "8986044911188033123"},
 	{"CCID", "+QCCID: 898604B0111880331234", "898604B0111880331234"},
+	{"CCID", "+ICCID: NC0256459", "NC0256459"},
+	{"CCID", "+ICCID: 8986a449111880331234", "8986a449111880331234"},
+	{"CCID", "NC0256459", ""},
+	{"CCID", "+ICCID: 8986", ""},
 	{"CCID", "8986", ""},
 	{"CCID", "ERROR", ""},
 	{"CCID", "+CCID:", ""},
@@ -315,7 +333,7 @@ func FuzzReplies(f *testing.F) {
 		if id, err := parseIMEI(line); err == nil && (len(id) < 15 || strings.Trim(id, "0123456789") != "") {
 			t.Fatalf("IMEI %q from %q", id, line)
 		}
-		if id, err := parseICCID(line); err == nil && (len(id) < 18 || strings.Trim(id, "0123456789ABCDEFabcdef") != "") {
+		if id, err := parseICCID(line); err == nil && (len(id) < 8 || len(id) < 18 && strings.Trim(id, "0123456789ABCDEFabcdef") == "") {
 			t.Fatalf("ICCID %q from %q", id, line)
 		}
 		if name, err := parseFirmware(line); err == nil && (name == "" || !strings.Contains(before, name)) {

@@ -85,6 +85,7 @@ var simWords = map[string]SIMError{
 var simCodes = map[int]SIMError{
 	atengine.PlainError: {Err: ErrNoSIM},
 
+	4:  {Err: ErrSIMBusy}, // in the first seconds a module knows no command
 	5:  {Err: ErrSIMLocked, Advice: thisAdvice},
 	6:  {Err: ErrSIMLocked, Advice: thisAdvice},
 	7:  {Err: ErrSIMLocked, Advice: thisAdvice},
@@ -114,7 +115,7 @@ func simError(err error) error {
 		return err
 	}
 	told, known := simCodes[code]
-	if !known {
+	if !known || code == atengine.PlainError && !plain(err) {
 		told = SIMError{Err: ErrSIMFailed}
 	}
 	told.Said, told.refused = saidBy(err), err

@@ -215,12 +215,31 @@ func bearerLine(line []byte, has func(string) bool) EventKind {
 			return HTTPBearerLost
 		}
 		return StrayReply
+	case !ofOurContext(line):
+		return NetworkEvent
 	case gone:
 		return BearerLost
 	case has(" ACT"):
 		return BearerUp
 	}
 	return NetworkEvent
+}
+
+// defaultContext is the PDP context in which the module runs MQTT, HTTP and sockets
+// (AT manual 1.6.3, CGDCONT); the network calls it 0 in some firmware.
+const defaultContext = 1
+
+// ofOurContext says whether a +CGEV that names a context by its number alone means the
+// default one: "+CGEV: ME PDN DEACT 5" is about one that a person opened beside it.
+func ofOurContext(line []byte) bool {
+	for _, event := range []string{" PDN DEACT ", " PDN ACT "} {
+		_, number, found := bytes.Cut(line, []byte(event))
+		number, _, _ = bytes.Cut(number, []byte{','})
+		if n, err := decimal(bytes.TrimSpace(number)); found && err == nil {
+			return n <= defaultContext
+		}
+	}
+	return true
 }
 
 // mqttSocket is the number of the MQTT link with CIPMUX=1 (AT manual 1.6.3, MIPSTART).

@@ -94,9 +94,17 @@ func (m *Module) execute(c command) {
 	}
 }
 
+// unready says whether the module knows no command yet but those of the line itself.
+func (m *Module) unready(c command) bool {
+	return m.now.Before(m.faults.starting) && c.verb != "" && c.verb != "E" && c.verb != "+CMEE" && c.verb != "+IPR"
+}
+
 // perform finds and runs the command.
 func (m *Module) perform(c command) reply {
 	v, known := m.verbs[c.verb]
+	if m.unready(c) {
+		return m.failCode(4)
+	}
 	if !known {
 		return m.unknown()
 	}
@@ -168,8 +176,10 @@ func (m *Module) finish(r reply) {
 // command line.
 func (m *Module) print(r reply, end bool) {
 	for _, text := range r.info {
+		m.position()
 		m.sendLine(text)
 	}
+	m.position()
 	if r.block != nil {
 		m.sendBlock(r.block.header, r.block.body)
 	}
@@ -184,6 +194,14 @@ func (m *Module) print(r reply, end bool) {
 	}
 	for _, text := range r.last {
 		m.sendLine(text)
+	}
+}
+
+// position prints what a module with a receiver for positions does at any time, between
+// the lines of an answer too (Air780EG).
+func (m *Module) position() {
+	if m.faults.gnss {
+		m.sendLine("$GNRMC,061500.000,A,3109.4521,N,12123.1174,E,0.12,0.00,231126,,,A*76")
 	}
 }
 

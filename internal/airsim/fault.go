@@ -57,6 +57,9 @@ type faultState struct {
 	repeats  uint64        // generation of noise and every, so that clear ends them
 	absentTo time.Time     // the port is unplugged until then
 	imei     imeiFault
+	starting time.Time // until then it knows no command
+	twice    bool      // it prints RDY twice, and is deaf behind the second one
+	gnss     bool      // positions are printed between the lines of answers
 }
 
 // imeiFault is what a module says that does not tell its IMEI.

@@ -32,6 +32,39 @@ func powerCases() map[string]faultCase {
 				r.t.Errorf("%d boot banners, want 4", n)
 			}
 		}),
+		"starting": on(func(r *rig) {
+			r.do("starting 30s")
+			r.expect("AT\r", okay)
+			r.expect("AT+CGMR\r", "\r\n+CME ERROR: 4\r\n")
+			r.wait(30 * time.Second)
+			r.expect("AT+CGMR\r", "\r\n+CGMR: \"AirM2M_780EP_V1007_LTE_AT\"\r\n"+okay)
+		}),
+		"rdy-twice": on(func(r *rig) {
+			r.do("rdy-twice on")
+			r.do("reset")
+			r.wait(time.Second)
+			if n := strings.Count(r.input.take(), "RDY"); n != 2 {
+				r.t.Errorf("%d times RDY, want 2", n)
+			}
+			r.expect("AT\r", "")
+			r.wait(6 * time.Second)
+			r.expect("AT\r", okay)
+		}),
+		"gnss": on(func(r *rig) {
+			r.do("gnss on")
+			const position = "\r\n$GNRMC,061500.000,A,3109.4521,N,12123.1174,E,0.12,0.00,231126,,,A*76\r\n"
+			r.expect("AT+CGATT?\r", position+"\r\n+CGATT: 1\r\n"+position+okay)
+		}),
+		"cmee": on(func(r *rig) {
+			r.do("cmee 2")
+			r.expect("AT+HTTPTERM\r", "\r\n+CME ERROR: operation not allowed\r\n")
+			r.do("reset")
+			r.input.take()
+			r.ask("ATE0\r")
+			r.expect("AT+HTTPTERM\r", "\r\n+CME ERROR: operation not allowed\r\n")
+			r.do("cmee 0")
+			r.expect("AT+HTTPTERM\r", "\r\nERROR\r\n")
+		}),
 		"silence": on(func(r *rig) {
 			r.do("silence 30s")
 			r.expect("AT\r", "")

@@ -18,7 +18,7 @@ func generalVerbs() map[string]verb {
 		"Z":  {run: restore, allow: "r"},
 		"&F": {run: restore, allow: "r"},
 		"&W": {run: func(m *Module, _ command) reply {
-			m.saved.rate = m.set.wanted
+			m.saved.rate, m.saved.cmee = m.set.wanted, m.set.cmee+1
 			return ok()
 		}, allow: "r"},
 		"+CMEE": {run: cmee, test: "+CMEE: (0,1,2)", allow: "qs"},

@@ -44,6 +44,27 @@ func powerWords() []word {
 			Do:      does(func(m *Module, v orders.Values) { m.hang(v.Duration("DURATION")) }),
 		},
 		{
+			Name: "starting", Args: []orders.Arg{orders.Duration("DURATION")}, Help: "it answers +CME ERROR: 4 to everything for so long, as after power-on",
+			Example: "starting 30s",
+			Do:      does(func(m *Module, v orders.Values) { m.faults.starting = m.now.Add(v.Duration("DURATION")) }),
+		},
+		{
+			Name: "rdy-twice", Args: []orders.Arg{orders.Toggle()}, Help: "it prints RDY a second time 0.7 s after the first when it starts, and is deaf for 6 s",
+			Example: "rdy-twice on",
+			Do:      does(func(m *Module, v orders.Values) { m.faults.twice = v.Has("on") }),
+		},
+		{
+			Name: "gnss", Args: []orders.Arg{orders.Toggle()}, Help: "positions are printed between the lines of its answers", Example: "gnss on",
+			Do: does(func(m *Module, v orders.Values) { m.faults.gnss = v.Has("on") }),
+		},
+		{
+			Name: "cmee", Args: []orders.Arg{orders.Int("N", 0, 2)}, Help: "errors are ERROR (0), numbers (1) or words (2), after a restart too", Example: "cmee 2",
+			Do: does(func(m *Module, v orders.Values) {
+				m.set.cmee = v.Int("N")
+				m.saved.cmee = m.set.cmee + 1
+			}),
+		},
+		{
 			Name: "hang", Help: "it takes no command and prints nothing until it is reset", Example: "hang",
 			Do: does(func(m *Module, _ orders.Values) { m.hang(0) }),
 		},

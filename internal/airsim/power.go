@@ -22,6 +22,7 @@ type settings struct {
 // saved is what AT&W keeps.
 type saved struct {
 	rate int
+	cmee int // and 1 to it; 0: the firmware's own
 }
 
 // resetSettings gives every setting its value after power-on.
@@ -30,7 +31,11 @@ func (m *Module) resetSettings() {
 	if sub == "" {
 		sub, ends = m.p.msub, "crlf"
 	}
-	m.set = settings{echo: m.p.echo, cmee: m.p.cmee, rate: m.saved.rate, wanted: m.saved.rate, cached: m.p.cached, sub: sub, ends: ends}
+	cmee := m.p.cmee
+	if m.saved.cmee > 0 {
+		cmee = m.saved.cmee - 1
+	}
+	m.set = settings{echo: m.p.echo, cmee: cmee, rate: m.saved.rate, wanted: m.saved.rate, cached: m.p.cached, sub: sub, ends: ends}
 }
 
 // powerOn starts the module: everything is forgotten, then comes the boot
@@ -98,6 +103,13 @@ func (m *Module) bootLine(b bootLine) {
 		return
 	}
 	m.sendLine(text)
+	if text == "RDY" && m.faults.twice {
+		m.after(700*time.Millisecond, func() {
+			m.resetSettings()
+			m.sendLine("RDY")
+			m.hang(6 * time.Second)
+		})
+	}
 }
 
 // reboot is a restart without any farewell: what was on its way out is cut, the

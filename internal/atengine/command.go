@@ -92,7 +92,7 @@ func final(line []byte) (code int, ok, is bool) {
 		if rest, found := bytes.CutPrefix(line, prefix); found {
 			number, err := strconv.Atoi(string(bytes.TrimSpace(rest)))
 			if err != nil || number < 0 {
-				number = PlainError // AT+CMEE=2 answers in words
+				number = errorNumber(rest) // AT+CMEE=2 answers in words
 			}
 			return number, false, true
 		}

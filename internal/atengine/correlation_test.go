@@ -274,7 +274,7 @@ func TestP15InformationIsKeptAndTheFinalIsNoneOfIt(t *testing.T) {
 func TestRefusalsCarryTheModulesNumber(t *testing.T) {
 	for answer, code := range map[string]int{
 		"ERROR": PlainError, "+CME ERROR: 767": 767, "+CME ERROR:3": 3, "+CMS ERROR: 500 ": 500, "+CME ERROR: 0": 0,
-		"+CME ERROR: SIM not inserted": PlainError, "+CME ERROR: -7": PlainError, "+CME ERROR: 99999999999999999999": PlainError, "+CME ERROR:": PlainError,
+		"+CME ERROR: SIM not inserted": 10, "+CME ERROR: sim busy": 14, "+CME ERROR: operation failed": PlainError, "+CME ERROR: -7": PlainError, "+CME ERROR: 99999999999999999999": PlainError, "+CME ERROR:": PlainError,
 	} {
 		story(t, Options{}, script(map[string]string{"AT+MCONNECT=1,300": "\r\n" + answer + "\r\n"}), func(r *rig) {
 			err := r.fails(Command{Line: "AT+MCONNECT=1,300"}, ErrRefused)

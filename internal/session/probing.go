@@ -14,7 +14,7 @@ import (
 )
 
 // probeCommands is how many commands it takes at most to know a module.
-const probeCommands = 12
+const probeCommands = 14
 
 // probing opens the port, trains the baud rate, finds out what answers, and brings
 // it to the speed it is to work at.
@@ -31,7 +31,8 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.port.wasDeaf = false
 	modem := s.port.modem
 	s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
-	id, err := modem.Identify(ctx)
+	begun := time.Now()
+	id, err := whenStarted(s, ctx, begun, func() (air.Identity, error) { return modem.Identify(ctx) })
 	if err != nil {
 		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
@@ -39,7 +40,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 		return "", s.port.unanswered(recovery.NoAnswer, err)
 	}
 	modem = s.port.modem
-	caps, err := s.capabilities(ctx, id)
+	caps, err := whenStarted(s, ctx, begun, func() (air.Capabilities, error) { return s.capabilities(ctx, id) })
 	var unsupported *air.UnsupportedError
 	switch {
 	case errors.As(err, &unsupported):
@@ -98,6 +99,24 @@ func (s *Session) waitOutDataPhase(ctx context.Context) error {
 	}
 	s.show.log.Debug("waiting for an open data phase to end", zap.Duration("wait", left))
 	return s.pause(ctx, left)
+}
+
+// startMost is how long a module may answer and know no command yet (field notes of an
+// Air780E).
+const startMost = 30 * time.Second
+
+// whenStarted asks a module again that is still starting.
+func whenStarted[T any](s *Session, ctx context.Context, begun time.Time, ask func() (T, error)) (T, error) {
+	for {
+		told, err := ask()
+		if !errors.Is(err, air.ErrStarting) || time.Since(begun) > startMost {
+			return told, err
+		}
+		if err := s.pause(ctx, askAgain); err != nil {
+			return told, err
+		}
+		s.progress.expect(probeCommands * s.o.Cloud.Timeouts.Command)
+	}
 }
 
 // capabilities asks what the module can do. A "no" is asked for a second time: a
