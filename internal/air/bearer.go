@@ -53,18 +53,23 @@ func (m *Modem) Attach(ctx context.Context) error {
 // OpenBearer opens the data bearer (quick guide, part 2) and makes sure of it
 // with SAPBR=2,1. Repeating the commands on a bearer that is open is refused by
 // some firmware, so it is the bearer's state that decides, and a refusal only
-// explains. An empty apn lets a 4G module choose.
-func (m *Modem) OpenBearer(ctx context.Context, apn string) error {
-	apnCommand, err := apnLine(apn)
+// explains. An empty name lets a 4G module choose.
+func (m *Modem) OpenBearer(ctx context.Context, a AccessPoint) error {
+	apnCommand, err := apnLine(a.Name)
 	if err != nil {
 		return err
 	}
+	login, err := bearerLogin(a)
+	if err != nil {
+		return err
+	}
+	commands := []atengine.Command{m.command(`AT+SAPBR=3,1,"CONTYPE","GPRS"`), m.command(apnCommand)}
+	for _, line := range login {
+		commands = append(commands, m.command(line))
+	}
+	commands = append(commands, atengine.Command{Line: "AT+SAPBR=1,1", Timeout: m.o.Timeouts.Bearer})
 	var refused error
-	for _, c := range []atengine.Command{
-		m.command(`AT+SAPBR=3,1,"CONTYPE","GPRS"`),
-		m.command(apnCommand),
-		{Line: "AT+SAPBR=1,1", Timeout: m.o.Timeouts.Bearer},
-	} {
+	for _, c := range commands {
 		_, err := m.eng.Do(ctx, c)
 		if _, no := refusal(err); no {
 			refused = errors.Join(refused, err)
@@ -135,8 +140,8 @@ func isShutOK(line []byte) bool { return string(line) == "SHUT OK" }
 // the one of SAPBR is not enough: CSTT, CIICR, and CIFSR, which answers a bare
 // address without OK. CSTT and CIICR are refused when it is open already, so the
 // address decides.
-func (m *Modem) OpenSocketBearer(ctx context.Context, apn string) error {
-	cstt, err := csttLine(apn)
+func (m *Modem) OpenSocketBearer(ctx context.Context, a AccessPoint) error {
+	cstt, err := csttLine(a)
 	if err != nil {
 		return err
 	}

@@ -195,13 +195,13 @@ func TestOpenBearer(t *testing.T) {
 		"silence":          {script(set, on("AT+SAPBR=1,1", "~108s")), atengine.ErrTimeout},
 	} {
 		play(t, Options{}, c.script, func(b *bench) {
-			if err := b.OpenBearer(b.ctx, "CMIOT"); !errors.Is(err, c.want) {
+			if err := b.OpenBearer(b.ctx, AccessPoint{Name: "CMIOT"}); !errors.Is(err, c.want) {
 				t.Errorf("%s: %v, want %v", name, err, c.want)
 			}
 		})
 	}
 	play(t, Options{}, nil, func(b *bench) {
-		if err := b.OpenBearer(b.ctx, `C"M`); !errors.Is(err, atengine.ErrUnsafe) {
+		if err := b.OpenBearer(b.ctx, AccessPoint{Name: `C"M`}); !errors.Is(err, atengine.ErrUnsafe) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -214,7 +214,7 @@ func TestOpenBearerStuckConnecting(t *testing.T) {
 		exchanges = append(exchanges, on("AT+SAPBR=2,1", "+SAPBR: 1,0,0.0.0.0", "OK"))
 	}
 	play(t, Options{Timeouts: Timeouts{Bearer: 5500 * time.Millisecond}}, exchanges, func(b *bench) {
-		if err := b.OpenBearer(b.ctx, ""); !errors.Is(err, ErrBearer) {
+		if err := b.OpenBearer(b.ctx, AccessPoint{Name: ""}); !errors.Is(err, ErrBearer) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -238,13 +238,13 @@ func TestCloseBearer(t *testing.T) {
 
 func TestOpenSocketBearer(t *testing.T) {
 	play(t, Options{}, script(ok(`AT+CSTT="CMNET"`, "AT+CIICR"), on("AT+CIFSR", "10.169.179.213")), func(b *bench) {
-		b.ok(b.OpenSocketBearer(b.ctx, "CMNET"))
+		b.ok(b.OpenSocketBearer(b.ctx, AccessPoint{Name: "CMNET"}))
 	})
 	play(t, Options{}, script(on(`AT+CSTT="CMNET"`, "+CME ERROR: 3"), on("AT+CIICR", "+CME ERROR: 3"), on("AT+CIFSR", "010.169.179.213")), func(b *bench) {
-		b.ok(b.OpenSocketBearer(b.ctx, "CMNET"))
+		b.ok(b.OpenSocketBearer(b.ctx, AccessPoint{Name: "CMNET"}))
 	})
 	play(t, Options{}, script(ok(`AT+CSTT="CMNET"`), on("AT+CIICR", "+PDP: DEACT", "+CME ERROR: 65535"), on("AT+CIFSR", "ERROR")), func(b *bench) {
-		if err := b.OpenSocketBearer(b.ctx, "CMNET"); !errors.Is(err, ErrBearer) {
+		if err := b.OpenSocketBearer(b.ctx, AccessPoint{Name: "CMNET"}); !errors.Is(err, ErrBearer) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -82,9 +82,13 @@ func apnLine(apn string) (string, error) {
 	return command("AT+SAPBR").fixed("3").fixed("1").fixed(`"APN"`).quoted("apn", apn, 0, maxAPN).build()
 }
 
-// csttLine: AT+CSTT=<apn>.
-func csttLine(apn string) (string, error) {
-	return command("AT+CSTT").quoted("apn", apn, 0, maxAPN).build()
+// csttLine: AT+CSTT=<apn>[,<user>,<password>].
+func csttLine(a AccessPoint) (string, error) {
+	l := command("AT+CSTT").quoted("apn", a.Name, 0, maxAPN)
+	if a.User != "" {
+		l = l.quoted("user", a.User, 0, maxAPNUser).hidden("password", a.Password, maxAPNPassword)
+	}
+	return l.build()
 }
 
 // urlLine: AT+HTTPPARA="URL",<url>.

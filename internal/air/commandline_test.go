@@ -35,7 +35,7 @@ func TestCommandsOfTheGuide(t *testing.T) {
 		{build(mpubexLine("t", 1, 4100)), `AT+MPUBEX="t",1,0,4100`},
 		{build(apnLine("CMIOT")), `AT+SAPBR=3,1,"APN","CMIOT"`},
 		{build(apnLine("")), `AT+SAPBR=3,1,"APN",""`},
-		{build(csttLine("CMNET")), `AT+CSTT="CMNET"`},
+		{build(csttLine(AccessPoint{Name: "CMNET"})), `AT+CSTT="CMNET"`},
 		{build(urlLine("https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename")), `AT+HTTPPARA="URL","https://iot-auth.cn-shanghai.aliyuncs.com/auth/devicename"`},
 		{build(httpDataLine(120)), `AT+HTTPDATA=120,20000`},
 	} {
@@ -57,7 +57,7 @@ func allBuilders(v string) map[string]func() (string, error) {
 		"topic":       func() (string, error) { return mpubLine(v, 1, []byte("x")) },
 		"topic ex":    func() (string, error) { return mpubexLine(v, 1, 1) },
 		"apn":         func() (string, error) { return apnLine(v) },
-		"cstt":        func() (string, error) { return csttLine(v) },
+		"cstt":        func() (string, error) { return csttLine(AccessPoint{Name: v}) },
 		"url":         func() (string, error) { return urlLine(v) },
 	}
 }

@@ -68,7 +68,7 @@ func TestQuickGuideFromStartToFinish(t *testing.T) {
 		if !attached {
 			t.Error("not attached")
 		}
-		b.ok(b.OpenBearer(b.ctx, "CMIOT"))
+		b.ok(b.OpenBearer(b.ctx, AccessPoint{Name: "CMIOT"}))
 		for _, c := range [][3]string{{register, registerBody, registered}, {auth, authBody, authorised}} {
 			reply, err := b.Post(b.ctx, c[0], c[1])
 			b.ok(err)

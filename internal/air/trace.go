@@ -21,7 +21,10 @@ var shapes = map[string][]string{
 	"+CFUN":        {"n", "nn"},
 	"+CGATT":       {"n"},
 	"+CMEE":        {"n"},
-	"+CSTT":        {"q"},
+	"+CGAUTH":      {"nnqq"},
+	"+CGDCONT":     {"nqq"},
+	"+CPNETAPN":    {"nqqqn"},
+	"+CSTT":        {"q", "qqq"},
 	"+HTTPACTION":  {"n"},
 	"+HTTPDATA":    {"nn"},
 	"+HTTPPARA":    {"qq"},
@@ -69,7 +72,7 @@ var answerWords = map[string]bool{
 const longestName = 16
 
 // constants are the quoted arguments that are words of the dialect.
-var constants = map[string]bool{"URL": true, "USER_DEFINED": true, "CONTYPE": true, "GPRS": true, "APN": true}
+var constants = map[string]bool{"URL": true, "USER_DEFINED": true, "CONTYPE": true, "GPRS": true, "APN": true, "USER": true, "PWD": true, "IP": true}
 
 // Bounds of what is shown: digits of a number, and arguments of a line.
 const (

@@ -16,7 +16,72 @@ type bearer struct {
 // after attach (Air AT manual section 16); 2G uses the bearer opened for HTTP
 // (vendor quick guide) or the socket's.
 func (m *Module) mqttReady() bool {
-	return m.online() && (m.p.defaultIP || m.bearer.open || m.bearer.ip)
+	return m.online() && (m.p.defaultIP && m.defaultAPNWorks() || !m.p.defaultIP && (m.bearer.open || m.bearer.ip))
+}
+
+// accessPoint is that of the default context, set by CPNETAPN or, where there is none,
+// CGDCONT and CGAUTH, and kept over restarts.
+type accessPoint struct {
+	name, user, password string
+	auth                 int
+}
+
+// defaultAPNWorks says whether the network lets packets of the default context through:
+// a card with an access point of its own wants that one there, whatever SAPBR and CSTT
+// say (vendor's page on CPNETAPN).
+func (m *Module) defaultAPNWorks() bool {
+	a := m.saved.apn
+	return m.o.APN == "" || a.name == m.o.APN && (m.o.APNUser == "" || a.user == m.o.APNUser && a.password == m.o.APNPassword && a.auth > 0)
+}
+
+// cpnetapn is AT+CPNETAPN=<mode>,<apn>,<user>,<password>,<auth>: 0 saves it, 1 has it at
+// once, 2 both, 3 deletes it. The simulator takes all but 3 as 2. The data session begins
+// anew (public notes on the Air780E).
+func cpnetapn(m *Module, c command) reply {
+	if c.op == opRead {
+		return ok(fmt.Sprintf(`+CPNETAPN: 2,"%s","%s","%s",%d`, m.saved.apn.name, m.saved.apn.user, m.saved.apn.password, m.saved.apn.auth))
+	}
+	mode, fine := c.number(0, 0, 3)
+	if !fine || mode != 3 && len(c.args) < 2 || len(c.args) > 5 {
+		return m.fail(50)
+	}
+	a := accessPoint{}
+	if mode != 3 {
+		a.name = c.args[1].text
+	}
+	if len(c.args) > 3 {
+		a.user, a.password = c.args[2].text, c.args[3].text
+	}
+	if len(c.args) > 4 {
+		if a.auth, fine = c.number(4, 0, 2); !fine {
+			return m.fail(50)
+		}
+	}
+	m.saved.apn = a
+	return reply{final: "OK", then: func() { m.dropLink("the data session begins anew") }}
+}
+
+// cgdcont and cgauth set the same where there is no CPNETAPN; where there is, they are
+// ignored while nothing was saved by it.
+func cgdcont(m *Module, c command) reply {
+	if c.op == opRead {
+		return ok(fmt.Sprintf(`+CGDCONT: 1,"IP","%s","%s",0,0`, m.bearer.apn, m.p.ip))
+	}
+	if len(c.args) > 2 && c.args[0].text == "1" && !m.p.netAPN {
+		m.saved.apn = accessPoint{name: c.args[2].text}
+	}
+	return ok()
+}
+
+func cgauth(m *Module, c command) reply {
+	auth, fine := c.number(1, 0, 2)
+	if !fine || len(c.args) != 4 {
+		return m.fail(50)
+	}
+	if !m.p.netAPN {
+		m.saved.apn.user, m.saved.apn.password, m.saved.apn.auth = c.args[2].text, c.args[3].text, auth
+	}
+	return ok()
 }
 
 // stackState is what AT+CIPSTATUS and a failed connect tell.
@@ -36,6 +101,9 @@ func (m *Module) stackState() string {
 
 func bearerVerbs() map[string]verb {
 	return map[string]verb{
+		"+CPNETAPN":  {run: cpnetapn, test: "+CPNETAPN: (0-3),<apn>,<user>,<password>,(0-2)", allow: "sq"},
+		"+CGDCONT":   {run: cgdcont, allow: "qs"},
+		"+CGAUTH":    {run: cgauth, test: "+CGAUTH: (1-15),(0-2),<user>,<password>", allow: "s"},
 		"+SAPBR":     {run: sapbr, test: "+SAPBR: (0-4),(1-3),(CONTYPE,APN,USER,PWD),", allow: "s"},
 		"+CIPSHUT":   {run: cipshut, allow: "r"},
 		"+CSTT":      {run: cstt, test: "+CSTT: \"APN\",\"USER\",\"PWD\"", allow: "rsq"},

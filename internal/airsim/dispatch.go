@@ -59,6 +59,9 @@ func verbTable(p personality) map[string]verb {
 	if !p.mqttmode {
 		delete(t, "+MQTTMODE")
 	}
+	if !p.netAPN {
+		delete(t, "+CPNETAPN")
+	}
 	return t
 }
 

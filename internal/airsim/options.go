@@ -34,6 +34,8 @@ type Options struct {
 	NoSIM bool
 	// APN is the only access point that opens the bearer; empty takes any.
 	APN string
+	// APNUser and APNPassword are the login that APN wants; empty: none.
+	APNUser, APNPassword string
 	// CSQ is the signal as AT+CSQ gives it, 0-31, 99 unknown; 0 is 24.
 	CSQ int
 	// Log is called with every transcript entry, in order, from the goroutine

@@ -90,6 +90,7 @@ type personality struct {
 	mpubex    bool
 	mqttmode  bool
 	emptyUser bool // MCONFIG takes an empty user and password
+	netAPN    bool // AT+CPNETAPN sets the access point of the default context, for good
 	defaultIP bool // MQTT needs no bearer command: a PDP context is active after attach
 	reopenOK  bool // SAPBR=1,1 on an open bearer is OK; else CME 3
 	refused   refusal
@@ -213,7 +214,7 @@ func air780E() personality {
 		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "quoted", prompt: ">", cereg: "+CEREG",
 		boot: lteBoot("+CGEV: ME PDN ACT 1"),
 		lte:  true, echo: true, cmee: 1, unknownCME: 58, mqttCME: true,
-		tls: true, mqtt: true, mpubex: true, mqttmode: true, defaultIP: true, refused: refuseCME,
+		tls: true, mqtt: true, mpubex: true, mqttmode: true, defaultIP: true, netAPN: true, refused: refuseCME,
 		maxPayload: 4100, maxHTTPData: 3356, maxLine: 8192,
 		wait: lteLatencies(),
 	}
@@ -228,7 +229,7 @@ func air780EP() personality {
 		shut: "OK", action: "+HTTPACTION: %d,%d,%d", msub: "quoted", prompt: ">", statFail: "STATE: %s", cereg: "+CGREG",
 		boot: lteBoot("+CGEV: ME PDN ACT 1,0"),
 		lte:  true, loud: true, autobaud: true, echo: true, cmee: 1, mqttCME: true,
-		tls: true, mqtt: true, mpubex: true, mqttmode: true, emptyUser: true, defaultIP: true, reopenOK: true, refused: refuseError,
+		tls: true, mqtt: true, mpubex: true, mqttmode: true, emptyUser: true, defaultIP: true, netAPN: true, reopenOK: true, refused: refuseError,
 		maxPayload: 4100, maxHTTPData: 3356, maxLine: 8192,
 		wait: lteLatencies(),
 	}

@@ -23,6 +23,7 @@ type settings struct {
 type saved struct {
 	rate int
 	cmee int // and 1 to it; 0: the firmware's own
+	apn  accessPoint
 }
 
 // resetSettings gives every setting its value after power-on.

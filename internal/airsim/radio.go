@@ -224,12 +224,6 @@ func radioVerbs() map[string]verb {
 		"+COPS":  {run: cops, test: "+COPS: (0-4),(0-2)", allow: "qs"},
 		"+CFUN":  {run: cfun, test: "+CFUN: (0,1,4),(0,1)", allow: "qs"},
 		"+CGACT": {run: cgact, test: "+CGACT: (0,1)", allow: "qs"},
-		"+CGDCONT": {run: func(m *Module, c command) reply {
-			if c.op == opRead {
-				return ok(fmt.Sprintf(`+CGDCONT: 1,"IP","%s","%s",0,0`, m.bearer.apn, m.p.ip))
-			}
-			return ok()
-		}, allow: "qs"},
 		"+CGPADDR": {run: func(m *Module, _ command) reply {
 			if !m.online() {
 				return ok("+CGPADDR: 1")

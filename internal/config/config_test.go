@@ -203,6 +203,7 @@ see = ["status"]
 	if err != nil {
 		t.Fatalf("%v\n%s", err, dump)
 	}
+	again.Modem.APNGiven = cfg.Modem.APNGiven // what was a default stands in a file now
 	if !reflect.DeepEqual(again, cfg) {
 		t.Errorf("another configuration came out:\n%s\n%s", dump, again.Dump())
 	}
@@ -328,6 +329,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatalf("accepted: %+v", cfg)
 			}
 			again, _, err := load(t, cfg.Dump())
+			again.Modem.APNGiven = cfg.Modem.APNGiven // what was a default stands in a file now
 			if err != nil || !reflect.DeepEqual(again, cfg) {
 				t.Fatalf("the dump is another configuration: %v\n%s\n%s", err, cfg.Dump(), again.Dump())
 			}

@@ -42,6 +42,9 @@ func dumpSection(b *strings.Builder, section string, c *Config) {
 		}
 		b.WriteString(lastPart(k.name) + " = " + shown + "\n")
 	}
+	if section == "modem" && c.Modem.APNUser != "" {
+		dumpSecret(b, "APN", c.Modem.APNPassword.Empty(), c.Modem.APNPasswordFrom)
+	}
 	if section == "device" {
 		dumpSecret(b, "product", c.Device.ProductSecret.Empty(), c.Device.ProductFrom)
 		dumpSecret(b, "device", c.Device.DeviceSecret.Empty(), c.Device.DeviceFrom)

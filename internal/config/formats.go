@@ -165,6 +165,12 @@ func apn(s string) error {
 	return made(s, 1, 50, apnForm, "the access point name of the SIM's operator")
 }
 
+// apnUser: at most 64 characters (3GPP TS 27.007 section 10.1.31 leaves it open; vendor
+// tools take 64); no comma, quote or backslash.
+func apnUser(s string) error {
+	return made(s, 1, 64, apnForm, "the user name that the SIM's operator gives with the access point")
+}
+
 // host: at most 255 characters (Air AT manual, MIPSTART).
 func host(s string) error {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok {

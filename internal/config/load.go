@@ -52,6 +52,7 @@ func (l *loader) load(path string) (Config, []Warning, error) {
 	l.directories()
 	l.guardPrograms()
 	l.secrets()
+	l.apnPassword()
 	l.notYet()
 	return l.result()
 }

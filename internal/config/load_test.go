@@ -120,7 +120,11 @@ func TestExampleEqualsTheDefaults(t *testing.T) {
 		t.Errorf("the example differs from the defaults:\n%s\n%s", example.Dump(), plain.Dump())
 	}
 	for _, k := range keys {
-		if !strings.Contains(Example, "\n"+lastPart(k.name)+" ") && !isElement(sectionOf(k.name)) {
+		shown := "\n" + lastPart(k.name) + " "
+		if k.name == "modem.apn" {
+			shown = "\n# apn " // to write it, even as it is by default, has the module set to it
+		}
+		if !strings.Contains(Example, shown) && !isElement(sectionOf(k.name)) {
 			t.Errorf("the example does not show %s", k.name)
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	productSecretVariable = "AIRBRIDGED_PRODUCT_SECRET"
 	productCredential     = "product-secret"
 	deviceCredential      = "device-secret"
+	apnCredential         = "apn-password"
 )
 
 // Bounds of a secret in bytes. Aliyun's have 16 (product) and 32 (device).
@@ -37,6 +38,32 @@ func (l *loader) secrets() {
 	_, device := l.handedOver(deviceCredential)
 	if d.ProductSecret.Empty() && d.DeviceSecret.Empty() && !unread && !product && !device {
 		l.wrong(l.at("device.product_secret_file"), "device.product_secret_file", l.noSecret())
+	}
+}
+
+// apnPassword reads the password of the access point, and refuses what does not go
+// together with it. A credential is there for all configurations of a gateway: it counts
+// only where a user name does.
+func (l *loader) apnPassword() {
+	m := &l.cfg.Modem
+	_, apn := l.where["modem.apn"]
+	_, user := l.where["modem.apn_user"]
+	m.APNGiven = apn && m.APN != "" || user && m.APNUser != ""
+	const key = "modem.apn_password_file"
+	switch {
+	case m.APNUser != "":
+		m.APNPassword, m.APNPasswordFrom = l.pick(key, l.sources(m.APNPasswordFile, apnCredential, ""))
+		if i := strings.IndexAny(m.APNPassword.Reveal(), `"\\,`); i >= 0 {
+			l.wrong(l.at(key), key, m.APNPasswordFrom+" holds a quote, a backslash or a comma, which no AT command can carry: have the operator change it")
+		}
+	case m.APNPasswordFile != "":
+		l.wrong(l.at(key), key, "is set without modem.apn_user, write the user name as well, or delete it")
+	}
+	switch none := m.APNAuth == "none"; {
+	case m.APNUser != "" && none && !l.bad["modem.apn_auth"]:
+		l.wrong(l.at("modem.apn_user"), "modem.apn_user", `is set, and modem.apn_auth is "none", write apn_auth = "pap" or "chap", as the operator says, or delete the user name`)
+	case m.APNUser == "" && !none && !l.bad["modem.apn_user"]:
+		l.wrong(l.at("modem.apn_auth"), "modem.apn_auth", "is "+m.APNAuth+" without modem.apn_user, write the user name as well, or delete it")
 	}
 }
 

@@ -36,10 +36,17 @@ type Modem struct {
 	Baud         int      // bit/s; 0: train
 	WorkBaud     int      // bit/s after identification; 0: stay
 	APN          string   // at most 50 characters (Air AT manual, SAPBR); "": the module's own choice
+	APNUser      string   // at most 64 characters; "": the access point wants no login
+	APNAuth      string   // "none", "pap" or "chap"
 	ResetGPIO    string   // "gpiochipN/LINE" or "gpiochipN/LINE/active-low"; "": none
 	ResetCommand []string // program and arguments, no shell; empty: none
 	ClockCommand []string // program that sets the system clock, and arguments; empty: none
 	MaxPayload   int      // bytes on the wire, 1 to 8192; 0: what the firmware is known to carry
+
+	APNGiven        bool // a file sets APN or APNUser: the module's default context is to be set to it
+	APNPasswordFile string
+	APNPassword     secret.Text // empty: there is none
+	APNPasswordFrom string      // where it lies, for people; "": there is none
 }
 
 // Device is [device]: who this device is, and its secrets.
@@ -217,7 +224,7 @@ type Log struct {
 // product key and a secret have no default.
 func Default() Config {
 	return Config{
-		Modem: Modem{Device: "/dev/ttyUSB0", APN: "CMIOT"},
+		Modem: Modem{Device: "/dev/ttyUSB0", APN: "CMIOT", APNAuth: "none"},
 		Cloud: Cloud{
 			Region: "cn-shanghai", Auth: "https", Sign: "hmacmd5", MQTTPort: 1883, TLS: true,
 			Keepalive: 300 * time.Second, CleanSession: true, QuotaQoS1: 10, QuotaQoS0: 30,

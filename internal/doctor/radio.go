@@ -156,16 +156,16 @@ func (x *examination) bearer(ctx context.Context, l *openedModule) {
 		x.stop(Bearer, recovery.OutOfSync.Hint(), "%v", err)
 		return
 	}
-	apn := x.cfg.Modem.APN
+	apn, point := x.cfg.Modem.APN, x.accessPoint()
 	defer x.leaveAsItWas(ctx, l, func(ctx context.Context) error {
 		err := l.CloseBearer(ctx)
 		if err == nil && was {
-			err = l.OpenBearer(ctx, apn)
+			err = l.OpenBearer(ctx, point)
 		}
 		return err
 	})
 	if !was {
-		if err := l.OpenBearer(ctx, apn); err != nil {
+		if err := l.OpenBearer(ctx, point); err != nil {
 			x.stop(Bearer, recovery.BearerFailed.Hint(), "it does not open with the APN %q: %v", apn, cause(err))
 			return
 		}
@@ -174,9 +174,15 @@ func (x *examination) bearer(ctx context.Context, l *openedModule) {
 	x.names(ctx, l)
 }
 
+// accessPoint is what the configuration says of it.
+func (x *examination) accessPoint() air.AccessPoint {
+	m := x.cfg.Modem
+	return air.AccessPoint{Name: m.APN, User: m.APNUser, Password: m.APNPassword, Auth: air.AccessAuthOf(m.APNAuth)}
+}
+
 // names looks up the hosts that the daemon needs.
 func (x *examination) names(ctx context.Context, l *openedModule) {
-	if err := l.OpenSocketBearer(ctx, x.cfg.Modem.APN); err != nil {
+	if err := l.OpenSocketBearer(ctx, x.accessPoint()); err != nil {
 		x.skip(Names, "the firmware opens no bearer for it: %v", cause(err))
 		return
 	}

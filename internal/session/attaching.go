@@ -43,6 +43,9 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 	}
 	s.past.SIMReady()
 	s.readICCID(ctx)
+	if err := s.setAPN(ctx); err != nil {
+		return "", s.port.unanswered(recovery.BearerFailed, err)
+	}
 	s.readSignal(ctx)
 	begun := time.Now()
 	if err := s.until(ctx, attachPatience, func() (bool, error) {
@@ -61,8 +64,8 @@ func (s *Session) attaching(ctx context.Context) (recovery.State, error) {
 	s.show.registered(true)
 	s.readOperator(ctx)
 	s.progress.expect(3 * s.o.Cloud.Timeouts.Bearer) // to open it, and to see it up
-	if err := modem.OpenBearer(ctx, s.o.Modem.APN); err != nil {
-		return "", s.port.unanswered(recovery.BearerFailed, err)
+	if err := modem.OpenBearer(ctx, s.apn.point); err != nil {
+		return "", s.bearerFailed(err)
 	}
 	s.network.attached = true
 	if err := s.noteRegistration(ctx); err != nil {

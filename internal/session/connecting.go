@@ -83,7 +83,7 @@ func (s *Session) dial(ctx context.Context) error {
 	s.books.dialed(s.o.Cloud.Host, err)
 	if errors.Is(err, air.ErrConnectFailed) && s.past.Failed(recovery.ConnectFailed) {
 		s.show.log.Debug("connect failed again: opening the socket bearer first")
-		if bearerErr := modem.OpenSocketBearer(ctx, s.o.Modem.APN); bearerErr == nil {
+		if bearerErr := modem.OpenSocketBearer(ctx, s.apn.point); bearerErr == nil {
 			err = modem.Dial(ctx, s.o.Cloud.Host, s.o.Cloud.Port, s.o.Cloud.TLS)
 			s.books.dialed(s.o.Cloud.Host, err)
 		}
@@ -93,6 +93,9 @@ func (s *Session) dial(ctx context.Context) error {
 			s.network.attached = false
 			return &recovery.Failure{Cause: recovery.NotRegistered, Err: err}
 		}
+	}
+	if errors.Is(err, air.ErrConnectFailed) && s.past.Attempts() >= apnDoubts && s.apn.unset(s.caps.Firmware) {
+		return &recovery.Failure{Cause: recovery.ConnectFailed, Hint: recovery.ConnectFailed.Hint() + "; " + apnUnset, Err: err}
 	}
 	if err != nil {
 		return s.port.unanswered(recovery.ConnectFailed, err)

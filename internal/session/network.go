@@ -14,6 +14,7 @@ type network struct {
 	registers bool // the module has said that it is registered
 	noService bool // it said that it has no network, and nobody has asked since
 
+	imei   string // of the module; empty: not known
 	iccid  string // of the SIM; empty: not known
 	signal *int   // received strength in dBm when it was last asked for; nil: not known
 	clock  clock

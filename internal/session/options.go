@@ -47,6 +47,11 @@ type Modem struct {
 	Baud     int // 0 trains
 	WorkBaud int // raise the line to this speed once the module is known; 0: leave it
 	APN      string
+
+	APNUser     string      // "": the access point wants no login
+	APNPassword secret.Text // empty: there is none
+	APNAuth     string      // "none", "pap" or "chap"
+	APNGiven    bool        // the module's default context is to be set to it, where it has one
 }
 
 // Recovery bounds how hard the session tries.

@@ -56,7 +56,7 @@ func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.port.echoOff = !modem.Echoes()
 	s.carries(s.o.Limits.Remember(caps))
 	s.up.oversize = oversize{}
-	s.network.iccid = id.ICCID
+	s.network.imei, s.network.iccid = id.IMEI, id.ICCID
 	s.show.module(id)
 	s.device.identified(id.IMEI)
 	s.past.knows(id.IMEI, took, booted)

@@ -20,6 +20,7 @@ type Session struct {
 	past     past             // failures, and what to do about them
 	port     port             // the serial port and the module behind it
 	network  network          // SIM, radio and bearer
+	apn      apn              // the access point of the data connection
 	device   device           // who this is at the cloud, and what proves it
 	gate     *gate            // when the cloud may be asked
 	link     link             // the MQTT session
@@ -46,6 +47,7 @@ func New(o Options) *Session {
 		Timeouts: o.Cloud.Timeouts,
 		Downlink: s.downlink, Trace: s.flight.traffic, Recorder: o.Recorder, Log: o.Log.Named("modem"),
 	}, &s.show, &s.progress)
+	s.apn = newAPN(o)
 	s.device = newDevice(o, &s.show)
 	s.gate = newGate(o.Recovery, o.Store)
 	s.up = newUp(o.Queue, o.Cloud.Quota)

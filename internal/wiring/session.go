@@ -31,6 +31,7 @@ func Session(cfg config.Config) session.Options {
 		},
 		Modem: session.Modem{
 			Baud: cfg.Modem.Baud, WorkBaud: cfg.Modem.WorkBaud, APN: cfg.Modem.APN,
+			APNUser: cfg.Modem.APNUser, APNPassword: cfg.Modem.APNPassword, APNAuth: cfg.Modem.APNAuth, APNGiven: cfg.Modem.APNGiven,
 		},
 		Recovery:  session.Recovery(cfg.Recovery),
 		Subscribe: Filters(cfg.Subscribe),

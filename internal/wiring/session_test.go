@@ -20,6 +20,7 @@ func TestNothingOfAConfigurationIsLeftOut(t *testing.T) {
 		ProductFrom: "file /one", DeviceFrom: "file /other",
 	}
 	cfg.Modem.Baud, cfg.Modem.WorkBaud, cfg.Modem.APN = 115200, 921600, "iot"
+	cfg.Modem.APNUser, cfg.Modem.APNPassword, cfg.Modem.APNGiven = "meter", secret.New("a network's secret"), true
 	cfg.Recovery.StartSpread = time.Minute
 	cfg.Subscribe = []config.Subscribe{{Topic: "/${productKey}/${deviceName}/get", QoS: 1, Keep: true, Latest: true}}
 	o := Session(cfg)
