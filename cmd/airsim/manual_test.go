@@ -12,7 +12,7 @@ import (
 )
 
 // optionLine is an option as --help lists it.
-var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)`)
+var optionLine = regexp.MustCompile(`(?m)^  --([a-z0-9-]+)`)
 
 // Whoever adds an option finds it missing in airsim(1), which is
 // docs/man/airsim.1.scd, or in packaging/completion.

@@ -48,7 +48,7 @@ func Page(t testing.TB, name string) map[string]string {
 }
 
 // flag is an option in the margin of a page: *--wait* _DURATION_.
-var flag = regexp.MustCompile(`\*(--?[a-zA-Z][a-z-]*)\*`)
+var flag = regexp.MustCompile(`\*(--?[a-zA-Z][a-z0-9-]*)\*`)
 
 // Flags returns the options that a section explains, sorted.
 func Flags(section string) []string {
@@ -68,7 +68,7 @@ func Flags(section string) []string {
 }
 
 // mentioned is an option anywhere in a help text.
-var mentioned = regexp.MustCompile(`(?m)(?:^|[\s\[])(--?[a-zA-Z][a-z-]*)\b`)
+var mentioned = regexp.MustCompile(`(?m)(?:^|[\s\[])(--?[a-zA-Z][a-z0-9-]*)\b`)
 
 // Mentioned returns the options that a help text names, sorted.
 func Mentioned(help string) []string {
