@@ -133,6 +133,7 @@ type Item struct {
 	Message    *Received // a message came down
 	Granted    string    // the cloud has acknowledged this filter; repeats after a reconnect
 	Refused    *Refused  // the cloud refuses a filter; it is asked for again after an hour, or a reload
+	Call       *Call     // the cloud asks, and waits for an answer
 	Gap        int       // so many messages were missed here, because this program was too slow
 }
 
@@ -184,6 +185,8 @@ func decodeItem(kind string, data []byte) (it Item, ok bool, err error) {
 		it.Gap = l.Dropped
 	case api.MessageLine:
 		it.Message, err = decodeMessage(data)
+	case api.CallLine:
+		it.Call, err = decodeCall(data)
 	default:
 		return it, false, nil
 	}
@@ -195,18 +198,21 @@ func decodeMessage(data []byte) (*Received, error) {
 	if err := json.Unmarshal(data, &l); err != nil {
 		return nil, err
 	}
-	m := &Received{Topic: l.Topic, Payload: []byte(l.Payload), ReceivedAt: l.ReceivedAt, ID: l.ID}
-	switch l.Encoding {
-	case api.UTF8:
-	case api.Base64:
-		var err error
-		if m.Payload, err = base64.StdEncoding.DecodeString(l.Payload); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("payload with the unknown encoding %q", l.Encoding)
+	payload, err := decodePayload(l.Payload, l.Encoding)
+	if err != nil {
+		return nil, err
 	}
-	return m, nil
+	return &Received{Topic: l.Topic, Payload: payload, ReceivedAt: l.ReceivedAt, ID: l.ID}, nil
+}
+
+func decodePayload(text, encoding string) ([]byte, error) {
+	switch encoding {
+	case api.UTF8:
+		return []byte(text), nil
+	case api.Base64:
+		return base64.StdEncoding.DecodeString(text)
+	}
+	return nil, fmt.Errorf("payload with the unknown encoding %q", encoding)
 }
 
 // Event is a change of the daemon's state or a warning, by its Type: "state" or

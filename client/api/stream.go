@@ -43,6 +43,7 @@ const (
 	GrantedLine    = "granted"
 	RefusedLine    = "refused"
 	MessageLine    = "message"
+	CallLine       = "rrpc"
 )
 
 // Subscribed is the first line of a subscription: which of its filters the cloud
@@ -169,4 +170,21 @@ type Subscription struct {
 	Waiting int       `json:"waiting"` // messages
 	Bytes   int64     `json:"bytes"`   // their topics and payloads
 	Since   time.Time `json:"since"`   // when it was made
+}
+
+// Call is a request of the cloud that waits for an answer: POST /v1/rrpc/{id}. Nothing of
+// it is ever stored.
+type Call struct {
+	Type       string `json:"type"`
+	ID         string `json:"id"`
+	Topic      string `json:"topic"`
+	Payload    string `json:"payload"`
+	Encoding   string `json:"encoding"`    // of Payload
+	DeadlineMS int64  `json:"deadline_ms"` // for so long from now on somebody waits for the answer, in milliseconds
+}
+
+// Answered is the answer to POST /v1/rrpc/{id}: the answer goes out before everything else.
+type Answered struct {
+	ID    string `json:"id"`
+	State State  `json:"state"` // Held
 }

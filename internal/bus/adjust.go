@@ -105,5 +105,5 @@ func (s *Subscription) Offer(m Message) {
 func (h *Hub) Tell(m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.handOut(m)
+	h.handOut(m, false)
 }

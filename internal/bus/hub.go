@@ -62,6 +62,7 @@ type Hub struct {
 	stats   HubStats
 	shares  shares
 
+	calls    *Calls
 	onKeep   func([]Filter) // nil: nobody is told
 	matching []*interest    // of the message that is handed out
 	made     uint64         // subscriptions
@@ -103,6 +104,7 @@ type HubStats struct {
 func NewHub() *Hub {
 	return &Hub{
 		changed: make(chan struct{}, 1),
+		calls:   NewCalls(),
 		subs:    make(map[*Subscription]struct{}),
 		filters: make(map[string]*interest),
 		aside:   make(map[string]aside),
@@ -192,18 +194,23 @@ func (h *Hub) Publish(m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stats.Messages++
-	h.stats.Dropped += h.handOut(m)
+	h.stats.Dropped += h.handOut(m, h.calls.come(m))
 }
+
+// Calls are those messages that wait for an answer.
+func (h *Hub) Calls() *Calls { return h.calls }
 
 // handOut puts a message into the queues and returns how many had no room for it.
 // Each filter is held against the topic once, however many programs have it.
-func (h *Hub) handOut(m Message) (missed uint64) {
+func (h *Hub) handOut(m Message, call bool) (missed uint64) {
 	h.round++
 	matching := h.matching[:0]
 	for name, f := range h.filters {
 		if len(f.subs) > 0 && topic.Match(name, m.Topic) {
 			matching = append(matching, f)
-			h.keep(f, m)
+			if !call { // who is away cannot answer in time
+				h.keep(f, m)
+			}
 		}
 	}
 	h.matching = matching

@@ -44,7 +44,7 @@ type Reader struct {
 // Item is what a Reader gets next; exactly one field is set.
 type Item struct {
 	Message *Message
-	Hub     *bus.Item // Granted or Refused
+	Hub     *bus.Item // Granted or Refused, or a Message that is a call: it is not kept
 	Gap     int       // so many messages were given up that came before what follows
 }
 
@@ -213,7 +213,7 @@ func (r *Reader) next() (it Item, ok bool, err error) {
 		if !ok {
 			break
 		}
-		if h.Granted != "" || h.Refused != "" {
+		if h.Granted != "" || h.Refused != "" || h.Message != nil {
 			return Item{Hub: &h}, true, nil
 		}
 	}

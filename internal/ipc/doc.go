@@ -10,6 +10,7 @@
 //	GET    /v1/subscriptions       what messages are kept for
 //	POST   /v1/subscriptions/{name}/ack   what was kept is done with
 //	DELETE /v1/subscriptions/{name}       drop one, with what is kept for it
+//	POST   /v1/rrpc/{id}           answer a request of the cloud that waits
 //	GET    /v1/status              the daemon's status
 //	GET    /v1/events              a stream of state changes and warnings
 //	GET    /v1/trace               the last AT traffic, redacted; follow

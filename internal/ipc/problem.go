@@ -36,6 +36,9 @@ var (
 	foreignSite         = kind{api.ForeignSite, http.StatusForbidden, "The page of another site may not use this socket"}
 	noSuchRoute         = kind{api.NoSuchRoute, http.StatusNotFound, "There is nothing at this path"}
 	unknownSubscription = kind{api.UnknownSubscription, http.StatusNotFound, "The subscription is not known"}
+	unknownCall         = kind{api.UnknownCall, http.StatusNotFound, "The call is not known"}
+	callAnswered        = kind{api.CallAnswered, http.StatusConflict, "The call has been answered"}
+	callOver            = kind{api.CallOver, http.StatusGone, "The time of the call is over"}
 	unknownMessage      = kind{api.UnknownMessage, http.StatusNotFound, "The message is not known"}
 	methodNotHere       = kind{api.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, but not with this method"}
 	inFlight            = kind{api.MessageInFlight, http.StatusConflict, "The message is in flight"}

@@ -59,6 +59,7 @@ func table() []route {
 		{method: get, path: "/v1/subscriptions", turn: true, does: "what messages are kept for", handle: (*serving).listSubscriptions},
 		{method: post, path: "/v1/subscriptions/{name}/ack", does: "acknowledges what was kept under a name", handle: (*serving).acknowledge},
 		{method: del, path: "/v1/subscriptions/{name}", params: []string{"kind"}, does: "drops a subscription, with what is kept for it", handle: (*serving).dropSubscription},
+		{method: post, path: "/v1/rrpc/{id}", does: "answers a request of the cloud that waits", handle: (*serving).answerCall},
 		{method: get, path: "/v1/status", turn: true, does: "how daemon, module and queue are", handle: (*serving).status},
 		{method: get, path: "/v1/events", does: "a stream of state changes and warnings", handle: (*serving).events},
 		{method: get, path: "/v1/trace", params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},

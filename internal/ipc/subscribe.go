@@ -89,6 +89,11 @@ func itemLine(it bus.Item) streamLine {
 	switch {
 	case it.Message != nil:
 		m := received(it.Message)
+		if id, left, ok := bus.CallOf(it.Message); ok {
+			return streamLine{api.CallLine, api.Call{
+				Type: api.CallLine, ID: id, Topic: m.Topic, Payload: m.Payload, Encoding: m.Encoding, DeadlineMS: max(left.Milliseconds(), 0),
+			}}
+		}
 		return streamLine{m.Type, m}
 	case it.Gap > 0:
 		return gapOf(it.Gap)

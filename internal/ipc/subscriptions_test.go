@@ -10,7 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"airbridged/internal/bus"
 	"airbridged/internal/downlink"
 	"airbridged/internal/peer"
 )
@@ -142,5 +144,46 @@ func TestSubscriptionRefusals(t *testing.T) {
 		if resp.StatusCode != x.status || !strings.Contains(body, "problem:"+x.problem+`"`) {
 			t.Errorf("%s %s %s: %s %s", x.method, x.target, x.body, resp.Status, body)
 		}
+	}
+}
+
+// TestCallsOfTheCloud: a call comes as a line of its own, with the time left, also to who
+// reads by name, for whom it is not kept. Its answer is taken once and within its time.
+func TestCallsOfTheCloud(t *testing.T) {
+	d := startDaemon(t, keeping(t, t.TempDir(), nil))
+	plain, named := d.open("/v1/subscribe?topic=/sys/pk/dn/rrpc/request/+"), d.open("/v1/subscribe?name=pump&topic=/sys/pk/dn/%23")
+	plain.line()
+	named.line()
+	call := func(id string, at time.Time) {
+		d.hub.Publish(bus.Message{Topic: "/sys/pk/dn/rrpc/request/" + id, Payload: []byte("?"), ReceivedAt: at})
+	}
+	call("42", time.Now())
+	for _, s := range []*reader{plain, named} {
+		o := s.object()
+		left, _ := o["deadline_ms"].(float64)
+		if o["type"] != "rrpc" || o["id"] != "42" || o["payload"] != "?" || o["encoding"] != "utf-8" || left <= 0 || left > 8000 {
+			t.Errorf("%v", o)
+		}
+	}
+	call("43", time.Now().Add(-8*time.Second))
+	for _, x := range []struct {
+		id, body string
+		status   int
+		want     string
+	}{
+		{"42", "answer", 202, `{"id":"42","state":"held"}`},
+		{"42", "answer", 409, "call-answered"},
+		{"43", "answer", 410, "call-over"},
+		{"44", "answer", 404, "unknown-call"},
+	} {
+		if resp, body := d.ask("POST", "/v1/rrpc/"+x.id, x.body); resp.StatusCode != x.status || !strings.Contains(body, x.want) {
+			t.Errorf("%s: %s %s", x.id, resp.Status, body)
+		}
+	}
+	if a, _, ok := d.hub.Calls().Take(); !ok || string(a.Payload) != "answer" {
+		t.Errorf("%+v, %v", a, ok)
+	}
+	if _, body := d.ask("GET", "/v1/subscriptions", ""); !strings.Contains(body, `"waiting":0`) {
+		t.Error(body)
 	}
 }

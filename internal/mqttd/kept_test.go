@@ -332,3 +332,56 @@ func TestReceiveMaximumOfWhatIsKept(t *testing.T) {
 		}
 	})
 }
+
+// TestCallsOfTheCloud: a call reaches a program with the time left, in version 5 as a user
+// property, and is not kept for one that is away. The answer goes past the outbox; one
+// that is too late is dropped and told.
+func TestCallsOfTheCloud(t *testing.T) {
+	const request, response = "/sys/a1/gw/rrpc/request/", "/sys/a1/gw/rrpc/response/"
+	for _, level := range levels {
+		keeping(t, nil, func(r *keptRig) {
+			c, _ := r.resume(uid(7), level, "pump", 3600)
+			c.subscribe(packet.Subscription{Filter: request + "+", QoS: 1})
+			r.down(request+"1", "question")
+			p := expect[*packet.Publish](c)
+			left := ""
+			for name, value := range p.Properties.User() {
+				if name == "deadline-ms" {
+					left = value
+				}
+			}
+			if want := map[bool]string{true: "8000", false: ""}[level == 5]; left != want || string(p.Payload) != "question" {
+				t.Errorf("level %d: %+v, %q left", level, p, left)
+			}
+			c.puback(p.ID)
+			c.send(publish(1, 5, response+"1", "answer"))
+			c.ack(packet.PUBACK, 5, 0)
+			if a, late, ok := r.hub.Calls().Take(); !ok || late || a.Topic != response+"1" || string(a.Payload) != "answer" {
+				t.Errorf("%+v, %v, %v", a, late, ok)
+			}
+			r.down(request+"2", "question")
+			expect[*packet.Publish](c)
+			time.Sleep(8 * time.Second)
+			code := map[bool]packet.Code{true: packet.ImplementationSpecific}[level == 5]
+			c.send(publish(1, 6, response+"2", "late"))
+			if a := expect[*packet.Ack](c); a.ID != 6 || a.Code != code {
+				t.Errorf("a late answer: %+v", a)
+			}
+			c.send(publish(2, 7, response+"never", "late"))
+			if a := expect[*packet.Ack](c); a.Kind != packet.PUBREC || a.ID != 7 || a.Code != code {
+				t.Errorf("an answer that nobody asked for: %+v", a)
+			}
+			r.want() // nothing of it is in the outbox
+			if n := r.logged("too late"); n != 2 {
+				t.Errorf("told %d times", n)
+			}
+			_ = c.nc.Close()
+			synctest.Wait()
+			r.down(request+"3", "question")
+			synctest.Wait()
+			if l := r.store.List(); l[0].Waiting != 0 {
+				t.Errorf("a call is kept: %+v", l)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"airbridged/internal/intake"
 	"airbridged/internal/mqttd/packet"
 	"airbridged/internal/outbox"
+	"airbridged/internal/topic"
 )
 
 // bridgeTopics is where a bridge of mosquitto publishes whether it is connected.
@@ -35,21 +36,21 @@ var codes = map[intake.Cause]packet.Code{
 
 // judge says what is in the way of a message for ever, or nil. local: it is about
 // the client itself, and not for the cloud.
-func (c *conn) judge(topic string, payload []byte) (local bool, n *never) {
-	if strings.HasPrefix(topic, bridgeTopics) {
+func (c *conn) judge(name string, payload []byte) (local bool, n *never) {
+	if strings.HasPrefix(name, bridgeTopics) {
 		return true, nil
 	}
-	if strings.HasPrefix(topic, "$SYS/") {
+	if strings.HasPrefix(name, "$SYS/") {
 		return false, &never{packet.NotAuthorized, "topics under $SYS/ are a broker's own; the cloud has none"}
 	}
-	r := intake.Topic(topic)
+	r := intake.Topic(name)
 	if r == nil {
 		if c.srv.o.Rules != nil {
-			if err := c.srv.o.Rules.Publish(c.who, topic); err != nil {
+			if err := c.srv.o.Rules.Publish(c.who, name); err != nil {
 				return false, &never{packet.NotAuthorized, err.Error()}
 			}
 		}
-		r = intake.Payload(topic, payload, c.srv.o.Carry)
+		r = intake.Payload(name, payload, c.srv.o.Carry)
 	}
 	if r != nil {
 		return false, &never{codes[r.Cause], r.Detail}
@@ -77,6 +78,9 @@ func (c *conn) publish(p *packet.Publish) error {
 			c.flow.push(c, &entry{qos: p.QoS, id: p.ID, ready: true})
 		}
 		return nil
+	}
+	if topic.IsAnswer(p.Topic) {
+		return c.answerCall(p)
 	}
 	m := outbox.Message{Topic: p.Topic, Payload: p.Payload, QoS: min(p.QoS, 1), Priority: outbox.Normal, TTL: expiry(p.Properties), Source: c.source}
 	if p.QoS == 0 {

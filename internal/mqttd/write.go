@@ -159,7 +159,7 @@ func (c *conn) send(m *bus.Message, kept string, again bool) bool {
 			p.Properties = p.Properties.WithNumber(packet.SubscriptionID, w.id)
 		}
 	}
-	if !matched || p.Size(c.level)+2 > c.maxPacket {
+	if !matched || !c.callFor(p, m) || p.Size(c.level)+2 > c.maxPacket {
 		return false
 	}
 	if p.QoS > 0 {

@@ -57,6 +57,9 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 			continue
 		default:
 		}
+		if err := s.answerCalls(ctx); err != nil {
+			return "", err
+		}
 		if _, _, err := s.tendInTurn(ctx, true); err != nil {
 			return "", err
 		}
@@ -108,6 +111,7 @@ func (s *Session) idle(ctx context.Context, rest, wait time.Duration, watch *wat
 	case <-waited:
 	case <-s.port.modem.Events():
 	case <-s.port.dead:
+	case <-s.filters.hub.Calls().Ready():
 	case <-s.filters.hub.Changed():
 		s.filters.due = true
 	case <-s.glances.next(time.Now()):

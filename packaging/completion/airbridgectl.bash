@@ -12,6 +12,7 @@ _airbridgectl_flags() {
     trace) own='-f' ;;
     at) own='--force' ;;
     reprovision) own='--yes' ;;
+    rrpc) own='--exec -n' ;;
     config) own='--all' ;;
     outbox) own='-n --watch' ;;
     'outbox drop') own='--topic --foreign' ;;
@@ -30,7 +31,7 @@ _airbridgectl_values() {
     --color) echo auto always never ;;
     --kind) echo http mqtt ;;
     --wait | --ttl) echo 10s 1m 1h ;;
-    --socket | --config | --topic | --name | -n) echo - ;;
+    --socket | --config | --exec | --topic | --name | -n) echo - ;;
     esac
 }
 
@@ -76,8 +77,8 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect reprovision config reload version help' ;;
-        help) words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect reprovision config reload version' ;;
+        '') words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision config reload version help' ;;
+        help) words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision config reload version' ;;
         outbox) words='drop retarget verify' ;;
         subscriptions) words='drop' ;;
         topic) words='update get' ;;
