@@ -41,13 +41,14 @@ func (s *Session) answerCall(ctx context.Context, a bus.Answer) error {
 	s.progress.expect(s.o.Cloud.Timeouts.Command + silences)
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
-	m := outbox.Message{Topic: a.Topic, Payload: a.Payload, Source: a.Source}
+	p := publication{topic: a.Topic, payload: a.Payload, messages: []outbox.Message{{Topic: a.Topic, Payload: a.Payload, Source: a.Source}}}
+	s.up.quota.begin(0, time.Now())
 	_, err := s.port.modem.Publish(sendCtx, a.Topic, 0, a.Payload)
 	s.up.acked = time.Time{} // the next publish follows no PUBACK
 	var cannot *air.PayloadError
 	switch {
 	case err == nil:
-		s.books.published(m, false)
+		s.books.published(p, false)
 		return nil
 	case errors.As(err, &cannot):
 		s.lostAnswer(a, cannot.Error())
@@ -56,7 +57,7 @@ func (s *Session) answerCall(ctx context.Context, a bus.Answer) error {
 		s.lostAnswer(a, err.Error())
 		return s.linkGone(ctx, err)
 	}
-	s.books.attempted(m)
+	s.books.charge(p, s.books.attempt(p.topic, p.payload, p.qos))
 	s.lostAnswer(a, err.Error())
 	if why := s.lost(); why != nil {
 		return why
