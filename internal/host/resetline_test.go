@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,17 +30,22 @@ func TestResetLineIsLookedAt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			board := bus.NewStatusBoard()
-			answer := c.err
+			var mended atomic.Bool
 			done := make(chan error)
 			go func() {
-				done <- tellResetLine(ctx, resetPin{"gpiochip0", 17, false}, func(resetPin) error { return answer }, board, zap.NewNop())
+				done <- tellResetLine(ctx, resetPin{"gpiochip0", 17, false}, func(resetPin) error {
+					if mended.Load() {
+						return nil
+					}
+					return c.err
+				}, board, zap.NewNop())
 			}()
 			synctest.Wait()
 			list := board.Status().Warnings
 			if len(list) != 1 || list[0].Code != string(bus.ResetLine) || !strings.Contains(list[0].Hint, c.hint) || !strings.Contains(list[0].Detail, "line 17 of gpiochip0") {
 				t.Errorf("%v: %+v", c.err, list)
 			}
-			answer = nil
+			mended.Store(true)
 			time.Sleep(2 * lineLook)
 			synctest.Wait()
 			if list := board.Status().Warnings; len(list) != 0 {
