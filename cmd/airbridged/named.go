@@ -16,9 +16,13 @@ type named struct{ filters atomic.Pointer[[]string] }
 func (n *named) in(cfg config.Config) {
 	var list []string
 	for _, rule := range cfg.Access {
-		for _, filter := range rule.Publish {
-			list = append(list, config.Expand(filter, cfg.Device.ProductKey, cfg.Device.DeviceName))
-		}
+		list = append(list, rule.Publish...)
+	}
+	for _, rule := range cfg.Batch {
+		list = append(list, rule.Topic)
+	}
+	for i, filter := range list {
+		list[i] = config.Expand(filter, cfg.Device.ProductKey, cfg.Device.DeviceName)
 	}
 	n.filters.Store(&list)
 }

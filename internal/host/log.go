@@ -3,6 +3,7 @@ package host
 import (
 	"io"
 	"os"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/buffer"
@@ -24,9 +25,7 @@ func NewLogger(format, level string, w io.Writer, whole ...string) (*zap.Logger,
 	encoding.EncodeDuration = zapcore.StringDurationEncoder
 	encoder := zapcore.Encoder(plainly{zapcore.NewJSONEncoder(encoding), false})
 	if format == "console" || format == "auto" && isTerminal(w) {
-		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = plainly{zapcore.NewConsoleEncoder(encoding), true}
+		encoder = plainly{newConsole(), true}
 	}
 	if isJournal(w) {
 		encoder = prioritized{encoder}
@@ -47,14 +46,15 @@ func (p plainly) Clone() zapcore.Encoder { return plainly{p.Encoder.Clone(), p.c
 
 // EncodeEntry is for zap.
 func (p plainly) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
-	if p.console {
-		entry.Message = plain.Text(entry.Message)
-	}
 	line, err := p.Encoder.EncodeEntry(entry, fields)
 	if err != nil {
 		return nil, err
 	}
-	if text := line.String(); plain.Lines(text) != text {
+	switch text := line.String(); {
+	case p.console:
+		line.Reset()
+		line.AppendString(plain.Text(strings.TrimSuffix(text, "\n")) + "\n")
+	case plain.Lines(text) != text:
 		line.Reset()
 		line.AppendString(string(plain.JSON([]byte(text))))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"go.uber.org/zap"
@@ -34,5 +35,16 @@ func TestLogIsPlain(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != evil || line.Topic != evil || line.Error != evil {
 			t.Errorf("means something else now: %v %q", err, line)
 		}
+	}
+}
+
+// The log on a terminal is for people: its fields were JSON there, too.
+func TestConsoleHasNoJSON(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := NewLogger("console", "debug", &out)
+	log.Named("api").With(zap.Int("n", 1)).Info("state", zap.String("from", "online"), zap.String("to", "recovering"), zap.Duration("wait", 2024*time.Millisecond), zap.Error(errors.New("no, not so")))
+	_, line, _ := strings.Cut(out.String(), " ")
+	if want := "INFO  api: state | n 1, from online, to recovering, wait 2.024s, error \"no, not so\"\n"; line != want {
+		t.Errorf("%q, want %q", line, want)
 	}
 }
