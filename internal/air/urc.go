@@ -98,7 +98,7 @@ var wholeLines = map[string]EventKind{
 	"CLOSED":              Closed,
 	"RDY":                 Rebooted,
 	"UART Boot Completed": Rebooted,
-	"NORMAL POWER DOWN":   PowerDown,
+	"POWERED DOWN":        PowerDown,
 	"+NO Service":         ServiceLost,
 	"+E_UTRAN Service":    ServiceBack,
 	"SMS READY":           Message,
@@ -163,6 +163,9 @@ var prefixes = []struct {
 func Classify(line []byte) EventKind {
 	if kind, ok := wholeLines[string(line)]; ok {
 		return kind
+	}
+	if isPowerDown(line) {
+		return PowerDown
 	}
 	if IsReboot(line) {
 		return Rebooted
@@ -274,15 +277,36 @@ var (
 	gluedReady = []byte(`\nRDY`)
 )
 
+// powerDown ends what a module says when it switches itself off, behind the reason:
+// NORMAL, UNDER-VOLTAGE, OVER-VOLTAGE, OVER-TEMPERATURE (Air AT manual, CPOWD and CBC;
+// SIMCom's manuals, whose words these are).
+const powerDown = "POWER DOWN"
+
+// isPowerDown says whether a line means that the module switches itself off: capitals
+// only, and no longer than a reason makes it.
+func isPowerDown(line []byte) bool {
+	reason, ok := bytes.CutSuffix(line, []byte(powerDown))
+	const longestReason = 24
+	if !ok || len(reason) > longestReason || len(reason) > 0 && reason[len(reason)-1] != ' ' {
+		return false
+	}
+	for _, c := range reason {
+		if (c < 'A' || c > 'Z') && c != '-' && c != ' ' {
+			return false
+		}
+	}
+	return true
+}
+
 // IsReboot says whether a line means that the module restarted or goes down: the
 // mask ROM's banner anywhere in it, for the banner has no line end of its own
-// (EC618 field logs), RDY, UART Boot Completed, or NORMAL POWER DOWN.
+// (EC618 field logs), RDY, UART Boot Completed, or NORMAL POWER DOWN and its like.
 func IsReboot(line []byte) bool {
 	switch string(line) {
-	case "RDY", "UART Boot Completed", "NORMAL POWER DOWN":
+	case "RDY", "UART Boot Completed", "POWERED DOWN":
 		return true
 	}
-	return bytes.Contains(line, bootBanner) || bytes.HasSuffix(line, gluedReady)
+	return isPowerDown(line) || bytes.Contains(line, bootBanner) || bytes.HasSuffix(line, gluedReady)
 }
 
 // kept says whether somebody may wait for a kind or act on it: these lines go

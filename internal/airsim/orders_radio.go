@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +16,12 @@ import (
 
 // fastest bounds a line rate in an order, in bits a second.
 const fastest = 4_000_000
+
+// farewells are what a module says when it switches itself off.
+var farewells = map[string]string{
+	"normal": "NORMAL POWER DOWN", "under-voltage": "UNDER-VOLTAGE POWER DOWN", "over-voltage": "OVER-VOLTAGE POWER DOWN",
+	"over-temperature": "OVER-TEMPERATURE POWER DOWN",
+}
 
 // powerWords are faults of the module as a whole, and of its UART.
 func powerWords() []word {
@@ -69,8 +77,14 @@ func powerWords() []word {
 			Do: does(func(m *Module, _ orders.Values) { m.hang(0) }),
 		},
 		{
-			Name: "power-off", Help: "it loses its power until reset", Example: "power-off",
-			Do: does(func(m *Module, _ orders.Values) { m.powerOff("power-off") }),
+			Name: "power-off", Args: []orders.Arg{orders.Optional("REASON", "", orders.Choice("REASON", slices.Sorted(maps.Keys(farewells))...))},
+			Help: "it loses its power until reset; with a reason it switches itself off and says so", Example: "power-off under-voltage",
+			Do: does(func(m *Module, v orders.Values) {
+				if farewell := farewells[v.Text("REASON")]; farewell != "" {
+					m.sendLine(farewell)
+				}
+				m.flushed(func() { m.powerOff("power-off") })
+			}),
 		},
 		{
 			Name: "stall", Args: []orders.Arg{orders.Duration("DURATION")},

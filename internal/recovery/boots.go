@@ -48,7 +48,7 @@ func (p *Past) Boots(took []time.Duration) []time.Duration {
 }
 
 // announced says whether a cause means that the module restarts, or may do so.
-func announced(c Cause) bool { return c == Rebooted || c == PortMissing }
+func announced(c Cause) bool { return c == Rebooted || c == ModuleOff || c == PortMissing }
 
 // patience is how long the module may be silent before a reset.
 func (b *boots) patience(deaf bool) time.Duration {

@@ -21,6 +21,7 @@ type row struct {
 	link   Link
 	errand Errand
 	watch  Watch
+	lost   Lost
 	doc    Doc
 }
 
@@ -140,6 +141,21 @@ const (
 
 // Watch is what the module is asked for while a cause lasts.
 func (c Cause) Watch() Watch { return rows[c].watch }
+
+// Lost is what the module has told and what is not known any more once a cause has come
+// up, because it told of something that is gone. Each includes those before it.
+type Lost int
+
+// What is lost.
+const (
+	LostNothing Lost = iota
+	LostNetwork      // registration, operator, signal
+	LostSIM          // and the number of the SIM
+	LostModule       // and what the module is
+)
+
+// Lost is what is not known any more once a cause has come up.
+func (c Cause) Lost() Lost { return rows[c].lost }
 
 // Doc is a cause's line in the handbook, in Markdown.
 type Doc struct{ Meaning, FirstLook, Cure string }

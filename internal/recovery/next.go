@@ -81,7 +81,7 @@ func rung(from State, c Cause, h History) Rung {
 		r = ResetRung
 	case c == SIMMissing && h.SIMWorked && from == Attaching:
 		r = RadioRung // it was asked for again and again meanwhile
-	case c == NoAnswer && h.Silent >= cmp.Or(h.Boot, bootMost):
+	case (c == NoAnswer || c == ModuleOff) && h.Silent >= cmp.Or(h.Boot, bootMost):
 		r = ResetRung
 	}
 	if r != ResetRung {

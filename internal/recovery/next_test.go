@@ -86,6 +86,12 @@ func TestNextIsThisTable(t *testing.T) {
 		{Probing, NoAnswer, silent(89*time.Second, climb(1)), ReopenRung, Probing, Brisk},
 		{Probing, NoAnswer, silent(90*time.Second, climb(1)), ResetRung, Probing, Brisk},
 		{Probing, NoAnswer, silent(90*time.Second, spent(1)), ReopenRung, Probing, Brisk},
+		// One that is off by its own word gets the same: only that word is different.
+		{Online, ModuleOff, climb(1), ReopenRung, Probing, Brisk},
+		{Probing, ModuleOff, climb(5), ResetRung, Probing, Brisk},
+		{Probing, ModuleOff, silent(90*time.Second, climb(2)), ResetRung, Probing, Brisk},
+		{Probing, ModuleOff, silent(90*time.Second, spent(2)), ReopenRung, Probing, Brisk},
+
 		// Resets that did not help are given time, and then a new process is tried; not
 		// for a module that talks, because that would change nothing.
 		{Probing, NoAnswer, spent(5), ReopenRung, Probing, Brisk},

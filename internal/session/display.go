@@ -167,9 +167,37 @@ func (d *display) signal(dbm *int) {
 	d.board.Update(func(st *bus.Status) { st.Modem.SignalDBm = dbm })
 }
 
+// registered shows whether the network has taken the module in; one that has not has no
+// operator.
 func (d *display) registered(v bool) {
 	d.meter.Registered(&v)
-	d.board.Update(func(st *bus.Status) { st.Modem.Registered = &v })
+	d.board.Update(func(st *bus.Status) {
+		if st.Modem.Registered = &v; !v {
+			st.Modem.Operator = nil
+		}
+	})
+}
+
+// forget takes back what is not known any more.
+func (d *display) forget(what recovery.Lost) {
+	if what == recovery.LostNothing {
+		return
+	}
+	d.meter.Signal(nil)
+	d.meter.Registered(nil)
+	if what >= recovery.LostModule {
+		d.meter.ModemInfo("", "")
+	}
+	d.board.Update(func(st *bus.Status) {
+		m := &st.Modem
+		m.SignalDBm, m.Registered, m.Operator = nil, nil, nil
+		if what >= recovery.LostSIM {
+			m.ICCID = nil
+		}
+		if what >= recovery.LostModule {
+			m.Model, m.Firmware, m.IMEI = nil, nil, nil
+		}
+	})
 }
 
 func (d *display) operator(name string) {

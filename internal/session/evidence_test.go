@@ -89,7 +89,7 @@ func TestPayloadsAcknowledgeNothing(t *testing.T) {
 func TestPayloadsEndNoSession(t *testing.T) {
 	t.Parallel()
 	for _, word := range []string{
-		"CLOSED", "RDY", "^boot.rom'v'!", "NORMAL POWER DOWN", "+PDP: DEACT", "+PDP DEACT", "+CGEV: NW PDN DEACT 1", "+CPIN: SIM REMOVED 0", "+NO Service",
+		"CLOSED", "RDY", "^boot.rom'v'!", "NORMAL POWER DOWN", "UNDER-VOLTAGE POWER DOWN", "+PDP: DEACT", "+PDP DEACT", "+CGEV: NW PDN DEACT 1", "+CPIN: SIM REMOVED 0", "+NO Service",
 		"OK", "ERROR", "+CME ERROR: 767", "+MQTTSTATU :0", "SUBACK", "AT+MQTTSTATU",
 	} {
 		for _, lie := range []int{5, -len("\r\n") - len(word)} {

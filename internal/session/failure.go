@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"airbridged/internal/air"
@@ -82,6 +83,25 @@ func networkFailure(state air.NetworkState) *recovery.Failure {
 		hint = "the network lets this SIM make emergency calls only: ask its operator whether it is active, and may be used in this network"
 	}
 	return &recovery.Failure{Cause: cause, Hint: fmt.Sprintf("%s (the module says %q)", hint, state), Err: &air.NetworkError{State: state}}
+}
+
+// offFailure is the Failure of a module that has said that it switches itself off; err,
+// if not nil, is how it shows now.
+func offFailure(said string, err error) *recovery.Failure {
+	why := fmt.Errorf("module reports %s", said)
+	if err != nil {
+		why = fmt.Errorf("%w, and does not answer since: %w", why, err)
+	}
+	hint := recovery.ModuleOff.Hint()
+	switch {
+	case strings.HasPrefix(said, "UNDER-VOLTAGE"):
+		hint = "the module has switched itself off because its supply is too low: it needs peaks of 2 A at its pins; check the supply, its wires and its capacitor"
+	case strings.HasPrefix(said, "OVER-VOLTAGE"):
+		hint = "the module has switched itself off because its supply is too high: check it before the module is damaged"
+	case strings.Contains(said, "TEMPERATURE"):
+		hint = "the module has switched itself off because of its temperature: let it cool down, and see to the air around it"
+	}
+	return &recovery.Failure{Cause: recovery.ModuleOff, Hint: fmt.Sprintf("%s (the module said %q)", hint, said), Err: why}
 }
 
 // silence tells a command that was not answered from any other failure: the

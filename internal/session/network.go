@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"airbridged/internal/recovery"
+)
 
 // network is what is known of the SIM, the radio network and the data bearer.
 type network struct {
@@ -21,7 +25,20 @@ type network struct {
 }
 
 // newModule forgets what another module has said, or the same one before it restarted.
-func (n *network) newModule() { n.attached, n.registers, n.noService = false, false, false }
+func (n *network) newModule() {
+	n.attached, n.registers, n.noService = false, false, false
+}
+
+// forget takes back what the module has told of something that is gone.
+func (s *Session) forget(what recovery.Lost) {
+	if what >= recovery.LostNetwork {
+		s.network.signal = nil
+	}
+	if what >= recovery.LostSIM {
+		s.network.iccid = ""
+	}
+	s.show.forget(what)
+}
 
 // attempt begins an attempt to attach.
 func (n *network) attempt() {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ type port struct {
 
 	*opened
 	wasDeaf bool          // when it was closed last, the module may have been waiting for the bytes of a payload, and has not answered since
+	off     string        // what the module said when it switched itself off, while it has not answered since; empty: it did not
 	since   atengine.Mark // what the module said of its own accord up to here is dealt with
 }
 
@@ -136,6 +138,41 @@ func (p *port) restarted() bool {
 	}
 	events, _ := p.modem.Since(p.since)
 	return slices.ContainsFunc(events, func(e air.Event) bool { return e.Kind == air.Rebooted || e.Kind == air.PowerDown })
+}
+
+// wentOff is what the module said when it switched itself off, where nobody has acted on
+// that yet and it has not started anew since; empty: it did not.
+func (p *port) wentOff() string {
+	if !p.isOpen() {
+		return ""
+	}
+	said := ""
+	events, _ := p.modem.Since(p.since)
+	for _, e := range events {
+		switch e.Kind {
+		case air.PowerDown:
+			said = e.Text
+		case air.Rebooted:
+			said = ""
+		}
+	}
+	return said
+}
+
+// explain takes in what the module said of its own end: then its silence is no matter of
+// wiring, and what ended a command was no restart.
+func (p *port) explain(f *recovery.Failure) *recovery.Failure {
+	if said := p.wentOff(); said != "" {
+		p.off = said
+	}
+	switch {
+	case f.Cause == recovery.ModuleOff, p.off == "":
+	case f.Cause == recovery.NoAnswer, f.Cause == recovery.Rebooted:
+		return offFailure(p.off, f.Err)
+	case f.Cause == recovery.PortMissing:
+		return &recovery.Failure{Cause: f.Cause, Hint: fmt.Sprintf("%s (the module said %q before it went)", f.Advice(), p.off), Err: f.Err}
+	}
+	return f
 }
 
 // resync brings the engine back in step, if a command was left without an answer.

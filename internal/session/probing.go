@@ -20,6 +20,7 @@ const probeCommands = 14
 // it to the speed it is to work at.
 func (s *Session) probing(ctx context.Context) (recovery.State, error) {
 	s.network.newModule()
+	s.forget(recovery.LostNetwork)
 	s.port.close()
 	if err := s.waitOutDataPhase(ctx); err != nil {
 		return "", err

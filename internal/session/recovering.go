@@ -14,8 +14,8 @@ import (
 // state to go on in. It returns an error only when the session has to end.
 func (s *Session) recover(ctx context.Context, err error) (recovery.State, error) {
 	from, _ := s.progress.at()
-	f := s.asFailure(from, err)
-	if f.Cause != recovery.NoAnswer && s.port.isOpen() {
+	f := s.port.explain(s.asFailure(from, err))
+	if f.Cause != recovery.NoAnswer && f.Cause != recovery.ModuleOff && s.port.isOpen() {
 		s.past.Heard(s.port.modem.LastByte()) // while training it may be noise at a wrong speed
 	}
 	s.port.suspect(f.Cause)
@@ -24,6 +24,7 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.books.failed(f.Cause)
 	s.past.recallResets()
 	d, pause := s.past.Fail(from, f.Cause, s.facts(f), time.Now())
+	s.forget(f.Cause.Lost())
 	s.enter(recovery.Recovering, f, pause)
 	s.sessionLost()
 	resume, err := s.climbRung(ctx, d, f)
@@ -106,6 +107,7 @@ func (s *Session) do(ctx context.Context, r recovery.Rung, c recovery.Cause) err
 		return modem.CloseBearer(ctx)
 	case recovery.RadioRung:
 		s.tearDown(ctx)
+		s.forget(recovery.LostNetwork)
 		s.network.attached = false
 		if err := modem.Radio(ctx, false); err != nil {
 			return err
@@ -127,12 +129,13 @@ const radioRest = 5 * time.Second
 // where there is a hard way.
 func (s *Session) reset(ctx context.Context, c recovery.Cause) error {
 	s.past.bookReset()
+	s.forget(recovery.LostNetwork)
 	s.network.attached = false
 	s.show.warn("module-reset", "resetting the module")
 	var err error
 	if !s.port.isOpen() {
 		err = errors.New("the port is not open")
-	} else if c == recovery.NoAnswer && s.o.HardReset != nil {
+	} else if (c == recovery.NoAnswer || c == recovery.ModuleOff) && s.o.HardReset != nil {
 		err = errors.New("the module does not answer")
 	} else if err = s.port.resync(ctx); err == nil {
 		err = s.port.modem.Reset(ctx)

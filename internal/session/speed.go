@@ -140,7 +140,7 @@ func (p *port) answersAt(ctx context.Context, c candidate) error {
 	case err == nil:
 		p.raised = c.baud == p.speed.work && c.baud != p.speed.home().baud
 		p.show.log.Debug("module answers", zap.Int("baud", c.baud))
-		p.since = p.modem.Mark()
+		p.since, p.off = p.modem.Mark(), ""
 		return nil
 	case ctx.Err() != nil || nobody(err):
 		return err
@@ -232,7 +232,7 @@ func (p *port) giveUpSpeed() {
 // suspect counts what speaks against the raised speed: it is given up when the
 // module falls silent or out of step again and again while its line runs at it.
 func (p *port) suspect(c recovery.Cause) {
-	if !p.isOpen() || !p.raised || !c.Mute() {
+	if !p.isOpen() || !p.raised || !c.Mute() || c == recovery.ModuleOff {
 		return
 	}
 	if p.speed.bad++; p.speed.bad >= unsteady {

@@ -87,6 +87,7 @@ func (s *Session) lost() error {
 	if s.port.gone() {
 		return failed(recovery.PortMissing, s.port.err)
 	}
+	off := s.port.wentOff()
 	for _, e := range s.port.news() {
 		switch e.Kind {
 		case air.Closed:
@@ -94,7 +95,13 @@ func (s *Session) lost() error {
 		case air.BearerLost:
 			s.network.attached = false
 			return &recovery.Failure{Cause: recovery.BearerFailed, Hint: "the network took the data bearer away; opening it anew", Err: fmt.Errorf("module reports %s", e.Text)}
-		case air.Rebooted, air.PowerDown:
+		case air.PowerDown:
+			if off != "" {
+				s.port.off = off
+				return offFailure(off, nil)
+			}
+			return &recovery.Failure{Cause: recovery.Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
+		case air.Rebooted:
 			return &recovery.Failure{Cause: recovery.Rebooted, Err: fmt.Errorf("module reports %s", e.Text)}
 		case air.SIMRemoved:
 			s.network.attached = false

@@ -75,6 +75,12 @@ func moduleWedges() []wedge {
 			resets: 1,
 		},
 		{
+			name: "module switches itself off", field: "its supply sags, it says so and goes; the reset line starts it",
+			noticed: "the line, at once; then no OK at any speed, and a reset",
+			strike:  []string{"power-off under-voltage"}, causes: []recovery.Cause{recovery.ModuleOff},
+			resets: 1,
+		},
+		{
 			name: "dead module", field: "the module is dead for 3 hours, whatever is pulled; then it is replaced",
 			noticed: "as a hung module; resets are spent as long as the budget allows, and the port is opened again and again",
 			kind:    outside, strike: []string{"hang"}, dead: true, lasts: 3 * time.Hour, mend: []string{"reset"},

@@ -323,6 +323,10 @@ type meter struct {
 	rungs     []string
 	published []string
 	bytes     map[string]uint64 // on the air, by cause
+	shown     struct {
+		signal, registered bool
+		firmware           string
+	}
 }
 
 func (m *meter) Command(string, string, time.Duration) {}
@@ -333,10 +337,19 @@ func (m *meter) State(string)                          {}
 func (m *meter) Transition(string, string, string)     {}
 func (m *meter) Turnaround(time.Duration)              {}
 func (m *meter) InFlight(int)                          {}
-func (m *meter) Signal(*int)                           {}
-func (m *meter) Registered(*bool)                      {}
-func (m *meter) ModemInfo(string, string)              {}
 func (m *meter) ProgramBytes(uint8, int)               {}
+
+func (m *meter) Signal(dbm *int) { m.note(func() { m.shown.signal = dbm != nil }) }
+
+func (m *meter) Registered(v *bool) { m.note(func() { m.shown.registered = v != nil }) }
+
+func (m *meter) ModemInfo(_, firmware string) { m.note(func() { m.shown.firmware = firmware }) }
+
+func (m *meter) note(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
 
 func (m *meter) CloudBytes(cause string, n int) {
 	m.mu.Lock()
