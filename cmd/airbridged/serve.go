@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
@@ -11,6 +12,7 @@ import (
 
 	"airbridged/client/api"
 	"airbridged/internal/bus"
+	"airbridged/internal/cloudtime"
 	"airbridged/internal/config"
 	"airbridged/internal/durable"
 	"airbridged/internal/host"
@@ -103,7 +105,11 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 		group.Go(func() error { return host.TellResetLine(ctx, cfg.Modem.ResetGPIO, board, log) })
 	}
 	if len(cfg.Modem.ClockCommand) > 0 {
-		group.Go(func() error { return host.KeepClock(ctx, cfg.Modem.ClockCommand, board, log) })
+		platform := cloudtime.New(hub, board, func(ctx context.Context, topic string, payload []byte) error {
+			_, err := queue.Append(ctx, outbox.Message{Topic: topic, Payload: payload, Priority: outbox.High, TTL: time.Minute})
+			return err
+		})
+		group.Go(func() error { return host.KeepClock(ctx, cfg.Modem.ClockCommand, board, platform.Ask, log) })
 	}
 	socket := open.Of(apiSocket)[0].Addr()
 	group.Go(func() error {

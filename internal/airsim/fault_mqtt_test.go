@@ -190,6 +190,23 @@ func cloudCases() map[string]faultCase {
 			r.do("outage off")
 			r.reconnect()
 		}),
+		"cloud-time": on(func(r *rig) {
+			names := simcloud.GuideProductKey + "/" + simcloud.GuideDeviceName
+			r.ask(`AT+MSUB="/ext/ntp/` + names + `/response",0` + "\r")
+			ask := `AT+MPUB="/ext/ntp/` + names + `/request",1,0,"{\22deviceSendTime\22:\227\22}"` + "\r"
+			told := func(at time.Time) string {
+				text := fmt.Sprintf(`{"deviceSendTime":"7","serverRecvTime":"%d","serverSendTime":"%d"}`, at.UnixMilli(), at.UnixMilli())
+				return fmt.Sprintf("\r\n"+`+MSUB: "/ext/ntp/`+names+`/response",%d byte,%s`+"\r\n", len(text), text)
+			}
+			for order, off := range map[string]time.Duration{"cloud-time 0s": 0, "cloud-time -8h": -8 * time.Hour} {
+				r.do(order)
+				if got := r.ask(ask); !strings.Contains(got, "\r\nPUBACK\r\n") || !strings.Contains(got, told(time.Now().Add(off))) {
+					r.t.Errorf("%s: got %q, want %q in it", order, got, told(time.Now().Add(off)))
+				}
+			}
+			r.do("cloud-time silent")
+			r.expect(ask, acked)
+		}),
 		"forbidden": on(func(r *rig) {
 			other := `AT+MPUB="/` + simcloud.GuideProductKey + `/another/update",1,0,"one"` + "\r"
 			r.expect(other, acked)

@@ -1,7 +1,10 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +82,84 @@ func TestClockCommand(t *testing.T) {
 	got, err := time.Parse(time.RFC3339, first)
 	if d := time.Until(got) - time.Hour; err != nil || d < -time.Minute || d > time.Minute {
 		t.Errorf("was given %q: %v", first, err)
+	}
+}
+
+// A module that takes local time for UTC would have set the clock back by eight hours, to
+// the second. Before a step of whole quarter hours the platform is asked; it is told, and
+// not done, where that says otherwise or nothing. One who contradicts is heard about any
+// other step, too; one who is silent does not hold that up.
+func TestClockNeedsASecondWitness(t *testing.T) {
+	t.Parallel()
+	silent := errors.New("no session")
+	for name, c := range map[string]struct {
+		ahead    time.Duration // the network, of the clock
+		platform time.Duration // the platform, of the clock
+		err      error
+		sets     bool
+	}{
+		"8 h back, and the platform knows better": {ahead: -8 * time.Hour},
+		"8 h back, and nobody else to ask":        {ahead: -8*time.Hour + 20*time.Second, err: silent},
+		"8 h back, and that is right":             {ahead: -8 * time.Hour, platform: -8*time.Hour + 5*time.Second, sets: true},
+		"a quarter of an hour, nobody to ask":     {ahead: 15 * time.Minute, err: silent},
+		"5 h 45 min, as in Nepal":                 {ahead: -(5*time.Hour + 45*time.Minute), err: silent},
+		"7 min, nobody to ask":                    {ahead: 7 * time.Minute, err: silent, sets: true},
+		"7 min, and the platform says so":         {ahead: 7 * time.Minute, platform: 7 * time.Minute, sets: true},
+		"7 min, and the platform does not":        {ahead: 7 * time.Minute},
+		"50 years, nobody to ask":                 {ahead: 50*365*24*time.Hour + 7*time.Minute, err: silent, sets: true},
+		"50 years, but 8 h less":                  {ahead: 50*365*24*time.Hour + 7*time.Minute, platform: 50*365*24*time.Hour + 8*time.Hour + 7*time.Minute},
+		"a platform that is as far off":           {ahead: -8 * time.Hour, platform: 8 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "ran")
+			board := bus.NewStatusBoard()
+			now := time.Now()
+			board.Update(func(st *bus.Status) { st.NetworkTime = &bus.NetworkTime{Told: now.Round(0).Add(c.ahead), At: now} })
+			watch := board.Watch()
+			defer watch.Close()
+			asked := 0
+			s := &clockSetter{
+				command: []string{"touch", file, "-d"}, board: board, log: zap.NewNop(), kept: func() bool { return false },
+				witness: func(context.Context) (time.Time, time.Time, error) {
+					asked++
+					return now.Round(0).Add(c.platform), now, c.err
+				},
+			}
+			for i := range 10 {
+				s.compare(t.Context(), now.Add(time.Duration(i)*clockLook))
+			}
+			_, err := os.Stat(file)
+			if sets := err == nil; sets != c.sets || asked != 1 {
+				t.Errorf("set: %v, want %v; asked %d times", sets, c.sets, asked)
+			}
+			board.Emit(bus.Warned("end", ""))
+			doubts := 0
+			for e := range events(t, watch) {
+				if e.Code == "clock-doubted" {
+					doubts++
+				}
+			}
+			if want := map[bool]int{false: 1}[c.sets]; doubts != want {
+				t.Errorf("told %d times", doubts)
+			}
+		})
+	}
+}
+
+// events are those up to the one that says end.
+func events(t *testing.T, watch *bus.Watch) iter.Seq[api.Event] {
+	return func(yield func(api.Event) bool) {
+		for {
+			e, err := watch.Next(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if e.Code == "end" || !yield(e) {
+				return
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
+	"airbridged/internal/cloudtime"
 	"airbridged/internal/outbox"
 	"airbridged/internal/recovery"
 	"airbridged/internal/secret"
@@ -599,6 +601,39 @@ func TestNetworkTime(t *testing.T) {
 		}
 		if n := w.count("AT+CCLK?") - asked; n > 60 {
 			t.Errorf("asked %d times in an hour", n)
+		}
+	})
+}
+
+// The platform is asked for the time over the session: the second witness of who sets the
+// clock.
+func TestPlatformTellsTheTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC))) // virtual time begins in 2000
+		w := newWorld(t, setup{})
+		defer w.end()
+		asker := cloudtime.New(w.hub, w.board, func(ctx context.Context, topic string, payload []byte) error {
+			_, err := w.queue.Append(ctx, outbox.Message{Topic: topic, Payload: payload})
+			return err
+		})
+		w.begin()
+		w.reaches(time.Minute, recovery.Online, "")
+		for order, off := range map[string]time.Duration{"cloud-time 0s": 0, "cloud-time -8h": -8 * time.Hour} {
+			w.order(order)
+			told, at, err := asker.Ask(t.Context())
+			if d := told.Sub(at.Round(0)) - off; err != nil || d.Abs() > time.Second {
+				t.Errorf("%s: %v at %v, %v", order, told, at, err)
+			}
+		}
+		w.order("cloud-time silent")
+		if _, _, err := asker.Ask(t.Context()); !errors.Is(err, cloudtime.ErrSilent) {
+			t.Error(err)
+		}
+		w.order("service lost")
+		w.reaches(time.Minute, recovery.Recovering, recovery.NotRegistered)
+		if _, _, err := asker.Ask(t.Context()); !errors.Is(err, cloudtime.ErrOffline) {
+			t.Error(err)
 		}
 	})
 }

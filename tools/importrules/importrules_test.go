@@ -64,6 +64,7 @@ var rows = [][]string{
 	{"internal/atengine", zap},
 	{"internal/batch", "github.com/klauspost/compress/flate", "internal/topic"},
 	{"internal/bus", zap, "client/api", "internal/topic"},
+	{"internal/cloudtime", "internal/bus"},
 	{"internal/config", zap, "github.com/pelletier/go-toml/v2", "internal/batch", "internal/durable", "internal/passwords", "internal/secret", "internal/topic", "internal/typo"},
 	{"internal/dataphase", "internal/atengine", "internal/durable"},
 	{"internal/datause", "internal/durable"},

@@ -1,6 +1,8 @@
 package simcloud
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -228,7 +230,23 @@ func (c *Cloud) Publish(l *Link, topic string, qos byte, payload []byte) (acknow
 	}
 	c.counters.Publishes++
 	c.keep(c.unpacked(Received{At: time.Now(), ProductKey: d.key, DeviceName: d.name, Topic: topic, QoS: qos, Payload: payload}))
+	if names := d.key + "/" + d.name; topic == "/ext/ntp/"+names+"/request" && !c.faults.timeless {
+		c.tellTime("/ext/ntp/"+names+"/response", payload)
+	}
 	return qos > 0
+}
+
+// tellTime answers a device that asks for the time (Aliyun IoT, NTP service): what it sent
+// comes back, with when that came and when the answer went, in milliseconds, as texts.
+func (c *Cloud) tellTime(topic string, question []byte) {
+	var asked struct {
+		DeviceSendTime json.RawMessage `json:"deviceSendTime"`
+	}
+	if json.Unmarshal(question, &asked) != nil || len(asked.DeviceSendTime) == 0 {
+		return
+	}
+	now := time.Now().Add(c.faults.timeOff).UnixMilli()
+	c.push(topic, 0, fmt.Appendf(nil, `{"deviceSendTime":%s,"serverRecvTime":"%d","serverSendTime":"%d"}`, asked.DeviceSendTime, now, now))
 }
 
 // throttled says whether a device is over its quota of a QoS in any second, or over the

@@ -2,6 +2,7 @@ package simcloud
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"airbridged/internal/airsim/orders"
 )
@@ -14,6 +15,8 @@ type faults struct {
 	outage          bool
 	registrationOff bool
 	forbiddenCloses bool
+	timeless        bool          // the platform tells no time
+	timeOff         time.Duration // or one that is so far off
 }
 
 // refusal is a code to answer with.

@@ -1,6 +1,7 @@
 package simcloud
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -50,10 +51,23 @@ func Words() []orders.Word[*Cloud] {
 			Do: does(func(c *Cloud, v orders.Values) { set(c, v.Has("on")) }),
 		}
 	}
+	offset := orders.Custom("OFFSET", "silent|OFFSET", func(w string) (string, error) {
+		if _, err := time.ParseDuration(w); w != "silent" && err != nil {
+			return "", errors.New("OFFSET is silent or a duration such as 0s or -8h")
+		}
+		return w, nil
+	})
 	return append([]word{
 		code("register", "the next registration is answered with this code", func(c *Cloud) **refusal { return &c.faults.register }),
 		code("auth", "the next authentication is answered with this code", func(c *Cloud) **refusal { return &c.faults.auth }),
 		toggle("registration", "the product's switch for dynamic registration", func(c *Cloud, on bool) { c.faults.registrationOff = !on }),
+		{
+			Name: "cloud-time", Args: []orders.Arg{offset}, Help: "what /ext/ntp/KEY/NAME/request is answered: nothing, or a time that is so far off", Example: "cloud-time -8h",
+			Do: does(func(c *Cloud, v orders.Values) {
+				off, _ := time.ParseDuration(v.Text("OFFSET")) // 0 where nothing is told
+				c.faults.timeless, c.faults.timeOff = v.Text("OFFSET") == "silent", off
+			}),
+		},
 		toggle("outage", "the cloud is away: sessions end, names do not resolve, logins are refused", func(c *Cloud, on bool) {
 			c.faults.outage = on
 			if on {
