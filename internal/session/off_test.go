@@ -51,6 +51,24 @@ func TestModuleThatSwitchesItselfOff(t *testing.T) {
 	}
 }
 
+// So it is where a person switches it off, and nobody listens for a moment.
+func TestModuleThatAPersonSwitchesOff(t *testing.T) {
+	t.Parallel()
+	online(t, setup{}, func(t *testing.T, w *world) {
+		if _, err := w.session.AT(t.Context(), "AT+CPOWD=1", true); err != nil {
+			t.Fatal(err)
+		}
+		w.reaches(time.Minute, recovery.Recovering, recovery.ModuleOff)
+		unknown(t, w, recovery.LostModule)
+		if hint := w.board.Status().Hint; !strings.Contains(hint, "NORMAL POWER DOWN") {
+			t.Errorf("the hint is %q", hint)
+		}
+		w.order("reset")
+		w.reaches(3*time.Minute, recovery.Online, "")
+		known(t, w)
+	})
+}
+
 // unknown says whether what is lost is neither in the status nor in the metrics.
 func unknown(t *testing.T, w *world, lost recovery.Lost) {
 	t.Helper()

@@ -72,7 +72,7 @@ func (p *port) open(ctx context.Context, baud int) error {
 		defer close(o.dead)
 		o.err = o.modem.Run(runCtx)
 	}()
-	p.opened = o
+	p.opened, p.since = o, o.modem.Mark()
 	p.flight.Note("port open at " + strconv.Itoa(baud) + " bit/s")
 	return nil
 }
@@ -82,6 +82,7 @@ func (p *port) close() {
 	if !p.isOpen() {
 		return
 	}
+	p.noteOff()
 	o := p.opened
 	p.opened = nil
 	deaf := o.modem.DeafFor()
@@ -159,12 +160,17 @@ func (p *port) wentOff() string {
 	return said
 }
 
-// explain takes in what the module said of its own end: then its silence is no matter of
-// wiring, and what ended a command was no restart.
-func (p *port) explain(f *recovery.Failure) *recovery.Failure {
+// noteOff takes in what the module said when it switched itself off.
+func (p *port) noteOff() {
 	if said := p.wentOff(); said != "" {
 		p.off = said
 	}
+}
+
+// explain takes in what the module said of its own end: then its silence is no matter of
+// wiring, and what ended a command was no restart.
+func (p *port) explain(f *recovery.Failure) *recovery.Failure {
+	p.noteOff()
 	switch {
 	case f.Cause == recovery.ModuleOff, p.off == "":
 	case f.Cause == recovery.NoAnswer, f.Cause == recovery.Rebooted:
