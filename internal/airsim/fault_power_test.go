@@ -86,6 +86,9 @@ func powerCases() map[string]faultCase {
 			r.do("reset")
 			r.input.take()
 			r.expect("AT\r", okay)
+			r.do("power-off under-voltage")
+			r.expect("", "\r\nUNDER-VOLTAGE POWER DOWN\r\n")
+			r.expect("AT\r", "")
 		}),
 		"stall": on(func(r *rig) {
 			r.do("stall 10s")

@@ -80,10 +80,13 @@ func powerWords() []word {
 			Name: "power-off", Args: []orders.Arg{orders.Optional("REASON", "", orders.Choice("REASON", slices.Sorted(maps.Keys(farewells))...))},
 			Help: "it loses its power until reset; with a reason it switches itself off and says so", Example: "power-off under-voltage",
 			Do: does(func(m *Module, v orders.Values) {
-				if farewell := farewells[v.Text("REASON")]; farewell != "" {
-					m.sendLine(farewell)
+				farewell := farewells[v.Text("REASON")]
+				if farewell == "" {
+					m.powerOff("power-off")
+					return
 				}
-				m.flushed(func() { m.powerOff("power-off") })
+				m.sendLine(farewell)
+				m.flushed(func() { m.powerOff("power-off " + v.Text("REASON")) })
 			}),
 		},
 		{

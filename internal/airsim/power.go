@@ -43,6 +43,9 @@ func (m *Module) resetSettings() {
 // sequence.
 func (m *Module) powerOn() {
 	m.power++
+	if m.started {
+		m.faults.hung = false // what was ordered before the first start holds
+	}
 	m.started = true
 	m.resetSettings()
 	m.in.forget(m.set.rate != 0)
@@ -50,7 +53,6 @@ func (m *Module) powerOn() {
 	m.mqtt = mqttSession{}
 	m.bearer = bearer{}
 	m.radio.powerCycle()
-	m.faults.hung = false
 	if n := &m.faults.brownouts; n.left > 0 {
 		n.left--
 		m.after(n.every, func() { m.reboot("brown-out") })
@@ -124,6 +126,7 @@ func (m *Module) reboot(why string) {
 // powerOff stops everything.
 func (m *Module) powerOff(why string) {
 	m.note("power: %s", why)
+	m.started = true // it stays off, where that is before the first start
 	m.power++
 	m.out.queue = nil
 	m.out.free = m.now

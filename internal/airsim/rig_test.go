@@ -195,3 +195,30 @@ func lines(s string) []string {
 	}
 	return out
 }
+
+// An order that comes before the module is switched on holds: "hang" was forgotten where
+// a loaded machine took its time to start the module behind a socket that took orders.
+func TestOrdersBeforeTheStartHold(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"hang", "power-off"} {
+		synctest.Test(t, func(t *testing.T) {
+			m, err := New(simcloud.New(simcloud.Options{}), Options{Personality: "air780ep"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &rig{t: t, m: m}
+			r.open()
+			r.do(order)
+			r.resume()
+			defer r.stop()
+			if got := r.ask("AT\r"); got != "" {
+				t.Errorf("%s: %q", order, got)
+			}
+			r.do("reset")
+			r.wait(time.Second)
+			if got := r.ask("AT\r"); !strings.Contains(got, "OK") {
+				t.Errorf("%s, and a reset: %q", order, got)
+			}
+		})
+	}
+}
