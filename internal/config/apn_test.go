@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"airbridged/internal/secret"
 )
 
 // The module's default context is set only where a file says so: the default value of
@@ -51,10 +53,20 @@ func TestAPNPassword(t *testing.T) {
 	if cfg, _, err = load(t, least); err != nil || !cfg.Modem.APNPassword.Empty() {
 		t.Errorf("without a user name: %v", err)
 	}
-	for _, bad := range []string{`hid"den`, `hid\den`, "hid,den"} {
+	for _, bad := range []string{`hid"den`, `hid\den`} {
 		write(t, filepath.Clean(dir), "apn-password", bad)
 		if _, _, err := load(t, login); err == nil || !strings.Contains(err.Error(), "apn_password_file") || strings.Contains(err.Error(), bad) {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// A password that changed, and a value that a file now says by itself, are changes.
+func TestAPNChanges(t *testing.T) {
+	t.Parallel()
+	a, b := Default(), Default()
+	b.Modem.APNGiven, b.Modem.APNPassword = true, secret.New("another")
+	if got := strings.Join(Changed(a, b), " "); got != "modem.apn modem.apn_password_file" {
+		t.Errorf("changed: %s", got)
 	}
 }

@@ -13,6 +13,8 @@ func Changed(a, b Config) []string {
 		"access":    !reflect.DeepEqual(a.Access, b.Access),
 	}
 	secrets := map[string]bool{
+		"modem.apn":                  a.Modem.APNGiven != b.Modem.APNGiven, // the module is told it, or is not any more
+		"modem.apn_password_file":    a.Modem.APNPassword != b.Modem.APNPassword,
 		"device.product_secret_file": a.Device.ProductSecret != b.Device.ProductSecret,
 		"device.device_secret_file":  a.Device.DeviceSecret != b.Device.DeviceSecret,
 	}

@@ -53,8 +53,8 @@ func (l *loader) apnPassword() {
 	switch {
 	case m.APNUser != "":
 		m.APNPassword, m.APNPasswordFrom = l.pick(key, l.sources(m.APNPasswordFile, apnCredential, ""))
-		if i := strings.IndexAny(m.APNPassword.Reveal(), `"\\,`); i >= 0 {
-			l.wrong(l.at(key), key, m.APNPasswordFrom+" holds a quote, a backslash or a comma, which no AT command can carry: have the operator change it")
+		if i := strings.IndexAny(m.APNPassword.Reveal(), `"\\`); i >= 0 {
+			l.wrong(l.at(key), key, m.APNPasswordFrom+" holds a quote or a backslash, which no AT command can carry: have the operator change it")
 		}
 	case m.APNPasswordFile != "":
 		l.wrong(l.at(key), key, "is set without modem.apn_user, write the user name as well, or delete it")
