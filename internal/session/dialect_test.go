@@ -77,3 +77,36 @@ func TestSIMTroubleInWords(t *testing.T) {
 		}
 	})
 }
+
+// Every simulated firmware comes online, takes what it is said to take, and hears.
+func TestEveryPersonality(t *testing.T) {
+	for _, personality := range airsim.Personalities() {
+		if personality == "unsupported" {
+			continue
+		}
+		t.Run(personality, func(t *testing.T) {
+			online(t, setup{module: func(o *airsim.Options) { o.Personality = personality }}, func(t *testing.T, w *world) {
+				heard, err := w.hub.Subscribe([]string{get})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer heard.Close()
+				if m := w.publish(update, 1, strings.Repeat("x", 1300)); m.State != outbox.Acked {
+					t.Errorf("a message ended as %s: %s", m.State, m.Reason)
+				}
+				time.Sleep(5 * time.Second)
+				w.cloud.Push(get, 0, []byte("line\r\nOK\r\nERROR\r\n"))
+				time.Sleep(5 * time.Second)
+				got := ""
+				for it, ok := heard.TryNext(); ok; it, ok = heard.TryNext() {
+					if it.Message != nil {
+						got += string(it.Message.Payload)
+					}
+				}
+				if got != "line\r\nOK\r\nERROR\r\n" {
+					t.Errorf("heard %q", got)
+				}
+			})
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/outbox"
@@ -18,6 +19,15 @@ import (
 // with advice about host and port, and the token that the cloud no longer takes was
 // kept, for ever.
 func TestLoginRefusedBehindItsOK(t *testing.T) {
+	// As the firmware prints it by itself.
+	asPrinted := withToken
+	asPrinted.module = func(o *airsim.Options) { o.Personality = "air780epm" }
+	online(t, asPrinted, func(t *testing.T, w *world) {
+		w.order("expire-tokens")
+		w.order("closed")
+		w.reaches(20*time.Second, recovery.Recovering, recovery.ConnAckRefused)
+		w.reaches(2*time.Minute, recovery.Online, "")
+	})
 	online(t, withToken, func(t *testing.T, w *world) {
 		h := w.history()
 		tokens, lost := w.count("AT+HTTPACTION"), time.Now()
