@@ -408,6 +408,22 @@ func TestUpgradeThatFails(t *testing.T) {
 	})
 }
 
+// What somebody has disabled stays so in an upgrade, a socket that 0.1.0 brought disabled
+// among it.
+func TestUpgradeOfADisabledDaemon(t *testing.T) {
+	all(t)
+	each(t, func(c *container) {
+		c.sh("dpkg -i /root/earlier.deb")
+		c.put(site, "644", configuration)
+		c.sh("systemctl --quiet disable --now airbridged.service airbridged.socket airbridged-metrics.socket; systemctl reset-failed")
+		c.dpkg("-i /root/airbridged.deb")
+		c.active("inactive", "airbridged.service", "airbridged.socket", "airbridged-mqtt.socket", "airbridged-metrics.socket")
+		if left := c.sh("find /etc/systemd/system -name 'airbridged*'"); left != "" {
+			c.Errorf("enabled: %s", left)
+		}
+	})
+}
+
 // A gateway that works is told nothing false by an upgrade: not one whose secret is
 // encrypted, nor one that has instances only. (It was told that there is no usable
 // configuration, with the advice to store the secret in plain text.)

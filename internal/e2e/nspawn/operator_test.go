@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,25 @@ func TestStoppingForGood(t *testing.T) {
 		c.has(c.sh("airbridgectl status 2>&1"), "systemctl stop airbridged.target stops it with its sockets")
 		c.online(apiSocket)
 		c.lacks(c.sh("airbridgectl status 2>&1"), "was stopped")
+
+		// Whoever waits for a message's end waits over restarts.
+		c.do("outage on")
+		waited := make(chan string, 1)
+		go func() {
+			said, code := c.try("airbridgectl", "pub", "--wait", "50s", update, "waits")
+			waited <- fmt.Sprintf("exit %d %s", code, said)
+		}()
+		c.await("the message in the queue", func() error {
+			if n := c.sh("airbridgectl outbox --json | grep -c update || true"); n != "1" {
+				return fmt.Errorf("%s messages", n)
+			}
+			return nil
+		})
+		c.sh("systemctl restart airbridged; systemctl kill -s KILL airbridged; systemctl restart airbridged")
+		c.do("outage off")
+		if said := <-waited; !strings.HasPrefix(said, "exit 0 ") || !strings.HasSuffix(said, " acked") {
+			c.Errorf("a publish that waits over restarts: %s", said)
+		}
 
 		c.knock(apiSocket)
 		for range 3 {
