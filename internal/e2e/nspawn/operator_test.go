@@ -151,6 +151,7 @@ systemctl daemon-reload; systemctl start airbridged`)
 // is named, and another way. (It was "no secret anywhere", while doctor said "no
 // mistakes".)
 func TestContainerManagerTakesCredentialsAway(t *testing.T) {
+	all(t)
 	each(t, func(c *container) {
 		c.dpkg("-i /root/airbridged.deb")
 		c.configure()
