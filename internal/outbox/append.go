@@ -75,6 +75,8 @@ func invalid(m *Message) error {
 	switch {
 	case m.QoS > 1 || m.Source > maxSource || m.Priority >= levels || m.TTL < 0 || m.Topic == "" || len(m.Topic) > maxTopic:
 		return &Error{Op: "append", Err: fmt.Errorf("%w: qos %d, priority %d, ttl %v, topic %q", ErrInvalid, m.QoS, m.Priority, m.TTL, m.Topic)}
+	case len(m.Owner) > MaxOwner || m.Share < 0 || m.Share > 100:
+		return &Error{Op: "append", Err: fmt.Errorf("%w: an owner of %d bytes, a share of %d percent", ErrInvalid, len(m.Owner), m.Share)}
 	case len(m.Key) > MaxKey || m.Key != "" && m.QoS == 0:
 		return &Error{Op: "append", Err: fmt.Errorf("%w: a key of %d bytes with QoS %d", ErrInvalid, len(m.Key), m.QoS)}
 	case spaceFor(m) > maxRecord:
@@ -107,7 +109,10 @@ func (q *Queue) life(ttl time.Duration) time.Duration {
 // accept puts a message into the index. place is as in index.add.
 func (q *Queue) accept(m *Message, s slot, place uint64) Message {
 	in := q.of(m.QoS)
-	kept := in.add(s, m.Topic, place)
+	if m.Latest && m.OwnOnly {
+		in.own[s.seq] = true
+	}
+	kept := in.addOf(s, m.Topic, m.Owner, place)
 	q.wake()
 	return q.message(in, kept)
 }
@@ -144,7 +149,21 @@ func (q *Queue) give(victims []victim) {
 // replaces says whether the newcomer m takes the place of a message of its
 // topic. Not of one in flight, which may be at the cloud already.
 func (q *Queue) replaces(m *Message, r ref) bool {
-	return m.Latest && r.in.qos <= m.QoS && !q.flight.has(r)
+	return m.Latest && r.in.qos <= m.QoS && !q.flight.has(r) && q.mayEnd(m, r)
+}
+
+// supersedes says whether a Latest message replaces older ones of an owner.
+func (x *index) supersedes(latest *slot, owner string) bool {
+	return latest.flags&slotLatest != 0 && (!x.own[latest.seq] || x.owners.list[latest.owner].name == owner)
+}
+
+// mayEnd says whether a message may end for the newcomer m, whosever it is.
+func (q *Queue) mayEnd(m *Message, r ref) bool {
+	if !m.OwnOnly {
+		return true
+	}
+	_, s := r.in.find(r.seq)
+	return s != nil && r.in.owners.list[s.owner].name == m.Owner
 }
 
 // makeRoom says what goes, and why, if m is to be accepted. It drops nothing
@@ -154,14 +173,21 @@ func (q *Queue) makeRoom(m *Message, waiting int, waitingBytes int64) (victims [
 	in := q.of(m.QoS)
 	messages, size := in.n+waiting+1, in.bytes+waitingBytes+m.size()
 	fits := func() bool { return messages <= in.maxMessages && size <= in.maxBytes }
+	own := q.owns(m, waiting > 0)
 	if m.Latest {
 		victims = q.replacedBy(m)
 		for _, v := range victims {
 			if v.in == in {
 				_, s := in.find(v.seq)
 				messages, size = messages-1, size-int64(s.size)
+				if in.owners.list[s.owner].name == m.Owner {
+					own.n, own.bytes = own.n-1, own.bytes-int64(s.size)
+				}
 			}
 		}
+	}
+	if err := overShare(m, in, own); err != nil {
+		return victims, err
 	}
 	if !fits() && m.size() <= in.maxBytes {
 		for s := range q.expendable(m) {
@@ -177,6 +203,39 @@ func (q *Queue) makeRoom(m *Message, waiting int, waitingBytes int64) (victims [
 			ErrFull, in.n, in.maxMessages, in.bytes, in.maxBytes, m.size())}
 	}
 	return victims, nil
+}
+
+// owns is what the owner of a newcomer has with it; waiting: with what was let in
+// before, too.
+func (q *Queue) owns(m *Message, waiting bool) owned {
+	has := owned{1, m.size()}
+	if o := q.of(m.QoS).owners.get(m.Owner); o != nil {
+		has.n, has.bytes = has.n+o.n, has.bytes+o.bytes
+	}
+	if waiting {
+		w := q.log.waitingOf[m.Owner]
+		has.n, has.bytes = has.n+w.n, has.bytes+w.bytes
+	}
+	return has
+}
+
+// owned is messages of an owner.
+type owned struct {
+	n     int
+	bytes int64
+}
+
+// overShare says why an owner has too much with a newcomer, or nil.
+func overShare(m *Message, in *population, own owned) error {
+	if m.Share == 0 || m.Share == 100 {
+		return nil
+	}
+	messages, bytes := max(1, in.maxMessages*m.Share/100), in.maxBytes/100*int64(m.Share)
+	if own.n <= messages && own.bytes <= bytes {
+		return nil
+	}
+	return &Error{Op: "append", Hint: hintShare, Err: fmt.Errorf("%w for this program: with this message it has %d of the %d messages and %d of the %d bytes that are its share of %d%%",
+		ErrFull, own.n, messages, own.bytes, bytes, m.Share)}
 }
 
 // replacedBy returns the messages that a Latest newcomer replaces.
@@ -203,7 +262,7 @@ func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
 	in := q.of(m.QoS)
 	may := func(s *slot) bool {
 		r := ref{in, s.seq}
-		return !q.flight.has(r) && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
+		return !q.flight.has(r) && q.mayEnd(m, r) && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
 	}
 	return func(yield func(*slot) bool) {
 		if m.QoS == 0 {

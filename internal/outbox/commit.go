@@ -207,7 +207,7 @@ func (q *Queue) firstPending() (need int64, extra, waiting bool) {
 }
 
 // hasExtra says whether a message's record may have extras.
-func hasExtra(m *Message) bool { return m.Key != "" || m.Latest }
+func hasExtra(m *Message) bool { return m.Key != "" || m.Latest || m.Owner != "" }
 
 // spaceFor is what a message takes in a segment at most.
 func spaceFor(m *Message) int64 {
@@ -235,7 +235,7 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 	seg = l.active
 	now := time.Now()
 	l.buf = l.buf[:0]
-	var places map[string]uint64 // of Latest messages in this batch
+	var places map[[2]string]uint64 // of Latest messages in this batch, by topic, and by owner where they replace his alone
 	for len(l.pending) > 0 && len(batch) < batchMessages {
 		if q.overtaking(); len(l.pending) == 0 {
 			break
@@ -252,14 +252,18 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 		r.slot.seq = q.ids.next(now)
 		r.slot.segment, r.slot.offset, r.slot.ordinal = seg.key, uint16(end/padding), uint16(seg.records+len(batch))
 		if r.m.Latest {
-			if r.place = places[r.m.Topic]; r.place == 0 {
+			of := [2]string{r.m.Topic}
+			if r.m.OwnOnly {
+				of[1] = r.m.Owner
+			}
+			if r.place = places[of]; r.place == 0 {
 				r.place = q.placeOf(q.replacedBy(&r.m))
 			}
 			if places == nil {
-				places = map[string]uint64{}
+				places = map[[2]string]uint64{}
 			}
-			if places[r.m.Topic] = r.place; r.place == 0 {
-				places[r.m.Topic] = r.slot.seq
+			if places[of] = r.place; r.place == 0 {
+				places[of] = r.slot.seq
 			}
 		}
 		rec := recordOf(r, now)
@@ -285,11 +289,14 @@ func (q *Queue) gather(keys bool) (batch []*request, seg *segment, records, dirt
 // recordOf is the record of a request.
 func recordOf(r *request, now time.Time) record {
 	rec := record{
-		seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority, user: r.m.User, key: r.m.Key, place: r.place,
+		seq: r.slot.seq, origin: now.UnixNano(), ordinal: r.slot.ordinal, priority: r.m.Priority, user: r.m.User, key: r.m.Key, place: r.place, owner: r.m.Owner,
 	}
 	rec.expiry = expiryOf(rec.origin, r.m.TTL)
 	if r.m.Latest {
 		rec.flags = flagLatest
+		if r.m.OwnOnly {
+			rec.flags |= flagOwn
+		}
 	}
 	return rec
 }
@@ -299,8 +306,7 @@ func (q *Queue) applied(batch []*request, seg *segment) {
 	l := q.log
 	seg.tail += int64(len(l.buf))
 	for _, r := range batch {
-		l.waiting--
-		l.waitingBytes -= r.m.size()
+		l.wait(&r.m, -1)
 		q.keys.waitsNot(r)
 		seg.records++
 		seg.live++
@@ -325,8 +331,7 @@ func (q *Queue) applied(batch []*request, seg *segment) {
 // fail tells those who wait that their messages are not kept; under the lock.
 func (q *Queue) fail(batch []*request, err error) {
 	for _, r := range batch {
-		q.log.waiting--
-		q.log.waitingBytes -= r.m.size()
+		q.log.wait(&r.m, -1)
 		q.keys.waitsNot(r)
 		r.m, r.err = Message{}, &Error{Op: "append", Err: diskError(err), Hint: q.log.warning(err).Hint}
 		close(r.done)

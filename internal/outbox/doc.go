@@ -119,7 +119,8 @@
 //	24  8  expiry, nanoseconds since 1970; 0: never
 //	32  2  ordinal: how many records of the segment come before
 //	34  1  priority
-//	35  1  flags; 1: latest; 2: there are extras (version 2)
+//	35  1  flags; 1: latest; 2: there are extras (version 2);
+//	         4: of latest, it replaces messages of its owner alone
 //	36  2  length of the topic
 //	38  2  length of the extras
 //	40     topic, then extras, then payload
@@ -127,7 +128,8 @@
 // Extras are each a byte of tag, a byte of length, and so many bytes: 1, four bytes
 // of user and an idempotency key; 2, eight bytes that the message's id ends with,
 // where they are not those of the segment's nonce; 3, eight bytes of sequence number
-// in whose place it is sent. Others are passed over.
+// in whose place it is sent; 4, four bytes of uid of the owner, where that is a user; 5,
+// the owner's name, else. Others are passed over.
 //
 // A record that does not check ends the segment, unless a later one checks
 // (same nonce, greater ordinal and sequence number): then what lies between is

@@ -1,5 +1,7 @@
 package outbox
 
+import "math"
+
 // slot is one message in the index: 56 bytes.
 type slot struct {
 	seq       uint64
@@ -13,7 +15,7 @@ type slot struct {
 	heap      uint32 // place in the heap of expiries, or none
 	offset    uint16 // of its record in the segment, in units of 8 bytes
 	ordinal   uint16 // of its record in the segment
-	attempts  uint16
+	owner     uint16 // in the owner table
 	priority  Priority
 	flags     uint8
 }
@@ -52,10 +54,13 @@ type index struct {
 	level  [levels]chain
 	places places
 	topics topicTable
+	owners ownerTable
 	due    dueHeap
 
 	asides  int                                    // live messages that are in no level
 	foreign func(s *slot, topic string) (yes bool) // says which are to be; nil: none
+	tries   map[uint64]uint16                      // how often Take handed a message out, by sequence number
+	own     map[uint64]bool                        // Latest messages that replace their owner's alone, by sequence number
 	longer  map[uint64]int                         // by how much the topic is longer than the accepted one, by sequence number
 }
 
@@ -69,7 +74,7 @@ type chain struct{ head, tail uint32 }
 var emptyChain = chain{none, none}
 
 func newIndex() index {
-	x := index{topics: newTopicTable()}
+	x := index{topics: newTopicTable(), owners: newOwnerTable(), tries: map[uint64]uint16{}, own: map[uint64]bool{}}
 	for i := range x.level {
 		x.level[i] = emptyChain
 	}
@@ -101,6 +106,21 @@ func (x *index) add(s slot, topic string, place uint64) *slot {
 	}
 	s.topic = x.topics.intern(topic)
 	return x.put(s, place)
+}
+
+// addOf is add of a message of an owner.
+func (x *index) addOf(s slot, topic, owner string, place uint64) *slot {
+	s.owner = x.owners.intern(owner)
+	return x.add(s, topic, place)
+}
+
+// tried counts a message as handed out so much more often; it does not go below 0, nor
+// beyond what there is room for.
+func (x *index) tried(seq uint64, by int) {
+	n := min(max(int(x.tries[seq])+by, 0), math.MaxUint16)
+	if x.tries[seq] = uint16(n); n == 0 {
+		delete(x.tries, seq)
+	}
 }
 
 func (x *index) put(s slot, place uint64) *slot {
@@ -135,6 +155,7 @@ func (x *index) put(s slot, place uint64) *slot {
 		t.tail = pos
 	}
 	t.n++
+	x.owners.count(s.owner, 1, int64(s.size))
 	x.n++
 	x.bytes += int64(s.size)
 	if s.due != never {
@@ -148,6 +169,8 @@ func (x *index) remove(pos uint32) {
 	s := x.slot(pos)
 	s.flags |= slotDead
 	delete(x.longer, s.seq)
+	delete(x.tries, s.seq)
+	delete(x.own, s.seq)
 	x.n--
 	x.bytes -= int64(s.size)
 	if s.heap != none {
@@ -171,6 +194,7 @@ func (x *index) remove(pos uint32) {
 	} else if t.head == pos {
 		t.head = x.nextInTopic(s)
 	}
+	x.owners.count(s.owner, -1, -int64(s.size))
 	for x.first < x.end && x.slot(x.first).flags&slotDead != 0 {
 		x.first++
 		if x.first-x.base == chunkSlots {
@@ -211,6 +235,7 @@ func (x *index) renumber() {
 	for i := range x.topics.list {
 		x.topics.list[i].chain, x.topics.list[i].n = emptyChain, 0
 	}
+	x.owners.empty()
 	for pos := old.first; pos < old.end; pos++ {
 		if s := old.live(pos); s != nil {
 			x.put(*s, old.places.of[s.seq])
@@ -229,7 +254,13 @@ func (x *index) merge(other *index) {
 	x.foreign = a.foreign
 	from := func(y *index, s *slot) {
 		x.lengthen(s.seq, y.longer[s.seq])
-		x.add(*s, y.topics.list[s.topic].name, y.places.of[s.seq])
+		if n := y.tries[s.seq]; n > 0 {
+			x.tries[s.seq] = n
+		}
+		if y.own[s.seq] {
+			x.own[s.seq] = true
+		}
+		x.addOf(*s, y.topics.list[s.topic].name, y.owners.list[s.owner].name, y.places.of[s.seq])
 	}
 	for i, j := a.first, b.first; ; {
 		pos, s := a.next(i)
@@ -252,12 +283,12 @@ func (x *index) merge(other *index) {
 func (x *index) remake(topicOf func(seq uint64, topic string) string) {
 	old := *x
 	*x = newIndex()
-	x.foreign, x.longer = old.foreign, old.longer
+	x.foreign, x.longer, x.tries, x.own = old.foreign, old.longer, old.tries, old.own
 	for pos, s := old.next(old.first); s != nil; pos, s = old.next(pos + 1) {
 		was := old.topics.list[s.topic].name
 		topic := topicOf(s.seq, was)
 		x.lengthen(s.seq, len(topic)-len(was))
-		x.add(*s, topic, old.places.of[s.seq])
+		x.addOf(*s, topic, old.owners.list[s.owner].name, old.places.of[s.seq])
 	}
 }
 

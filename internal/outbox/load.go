@@ -375,8 +375,11 @@ func (ld *loader) record(seg *segment, r *foundRecord) {
 	seg.liveBytes += recordSize(int64(s.size))
 	if r.flags&flagLatest != 0 {
 		s.flags |= slotLatest
+		if r.flags&flagOwn != 0 {
+			ld.x.own[r.seq] = true
+		}
 		if ld.first {
-			ld.replace(string(topic), r.seq)
+			ld.replace(string(topic), &r.record)
 		}
 	}
 	if r.key != "" {
@@ -384,13 +387,14 @@ func (ld *loader) record(seg *segment, r *foundRecord) {
 		ld.keyed = append(ld.keyed, keyedRecord{id, digestOfParts(r.topic, r.payload), r.seq, seg.idTail(r.ordinal)})
 	}
 	s.topic = ld.x.topics.internBytes(topic)
+	s.owner = ld.x.owners.intern(r.owner)
 	ld.x.put(s, r.place)
 }
 
 // replace settles what a Latest message has replaced, should the crash have
 // come before that was durable. The process that crashed may have counted it or
 // not; it is counted.
-func (ld *loader) replace(topic string, by uint64) {
+func (ld *loader) replace(topic string, by *record) {
 	t := ld.x.topics.get(topic)
 	if t == nil {
 		return
@@ -398,8 +402,11 @@ func (ld *loader) replace(topic string, by uint64) {
 	for pos := t.head; pos != none; {
 		s := ld.x.slot(pos)
 		at := pos
-		if pos = ld.x.nextInTopic(s); !ld.devices.same(s.seq, by, topic) {
+		if pos = ld.x.nextInTopic(s); !ld.devices.same(s.seq, by.seq, topic) {
 			continue // accepted while another device was here
+		}
+		if by.flags&flagOwn != 0 && ld.x.owners.list[s.owner].name != by.owner {
+			continue
 		}
 		ld.settle(s)
 		ld.q.mu.Lock()

@@ -66,10 +66,11 @@ type segmentLog struct {
 	active       *segment // what is appended to; nil: the next commit makes one
 	newest       *segment // of home the one with the greatest number; never removed
 	pending      []*request
-	waiting      int        // requests in pending or being written
-	waitingBytes int64      // theirs
-	touched      []*segment // in which something is to be written, cut or removed
-	unflushed    int        // settlements that are not on disk
+	waiting      int              // requests in pending or being written
+	waitingBytes int64            // theirs
+	waitingOf    map[string]owned // the same, by owner
+	touched      []*segment       // in which something is to be written, cut or removed
+	unflushed    int              // settlements that are not on disk
 	running      bool
 	closed       bool
 	appendErr    error         // what the disk said to the last batch; nil: it works
@@ -288,8 +289,7 @@ func (q *Queue) begin(r *request) error {
 		q.keys.waiting[keyOf(&r.m)] = r
 	}
 	l.pending = append(l.pending, r)
-	l.waiting++
-	l.waitingBytes += r.m.size()
+	l.wait(&r.m, 1)
 	if l.waiting >= batchMessages || l.waitingBytes >= batchBytes {
 		poke(l.hurry)
 	}
@@ -321,10 +321,23 @@ func (q *Queue) abandon(r *request) bool {
 	return true
 }
 
+// wait books a message that waits for its commit, or with -1 one that does no longer;
+// under Queue.mu.
+func (l *segmentLog) wait(m *Message, n int) {
+	size := int64(n) * m.size()
+	l.waiting += n
+	l.waitingBytes += size
+	own := l.waitingOf[m.Owner]
+	if own = (owned{own.n + n, own.bytes + size}); own.n == 0 {
+		delete(l.waitingOf, m.Owner)
+	} else {
+		l.waitingOf[m.Owner] = own
+	}
+}
+
 // drop takes a request out that will not be written; under Queue.mu.
 func (l *segmentLog) drop(i int) {
-	l.waiting--
-	l.waitingBytes -= l.pending[i].m.size()
+	l.wait(&l.pending[i].m, -1)
 	l.pending = append(l.pending[:i], l.pending[i+1:]...)
 }
 

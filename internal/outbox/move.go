@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -14,8 +15,8 @@ const slack = 4
 // maxSegments bounds tries that each concern another segment.
 const maxSegments = 64
 
-// errUnmovable: not all that is left of a segment can be read.
-var errUnmovable = errors.New("not all of the segment can be read")
+// errUnmovable: not all that is left of a segment can be read, or it does not fit.
+var errUnmovable = errors.New("not all of the segment can be read, or it does not fit into one")
 
 // tidy moves what is left in segments of which little is left, so that a few
 // messages that wait long do not hold the disk, and what is left in a directory
@@ -131,6 +132,9 @@ func (q *Queue) move(run []*segment) error {
 		r.tail, r.record.ordinal, r.offset = r.from.idTail(r.ordinal), uint16(i), int64(len(content))
 		content = appendRecord(content, seg.seed, &r.record, string(r.topic), r.payload)
 		seg.tails = append(seg.tails, r.tail)
+	}
+	if n := len(list); n > 0 && list[n-1].offset/padding > math.MaxUint16 {
+		return errUnmovable // extras took more than was thought
 	}
 	seg.size = int64(len(content))
 	seg.tail, seg.written, seg.records = seg.size, seg.size, len(list)

@@ -24,7 +24,8 @@ func Open(dir string, l Limits, o Options) (*Queue, error) {
 	q := New(l)
 	q.history.none = o.Forgetful
 	q.log = &segmentLog{
-		dir: dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion, before: o.Device,
+		waitingOf: map[string]owned{},
+		dir:       dir, open: open, segmentSize: orDefault(o.SegmentSize, segmentSize), window: o.CommitWindow, flushed: o.Flushed, version: plainVersion, before: o.Device,
 		work: make(chan struct{}, 1), hurry: make(chan struct{}, 1), segments: map[uint32]*segment{}, flushDone: make(chan struct{}),
 		reading: newReading(), notes: notes{drops: map[string]int{}, more: make(chan struct{}, 1)},
 	}

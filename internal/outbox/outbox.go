@@ -29,6 +29,9 @@ type Message struct {
 	Priority Priority
 	TTL      time.Duration // time to live from acceptance; 0: as long as Limits.MaxAge lets it
 	Latest   bool          // replaces what is still unsent on its topic
+	Owner    string        // whose it is: up to MaxOwner bytes, kept over restarts; "": nobody's
+	Share    int           // of the limits that its owner may have, in percent; 0: all of it
+	OwnOnly  bool          // with Latest: messages of other owners are not replaced; of a full queue none of these is dropped for it
 	Source   uint8         // who published it, 0 to 31, as the caller numbers them; 0 again after a restart
 	Key      string        // idempotency key, of QoS 1 only: up to MaxKey bytes; see [Queue.Append]
 	User     uint32        // whose key it is
@@ -208,7 +211,7 @@ func (q *Queue) Topics() map[string]int {
 func (q *Queue) message(in *population, s *slot) Message {
 	m := Message{
 		ID: q.id(in, s), Topic: in.topics.list[s.topic].name, Size: int(s.size), QoS: in.qos, Priority: s.priority, Latest: s.flags&slotLatest != 0, Source: s.flags >> slotSource,
-		AcceptedAt: q.acceptedAt(s), Attempts: int(s.attempts), State: Queued,
+		Owner: in.owners.list[s.owner].name, AcceptedAt: q.acceptedAt(s), Attempts: int(in.tries[s.seq]), State: Queued,
 	}
 	m.Size -= len(m.Topic) - in.longer[s.seq]
 	switch {

@@ -104,18 +104,58 @@ func (q *Queue) List(after string, limit int) (page []Message, total int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
-	keptAt, kept := q.kept.next(q.behind(&q.kept, after))
-	heldAt, held := q.held.next(q.behind(&q.held, after))
-	for len(page) < limit && (kept != nil || held != nil) {
-		if held == nil || kept != nil && kept.seq < held.seq {
-			page = append(page, q.message(&q.kept, kept))
-			keptAt, kept = q.kept.next(keptAt + 1)
-		} else {
-			page = append(page, q.message(&q.held, held))
-			heldAt, held = q.held.next(heldAt + 1)
+	return q.list(after, limit, nil), q.kept.n + q.held.n
+}
+
+// ListOf is List of the messages of one owner. It looks at no more than lookAtMost
+// messages for a page; more says that there may be some behind the page, which then is
+// to be asked for from last on.
+func (q *Queue) ListOf(owner, after string, limit int) (page []Message, total int, last string, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sweep(time.Now())
+	for _, in := range []*population{&q.kept, &q.held} {
+		if o := in.owners.get(owner); o != nil {
+			total += o.n
 		}
 	}
-	return page, q.kept.n + q.held.n
+	if total == 0 {
+		return nil, 0, after, false
+	}
+	looked := 0
+	page = q.list(after, limit, func(in *population, s *slot) (is, goOn bool) {
+		looked++
+		last, more = q.id(in, s), looked == lookAtMost
+		return in.owners.list[s.owner].name == owner, !more
+	})
+	return page, total, last, more || len(page) == limit
+}
+
+// lookAtMost bounds how many messages are looked at under the lock.
+const lookAtMost = 4096
+
+// list returns live messages in the order of acceptance. pick, if not nil, says of each
+// whether it is wanted, and whether to go on.
+func (q *Queue) list(after string, limit int, pick func(in *population, s *slot) (is, goOn bool)) (page []Message) {
+	keptAt, kept := q.kept.next(q.behind(&q.kept, after))
+	heldAt, held := q.held.next(q.behind(&q.held, after))
+	for goOn := true; goOn && len(page) < limit && (kept != nil || held != nil); {
+		in, s := &q.held, held
+		if held == nil || kept != nil && kept.seq < held.seq {
+			in, s = &q.kept, kept
+			keptAt, kept = q.kept.next(keptAt + 1)
+		} else {
+			heldAt, held = q.held.next(heldAt + 1)
+		}
+		is := true
+		if pick != nil {
+			is, goOn = pick(in, s)
+		}
+		if is {
+			page = append(page, q.message(in, s))
+		}
+	}
+	return page
 }
 
 // behind returns the position of the first slot of a population with a greater
@@ -168,20 +208,29 @@ func (q *Queue) drop(id string) error {
 // in flight, and returns how many. A message accepted meanwhile may stay. Of a
 // queue on disk it returns when that is durable. Error: ErrDisk, as with Drop.
 func (q *Queue) DropTopic(filter func(topic string) bool) (int, error) {
+	return q.dropMatching(filter, func(string) bool { return true })
+}
+
+// DropTopicOf is DropTopic of the messages of one owner.
+func (q *Queue) DropTopicOf(owner string, filter func(topic string) bool) (int, error) {
+	return q.dropMatching(filter, func(name string) bool { return name == owner })
+}
+
+func (q *Queue) dropMatching(filter, whose func(string) bool) (int, error) {
 	var picked []string
 	for _, topic := range q.topicNames() {
 		if filter(topic) { // the caller's code: not under the lock
 			picked = append(picked, topic)
 		}
 	}
-	n := q.dropTopics(picked)
+	n := q.dropTopics(picked, whose)
 	if err := q.awaitFlush(); err != nil {
 		return n, &Error{Op: "drop", Err: err, Hint: hintDropped}
 	}
 	return n, nil
 }
 
-func (q *Queue) dropTopics(names []string) (n int) {
+func (q *Queue) dropTopics(names []string, whose func(string) bool) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(time.Now())
@@ -194,7 +243,7 @@ func (q *Queue) dropTopics(names []string) (n int) {
 			for pos := topic.head; pos != none; {
 				s := in.slot(pos)
 				pos = in.nextInTopic(s)
-				if r := (ref{in, s.seq}); !q.flight.has(r) {
+				if r := (ref{in, s.seq}); !q.flight.has(r) && whose(in.owners.list[s.owner].name) {
 					q.finish(r, drop, ReasonRemoved, ReasonRemoved)
 					n++
 				}

@@ -104,7 +104,7 @@ func (q *Queue) unreadable(id string, where place, err error) {
 		return
 	}
 	_, s := r.in.find(r.seq)
-	s.attempts-- // it was not handed out
+	r.in.tried(s.seq, -1) // it was not handed out
 	if seg.failing.IsZero() {
 		seg.failing = time.Now()
 		q.log.note(NoteDiskFailing, fmt.Sprintf("message %s cannot be read at present: %v", id, err))

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +24,7 @@ const padding = 8
 const (
 	flagLatest = 1
 	flagExtra  = 2 // extras stand between topic and payload
+	flagOwn    = 4 // with flagLatest: it replaces messages of its owner alone
 )
 
 // Extras of a record, by tag: one byte of tag, one of length, and so many bytes.
@@ -30,8 +33,10 @@ const (
 	extraKey   = 1 // of four bytes of user, then the idempotency key
 	extraID    = 2 // what the message's id ends with, where that is not the segment's nonce
 	extraPlace = 3 // the sequence number in whose place the message is sent
+	extraUID   = 4 // of the owner, where that is a user: four bytes
+	extraOwner = 5 // the owner's name, else
 
-	maxExtra = 2 + 4 + MaxKey + 2 + 8 + 2 + 8
+	maxExtra = 2 + 4 + MaxKey + 2 + 8 + 2 + 8 + 2 + MaxOwner
 )
 
 // record is a record with its fields decoded; topic and payload point into the
@@ -50,6 +55,17 @@ type record struct {
 	key   string
 	tail  uint64 // of the id; 0: the segment's nonce
 	place uint64 // 0: its own
+	owner string
+}
+
+// userOwner begins the name of an owner that is a user, and his number follows.
+const userOwner = "uid "
+
+// uidOf returns the number of an owner that is a user.
+func uidOf(owner string) (uid uint32, ok bool) {
+	text, ok := strings.CutPrefix(owner, userOwner)
+	n, err := strconv.ParseUint(text, 10, 32)
+	return uint32(n), ok && err == nil && strconv.FormatUint(n, 10) == text
 }
 
 // extra is what the record has besides topic and payload.
@@ -63,6 +79,11 @@ func (r *record) extra() (b []byte) {
 	}
 	if r.place != 0 {
 		b = le.AppendUint64(append(b, extraPlace, 8), r.place)
+	}
+	if uid, ok := uidOf(r.owner); ok {
+		b = le.AppendUint32(append(b, extraUID, 4), uid)
+	} else if r.owner != "" {
+		b = append(append(b, extraOwner, byte(len(r.owner))), r.owner...)
 	}
 	return b
 }
@@ -82,6 +103,10 @@ func (r *record) takeExtra(b []byte) (ok bool) {
 			r.tail = le.Uint64(v)
 		case tag == extraPlace && len(v) == 8:
 			r.place = le.Uint64(v)
+		case tag == extraUID && len(v) == 4:
+			r.owner = userOwner + strconv.FormatUint(uint64(le.Uint32(v)), 10)
+		case tag == extraOwner && len(v) <= MaxOwner:
+			r.owner = string(v)
 		}
 	}
 	return true
@@ -90,9 +115,9 @@ func (r *record) takeExtra(b []byte) (ok bool) {
 // padded rounds a length up to where the next record begins.
 func padded(n int64) int64 { return (n + padding - 1) &^ (padding - 1) }
 
-// recordSize is what topic and payload of so many bytes take in a segment, without
-// extras.
-func recordSize(size int64) int64 { return padded(recordHead + size) }
+// recordSize is what topic and payload of so many bytes take in a segment, with a user
+// who owns them, and without other extras.
+func recordSize(size int64) int64 { return padded(recordHead + 2 + 4 + size) }
 
 // seed is the checksum of a nonce, with which those of a segment begin.
 func seed(nonce uint64) uint32 {

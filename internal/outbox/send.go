@@ -121,7 +121,7 @@ func (q *Queue) settle(id string, s State, reason string) error {
 func (q *Queue) Release(id string) error { return q.release("release", id, 0) }
 
 // release takes so many attempts back with the message.
-func (q *Queue) release(op, id string, attempts uint16) error {
+func (q *Queue) release(op, id string, attempts int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	r, err := q.inFlight(op, id)
@@ -130,7 +130,7 @@ func (q *Queue) release(op, id string, attempts uint16) error {
 	}
 	q.flight.remove(r)
 	pos, s := r.in.find(r.seq)
-	s.attempts -= min(s.attempts, attempts)
+	r.in.tried(s.seq, -attempts)
 	switch {
 	case s.due <= q.elapsed(time.Now()):
 		q.finish(r, expire, ReasonExpired, ReasonExpired)
@@ -159,9 +159,9 @@ func (q *Queue) inFlight(op, id string) (ref, error) {
 // outdated says whether a younger Latest message of the topic waits.
 func (q *Queue) outdated(in *population, pos uint32) bool {
 	s := in.slot(pos)
-	name := in.topics.list[s.topic].name
+	name, owner := in.topics.list[s.topic].name, in.owners.list[s.owner].name
 	for younger := in.nextInTopic(s); younger != none; younger = in.nextInTopic(in.slot(younger)) {
-		if y := in.slot(younger); y.flags&slotLatest != 0 && q.devices.same(s.seq, y.seq, name) {
+		if y := in.slot(younger); in.supersedes(y, owner) && q.devices.same(s.seq, y.seq, name) {
 			return true
 		}
 	}
@@ -170,7 +170,7 @@ func (q *Queue) outdated(in *population, pos uint32) bool {
 	}
 	if topic := q.kept.topics.get(name); topic != nil {
 		for other := topic.head; other != none; other = q.kept.nextInTopic(q.kept.slot(other)) {
-			if o := q.kept.slot(other); o.seq > s.seq && o.flags&slotLatest != 0 && q.devices.same(s.seq, o.seq, name) {
+			if o := q.kept.slot(other); o.seq > s.seq && q.kept.supersedes(o, owner) && q.devices.same(s.seq, o.seq, name) {
 				return true
 			}
 		}

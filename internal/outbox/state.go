@@ -124,7 +124,8 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	hintFull = "the link drains slower than the programs publish: publish less, let messages expire (ttl) or replace each other (latest), " +
 		"raise max_bytes or max_messages in [outbox], or set when_full = \"drop-oldest\""
-	hintDisk = "free space on the file system of outbox.dir, or look at the kernel log for errors of the disk; " +
+	hintShare = "wait until more of its messages were sent, publish less, let messages expire (ttl) or replace each other (latest); its share is set by [[access]]"
+	hintDisk  = "free space on the file system of outbox.dir, or look at the kernel log for errors of the disk; " +
 		"the queue goes on sending meanwhile, and takes messages again by itself"
 	hintReadOnly = "the file system of outbox.dir is mounted read-only, or became so after an error: look at the kernel log, check it (fsck) and mount it " +
 		"writable again; what is queued is sent meanwhile"

@@ -93,9 +93,7 @@ func (q *Queue) heldBefore(s *slot) bool {
 // putInFlight counts an attempt. Under the lock.
 func (q *Queue) putInFlight(r ref, s *slot) {
 	q.flight.add(r)
-	if s.attempts++; s.attempts == 0 {
-		s.attempts-- // it counts no further
-	}
+	r.in.tried(s.seq, 1)
 }
 
 // PutBack takes a message in flight back that was not tried after all: as Release, but
