@@ -18,6 +18,9 @@ import (
 // ErrStopped ends a stream when the daemon stops in good order.
 var ErrStopped = errors.New("airbridged is stopping")
 
+// ErrDenied ends a stream that the access rules do not allow any more.
+var ErrDenied = errors.New("the access rules have changed")
+
 // ErrStalled ends a stream on which not even a heartbeat came for 45 s.
 var ErrStalled = errors.New("airbridged has gone silent")
 
@@ -70,7 +73,7 @@ func openStream[T any](ctx context.Context, c *Client, target string, decode dec
 }
 
 // Next returns the next value, waiting for it. The stream is over after the
-// first error: [ErrStopped], [ErrTryAgain] where the daemon had to give this
+// first error: [ErrStopped], [ErrDenied], [ErrTryAgain] where the daemon had to give this
 // connection's place to another user, [ErrStalled], what the context ended with, io.EOF
 // after Close, io.ErrUnexpectedEOF when the daemon was cut off.
 func (s *Stream[T]) Next() (T, error) {
@@ -81,11 +84,14 @@ func (s *Stream[T]) Next() (T, error) {
 		if !s.lines.Scan() {
 			return none, s.ending()
 		}
-		var head struct{ Type, Reason string }
+		var head struct{ Type, Reason, Detail string }
 		if err := json.Unmarshal(s.lines.Bytes(), &head); err != nil {
 			return none, fmt.Errorf("stream of airbridged: %w", err)
 		}
 		if head.Type == api.EndLine {
+			if head.Reason == api.EndDenied {
+				return none, fmt.Errorf("%w: %s", ErrDenied, head.Detail)
+			}
 			if head.Reason == api.EndCrowded {
 				return none, fmt.Errorf("stream of airbridged: another user needed its connection: %w", ErrTryAgain)
 			}

@@ -17,6 +17,8 @@ const (
 	ReservedTopic       = "reserved-topic"
 	NotPermitted        = "not-permitted"
 	ForeignSite         = "foreign-site"
+	AccessDenied        = "access-denied"
+	OverRate            = "over-rate"
 	NoSuchRoute         = "no-such-route"
 	UnknownMessage      = "unknown-message"
 	UnknownSubscription = "unknown-subscription"

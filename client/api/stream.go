@@ -23,8 +23,9 @@ type Gap struct {
 
 // Reasons of an End.
 const (
-	EndStopping = "stopping" // the daemon stops
-	EndCrowded  = TooBusy    // another user needs the place of this connection; try again
+	EndStopping = "stopping"   // the daemon stops
+	EndCrowded  = TooBusy      // another user needs the place of this connection; try again
+	EndDenied   = AccessDenied // the access rules have changed, and do not allow it any more
 
 	// Of a subscription with a name.
 	EndTakenOver = "taken-over" // another reader of the name has come
@@ -35,6 +36,7 @@ const (
 type End struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"` // with EndDenied: names the rule
 }
 
 // Types of the lines of GET /v1/subscribe.

@@ -23,7 +23,7 @@ var commands []command
 func init() {
 	commands = []command{
 		statusCommand, pubCommand, subCommand, topicCommand, messageCommand, eventsCommand, outboxCommand, subscriptionsCommand, dataCommand, doctorCommand, traceCommand,
-		atCommand, reconnectCommand, rrpcCommand, reprovisionCommand, configCommand, reloadCommand, versionCommand,
+		atCommand, reconnectCommand, rrpcCommand, reprovisionCommand, accessCommand, configCommand, reloadCommand, versionCommand,
 	}
 }
 

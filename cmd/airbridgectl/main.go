@@ -331,6 +331,7 @@ func status(err error) int {
 		code int
 	}{
 		{client.ErrNotPermitted, exitPermission},
+		{client.ErrDenied, exitPermission},
 		{client.ErrConfiguration, exitConfig},
 		{client.ErrTryAgain, exitTryAgain},
 		{outbox.ErrBusy, exitTryAgain},

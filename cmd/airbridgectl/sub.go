@@ -82,7 +82,7 @@ func follow(e *env, name string, filters []string, count int, bare bool) error {
 	for {
 		err := p.print(stream)
 		_ = stream.Close()
-		if err == nil || e.ctx.Err() != nil || p.broken != nil || errors.Is(err, client.ErrTakenOver) || errors.Is(err, client.ErrDropped) {
+		if err == nil || e.ctx.Err() != nil || p.broken != nil || errors.Is(err, client.ErrTakenOver) || errors.Is(err, client.ErrDropped) || errors.Is(err, client.ErrDenied) {
 			return err
 		}
 		if stream, err = awaitBack(e, err, subscribe); err != nil {

@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/downlink"
@@ -16,10 +17,10 @@ import (
 
 // mqttOptions translates the configuration.
 func mqttOptions(cfg config.MQTT, connections int, queue *outbox.Queue, hub *bus.Hub, kept *downlink.Store, board *bus.StatusBoard, server *ipc.Server, limits *session.PayloadLimits,
-	data budget, reload *reloader, meter *metrics.Metrics, log *zap.Logger,
+	data budget, reload *reloader, rules *access.Control, meter *metrics.Metrics, log *zap.Logger,
 ) mqttd.Options {
 	return mqttd.Options{
-		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Status: server.Status, Carry: limits.Check, Source: data.Source, Passwords: reload.passwords,
+		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Status: server.Status, Carry: limits.Check, Source: data.Source, Passwords: reload.passwords, Access: rules,
 		Refuse: cfg.WhenFull == "refuse", MaxConnections: connections, MaxPacket: int(cfg.MaxPacket),
 		ReceiveMaximum: cfg.ReceiveMaximum, HoldBytes: int(cfg.HoldBytes),
 		Recorder: meter, Log: log.Named("mqtt"),

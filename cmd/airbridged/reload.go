@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/config"
 	"airbridged/internal/host"
 	"airbridged/internal/ipc"
@@ -24,7 +25,7 @@ import (
 
 // applied are the keys that change while the daemon runs. All others need a
 // restart.
-var applied = []string{"device.product_secret_file", "device.device_secret_file", "batch", "log.level", "mqtt.password_file", "web.password_file", "subscribe"}
+var applied = []string{"access", "device.product_secret_file", "device.device_secret_file", "batch", "log.level", "mqtt.password_file", "web.password_file", "subscribe"}
 
 // secrets are those of them that the cloud is shown: whoever corrects one does not want
 // to wait for the next attempt.
@@ -42,6 +43,7 @@ type reloader struct {
 	path    string
 	session *session.Session
 	named   *named
+	rules   *access.Control
 	level   zap.AtomicLevel
 	log     *zap.Logger
 	asks    chan chan<- reloaded
@@ -60,8 +62,8 @@ type reloaded struct {
 	err  error
 }
 
-func newReloader(path string, running config.Config, places config.Places, s *session.Session, n *named, level zap.AtomicLevel, log *zap.Logger) *reloader {
-	r := &reloader{path: path, session: s, named: n, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
+func newReloader(path string, running config.Config, places config.Places, s *session.Session, n *named, rules *access.Control, level zap.AtomicLevel, log *zap.Logger) *reloader {
+	r := &reloader{path: path, session: s, named: n, rules: rules, level: level, log: log, asks: make(chan chan<- reloaded), running: running}
 	r.tell(running, places, nil)
 	r.known.Store(running.MQTT.Passwords)
 	r.viewers.Store(running.Web.Passwords)
@@ -140,6 +142,8 @@ func (r *reloader) reload() (api.Reloaded, error) {
 	}
 	r.level.SetLevel(host.LogLevel(fresh.Log.Level))
 	r.named.in(fresh)
+	r.rules.Set(accessRules(fresh.Access))
+	r.running.Access = fresh.Access
 	r.session.Subscribe(wiring.Filters(fresh.Subscribe))
 	r.known.Store(fresh.MQTT.Passwords)
 	if !another {

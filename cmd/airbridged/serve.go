@@ -70,7 +70,8 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 	options := sessionOptions(cfg, state, store, queue, hub, board, flight, limits, recorder{meter, data.Account}, log)
 	options.Named = named.has
 	supervisor := session.New(options)
-	reload := newReloader(path, cfg, places, supervisor, &named, level, log)
+	rules := newAccess(cfg, board, deviceBefore(cfg.Device, store))
+	reload := newReloader(path, cfg, places, supervisor, &named, rules, level, log)
 	conns := host.Connections(log, cfg.Socket.MaxConnections, cfg.MQTT.MaxConnections)
 	var programs *mqttd.Server
 	var server *ipc.Server
@@ -79,9 +80,9 @@ func serve(ctx context.Context, path string, cfg config.Config, places config.Pl
 		Page:   page,
 		MQTT:   func() *api.MQTT { return mqttStatus(cfg.MQTT, programs) },
 		Outbox: queue, Hub: hub, Downlink: kept, Board: board, Flight: flight, Module: supervisor, Carry: limits.Check, Batched: func(topic string) bool { return limits.Rule(topic) != nil }, Named: named.has, Metrics: meter.Handler(), Reload: reload.ask, Config: reload.inEffect,
-		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Recorder: meter, Log: log.Named("api"),
+		Healthy: supervisor.Healthy, Version: version, Conns: conns[0], Source: data.Source, Data: data.status, Access: rules, Recorder: meter, Log: log.Named("api"),
 	})
-	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, kept, board, server, limits, data, reload, meter, log))
+	programs = mqttd.New(mqttOptions(cfg.MQTT, conns[1], queue, hub, kept, board, server, limits, data, reload, rules, meter, log))
 	observe(meter, cfg.Outbox, queue, hub, board, server, programs, state, data, sink, supervisor.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	each := func(list []net.Listener, answer func(context.Context, net.Listener) error) {

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strconv"
 )
@@ -20,11 +22,16 @@ func (w Who) Owner() string {
 	switch {
 	case w.Known:
 		return "uid " + strconv.FormatUint(uint64(w.UID), 10)
+	case len(w.Client) > longClient:
+		return fmt.Sprintf("client sha256:%x", sha256.Sum256([]byte(w.Client)))
 	case w.Client != "":
 		return "client " + w.Client
 	}
 	return "tcp"
 }
+
+// longClient is how long the name of a client may be to stand in Owner itself.
+const longClient = 64
 
 // String names him for people.
 func (w Who) String() string {

@@ -49,6 +49,16 @@ func (b *StatusBoard) Update(f func(*Status)) {
 	f(&b.status)
 }
 
+// DeviceName is the device's name; "" while it is not known.
+func (b *StatusBoard) DeviceName() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if name := b.status.Identity.DeviceName; name != nil {
+		return *name
+	}
+	return ""
+}
+
 // Status returns a copy. Values behind its pointers are never written to again.
 func (b *StatusBoard) Status() Status {
 	b.mu.Lock()

@@ -112,9 +112,7 @@ func (l *loader) subscribable(topic string) error {
 // unready are the keys that this version reads and checks but does not act on
 // yet, and what happens instead. A key stands here with its section, a table
 // by its name.
-var unready = []struct{ key, instead string }{
-	{"access", "every program that can open the socket may use every topic"},
-}
+var unready = []struct{ key, instead string }{}
 
 // notYet warns of settings that differ from the default, are not turned off,
 // and have no effect in this version.

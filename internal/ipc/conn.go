@@ -21,9 +21,10 @@ var errCrowdedOut = errors.New("another user needs the place of this connection"
 
 // client is what a request's context knows of its connection.
 type client struct {
-	peer  peer.Cred
-	known bool // peer is what the kernel said; false on anything but a Unix socket
-	extra bool // accepted beyond the number of connections that are served
+	peer   peer.Cred
+	groups []uint32 // the other groups of peer
+	known  bool     // peer is what the kernel said; false on anything but a Unix socket
+	extra  bool     // accepted beyond the number of connections that are served
 }
 
 type clientKey struct{}
@@ -103,6 +104,9 @@ func (l *limiter) Accept() (net.Conn, error) {
 	c := &conn{Conn: nc, owner: l, accepted: time.Now()}
 	if p, err := l.server.o.who(nc); err == nil {
 		c.client.peer, c.client.known = p, true
+		if c.client.groups, err = l.server.o.groups(nc); err != nil {
+			l.server.o.Log.Warn("the kernel does not tell the groups of a program", zap.Error(err), zap.Int32("pid", p.PID))
+		}
 	}
 	c.client.extra = !c.sit(l.server.places.Take(c.client.user(), c.client.trusted(), 1, c.end))
 	l.enter(c)

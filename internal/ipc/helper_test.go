@@ -128,6 +128,14 @@ func (q *testQueue) DropTopic(func(topic string) bool) (int, error) {
 	panic("use the real queue")
 }
 
+func (q *testQueue) ListOf(string, string, int) ([]outbox.Message, int, string, bool) {
+	panic("use the real queue")
+}
+
+func (q *testQueue) DropTopicOf(string, func(topic string) bool) (int, error) {
+	panic("use the real queue")
+}
+
 func (q *testQueue) DropForeign() (int, error) { return 3, q.fail }
 
 func (q *testQueue) Retarget() (int, error) { return 3, q.fail }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/intake"
 	"airbridged/internal/outbox"
 	"airbridged/internal/topic"
@@ -35,7 +36,7 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 		w.Header().Set("Content-Type", "application/json")
 		return nil
 	}
-	piece, last, total, err := s.outboxPiece(r, after, min(limit, pieceOfPage))
+	piece, n, last, total, err := s.outboxPiece(r, after, min(limit, pieceOfPage))
 	if err != nil {
 		return err
 	}
@@ -43,18 +44,19 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	_, _ = io.WriteString(w, `{"messages":[`)
-	for {
+	for begun := false; ; {
+		if begun && n > 0 {
+			piece = append([]byte{','}, piece...)
+		}
+		begun = begun || n > 0
 		if _, err := w.Write(piece); err != nil {
 			return nil // the client is gone
 		}
-		if limit -= pieceOfPage; limit <= 0 || last == "" {
+		if limit -= n; limit <= 0 || last == "" {
 			break
 		}
-		if piece, last, total, err = s.outboxPiece(r, last, min(limit, pieceOfPage)); err != nil {
+		if piece, n, last, total, err = s.outboxPiece(r, last, min(limit, pieceOfPage)); err != nil {
 			panic(http.ErrAbortHandler) // the page is cut, and must not look whole
-		}
-		if len(piece) > 0 {
-			piece = append([]byte{','}, piece...)
 		}
 	}
 	_, _ = fmt.Fprintf(w, "],\"total\":%d}\n", total)
@@ -65,15 +67,16 @@ func (s *serving) listOutbox(w http.ResponseWriter, r *http.Request, q query) er
 // by piece, so that many who take theirs slowly do not hold whole ones in memory.
 const pieceOfPage = 64
 
-// outboxPiece is the JSON of messages behind an id, without brackets, when it is the
-// user's turn; last is the id of the last one, "" where no more follow.
-func (s *serving) outboxPiece(r *http.Request, after string, limit int) (piece []byte, last string, total int, err error) {
+// outboxPiece is the JSON of n messages behind an id, without brackets, when it is the
+// user's turn; last is where to go on, "" where no more follow. Who may not see those
+// of others gets his own.
+func (s *serving) outboxPiece(r *http.Request, after string, limit int) (piece []byte, n int, last string, total int, err error) {
 	give, err := s.takeTurn(r)
 	if err != nil {
-		return nil, "", 0, err
+		return nil, 0, "", 0, err
 	}
 	defer give()
-	messages, total := s.o.Outbox.List(after, limit)
+	messages, total, last := s.messagesFor(s.rights(r), after, limit)
 	for i, m := range messages {
 		if i > 0 {
 			piece = append(piece, ',')
@@ -84,23 +87,55 @@ func (s *serving) outboxPiece(r *http.Request, after string, limit int) (piece [
 			Reading: s.o.Batched != nil && s.o.Batched(m.Topic),
 		})
 		if err != nil {
-			return nil, "", 0, err
+			return nil, 0, "", 0, err
 		}
 		piece = append(piece, bytes.TrimSuffix(text, []byte{'\n'})...)
 	}
+	return piece, len(messages), last, total, nil
+}
+
+// messagesFor is a page of the messages that somebody may see; last is where to go on.
+func (s *serving) messagesFor(rights access.Rights, after string, limit int) (messages []outbox.Message, total int, last string) {
+	if rights.May(access.Messages) != nil {
+		messages, total, last, more := s.o.Outbox.ListOf(rights.Who().Owner(), after, limit)
+		if !more {
+			last = ""
+		}
+		return messages, total, last
+	}
+	messages, total = s.o.Outbox.List(after, limit)
 	if len(messages) == limit {
 		last = messages[limit-1].ID
 	}
-	return piece, last, total, nil
+	return messages, total, last
 }
 
 // dropMessage gives up one message that waits.
 func (s *serving) dropMessage(w http.ResponseWriter, r *http.Request, _ query) error {
 	id := r.PathValue("id")
+	if err := s.mayDrop(s.rights(r), id); err != nil {
+		return err
+	}
 	if err := s.o.Outbox.Drop(id); err != nil {
 		return s.dropProblem(id, err)
 	}
 	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: 1})
+	return nil
+}
+
+// mayDrop says why somebody may not drop a message, or nil. One that he may not see either
+// does not exist for him.
+func (s *serving) mayDrop(rights access.Rights, id string) error {
+	if rights.DropsAll() == nil {
+		return nil
+	}
+	m, err := s.o.Outbox.Get(id)
+	switch {
+	case err != nil || !maySee(rights, m):
+		return unknownProblem(id)
+	case !isHis(rights, m):
+		return denied(rights.DropsAll(), "nothing was dropped")
+	}
 	return nil
 }
 
@@ -196,11 +231,20 @@ func (s *serving) dropTopic(w http.ResponseWriter, r *http.Request, q query) err
 	if err := topic.CheckFilter(filter); err != nil {
 		return badFilter.problem(err.Error(), "nothing was dropped; "+wildcards)
 	}
-	n, err := s.o.Outbox.DropTopic(func(name string) bool { return filter == everyTopic || topic.Match(filter, name) })
+	matches := func(name string) bool { return filter == everyTopic || topic.Match(filter, name) }
+	n, err := s.dropMatching(s.rights(r), matches)
 	s.tellMany(r, "messages dropped on request", n)
 	if err != nil {
 		return dropLost(intake.Of(err))
 	}
 	writeJSON(w, http.StatusOK, "application/json", api.Drops{Dropped: n})
 	return nil
+}
+
+// dropMatching drops messages by their topics: those of others only for who may.
+func (s *serving) dropMatching(rights access.Rights, matches func(topic string) bool) (int, error) {
+	if rights.DropsAll() != nil {
+		return s.o.Outbox.DropTopicOf(rights.Who().Owner(), matches)
+	}
+	return s.o.Outbox.DropTopic(matches)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"airbridged/internal/access"
 	"airbridged/internal/web"
 )
 
@@ -29,14 +30,24 @@ func (s *serving) live(w http.ResponseWriter, r *http.Request, _ query) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
-	if err := s.o.Page.Live(ctx, w, sees(r)); err != nil {
+	shown := sees(s.rights(r))
+	defer s.whileAllowed(r, func(rights access.Rights) error {
+		if sees(rights) != shown {
+			return errDenied // the page comes again, and sees what it may then
+		}
+		return nil
+	}, func(error) { cancel() })()
+	if err := s.o.Page.Live(ctx, w, shown); err != nil {
 		s.brokeOff(r, err)
 	}
 	return nil
 }
 
-// sees says which parts of the page a program may see.
-func sees(*http.Request) web.Sees { return web.Everything }
+// sees says which parts of the page somebody may see.
+func sees(rights access.Rights) web.Sees {
+	may := func(what access.See) bool { return rights.May(what) == nil }
+	return web.Sees{Status: may(access.Status), Events: may(access.Events), Trace: may(access.Trace), Messages: may(access.Messages)}
+}
 
 // foreigner refuses what the page of another site asks for through the browser of
 // somebody who forwards this socket to a port of his own machine, as with ssh -L. What a

@@ -41,6 +41,10 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
+	rights := s.rights(r)
+	if err = mayPublish(rights, &m, q.has("priority")); err != nil {
+		return err
+	}
 	if m.Key, err = idempotencyKey(r, m.QoS); err != nil {
 		return err
 	}
@@ -57,11 +61,17 @@ func (s *serving) publish(w http.ResponseWriter, r *http.Request, q query) error
 	if known { // it was asked and taken before, whatever the module carries now
 		return s.answer(w, r, first, wait)
 	}
+	if err := mayCarry(rights, &m); err != nil {
+		return err
+	}
 	if r := intake.Payload(m.Topic, m.Payload, s.o.Carry); r != nil {
 		return intakeProblem(r)
 	}
 	if s.o.Source != nil {
 		m.Source = s.o.Source(clientOf(r.Context()).program())
+	}
+	if err := s.o.Access.Spend(rights); err != nil {
+		return denied(err, notKept)
 	}
 	if m, err = s.keep(m); err != nil {
 		return intakeProblem(intake.Of(err))
@@ -278,7 +288,7 @@ func (s *serving) await(r *http.Request, m outbox.Message, wait time.Duration) (
 func (s *serving) message(w http.ResponseWriter, r *http.Request, _ query) error {
 	id := r.PathValue("id")
 	m, err := s.o.Outbox.Get(id)
-	if errors.Is(err, outbox.ErrUnknown) {
+	if errors.Is(err, outbox.ErrUnknown) || err == nil && !maySee(s.rights(r), m) {
 		return unknownProblem(id)
 	}
 	if err != nil {

@@ -72,6 +72,9 @@ func (q query) one(name string) (string, bool) {
 	return "", false
 }
 
+// has says whether a parameter was given.
+func (q query) has(name string) bool { return len(q[name]) > 0 }
+
 // flag reads a parameter that is on or off; absent is off.
 func (q query) flag(name string) (bool, error) {
 	v, given := q.one(name)

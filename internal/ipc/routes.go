@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"airbridged/internal/access"
 )
 
 // otherRoute stands for every request that no route was found for.
@@ -37,10 +39,11 @@ func (w who) String() string { return [...]string{"", "root and the daemon's use
 type route struct {
 	method, path string // of http.ServeMux
 	who          who
-	params       []string // what its query may have
-	loose        bool     // takes any query, as those who ask like to add their own
-	turn         bool     // is made when it is its user's turn, see [fair.Turns]: it costs processor time and waits for nothing
-	does         string   // in a few words
+	may          func(access.Rights) error // whom the access rules let ask; nil: nobody whom they bind
+	params       []string                  // what its query may have
+	loose        bool                      // takes any query, as those who ask like to add their own
+	turn         bool                      // is made when it is its user's turn, see [fair.Turns]: it costs processor time and waits for nothing
+	does         string                    // in a few words
 	handle       handler
 }
 
@@ -49,30 +52,31 @@ type route struct {
 func table() []route {
 	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
 	return []route{
-		{method: post, path: "/v1/publish", params: publishParams, does: "hands over a message", handle: (*serving).publish},
-		{method: get, path: "/v1/messages/{id}", turn: true, does: "what became of one", handle: (*serving).message},
-		{method: get, path: "/v1/outbox", params: []string{"limit", "after"}, does: "the messages that wait", handle: (*serving).listOutbox},
-		{method: del, path: "/v1/outbox", params: []string{"topic", "foreign"}, does: "gives up those of a topic, or of another device", handle: (*serving).dropMany},
+		{method: post, path: "/v1/publish", may: access.Rights.Any, params: publishParams, does: "hands over a message", handle: (*serving).publish},
+		{method: get, path: "/v1/messages/{id}", may: access.Rights.Any, turn: true, does: "what became of one", handle: (*serving).message},
+		{method: get, path: "/v1/outbox", may: access.Rights.Any, params: []string{"limit", "after"}, does: "the messages that wait", handle: (*serving).listOutbox},
+		{method: del, path: "/v1/outbox", may: access.Rights.Any, params: []string{"topic", "foreign"}, does: "gives up those of a topic, or of another device", handle: (*serving).dropMany},
 		{method: post, path: "/v1/outbox/retarget", who: root, does: "has those of another device sent as this one's", handle: (*serving).retarget},
-		{method: del, path: "/v1/outbox/{id}", does: "gives up one of them", handle: (*serving).dropMessage},
-		{method: get, path: "/v1/subscribe", params: []string{"topic", "name"}, does: "a stream of messages from the cloud", handle: (*serving).subscribe},
-		{method: get, path: "/v1/subscriptions", turn: true, does: "what messages are kept for", handle: (*serving).listSubscriptions},
-		{method: post, path: "/v1/subscriptions/{name}/ack", does: "acknowledges what was kept under a name", handle: (*serving).acknowledge},
-		{method: del, path: "/v1/subscriptions/{name}", params: []string{"kind"}, does: "drops a subscription, with what is kept for it", handle: (*serving).dropSubscription},
-		{method: post, path: "/v1/rrpc/{id}", does: "answers a request of the cloud that waits", handle: (*serving).answerCall},
-		{method: get, path: "/v1/status", turn: true, does: "how daemon, module and queue are", handle: (*serving).status},
-		{method: get, path: "/v1/events", does: "a stream of state changes and warnings", handle: (*serving).events},
-		{method: get, path: "/v1/trace", params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},
+		{method: del, path: "/v1/outbox/{id}", may: access.Rights.Any, does: "gives up one of them", handle: (*serving).dropMessage},
+		{method: get, path: "/v1/subscribe", may: access.Rights.Any, params: []string{"topic", "name"}, does: "a stream of messages from the cloud", handle: (*serving).subscribe},
+		{method: get, path: "/v1/subscriptions", may: access.Rights.Any, turn: true, does: "what messages are kept for", handle: (*serving).listSubscriptions},
+		{method: post, path: "/v1/subscriptions/{name}/ack", may: access.Rights.Any, does: "acknowledges what was kept under a name", handle: (*serving).acknowledge},
+		{method: del, path: "/v1/subscriptions/{name}", may: access.Rights.Any, params: []string{"kind"}, does: "drops a subscription, with what is kept for it", handle: (*serving).dropSubscription},
+		{method: post, path: "/v1/rrpc/{id}", may: access.Rights.Any, does: "answers a request of the cloud that waits", handle: (*serving).answerCall},
+		{method: get, path: "/v1/status", may: seeing(access.Status), turn: true, does: "how daemon, module and queue are", handle: (*serving).status},
+		{method: get, path: "/v1/events", may: seeing(access.Events), does: "a stream of state changes and warnings", handle: (*serving).events},
+		{method: get, path: "/v1/trace", may: seeing(access.Trace), params: []string{"follow"}, does: "the last AT traffic with the module", handle: (*serving).trace},
 		{method: post, path: "/v1/at", who: trusted, does: "one AT command", handle: (*serving).at},
 		{method: post, path: "/v1/reprovision", params: []string{"yes"}, who: root, does: "registers the device once more", handle: (*serving).reprovision},
 		{method: post, path: "/v1/reconnect", does: "makes the next attempt now", handle: (*serving).reconnect},
 		{method: post, path: "/v1/reload", who: trusted, does: "reads the configuration again", handle: (*serving).reload},
 		{method: get, path: "/v1/config", turn: true, does: "the configuration in effect, and where it stands", handle: (*serving).config},
-		{method: get, path: "/", loose: true, does: "a page for people", handle: (*serving).page},
-		{method: get, path: "/page/{file}", loose: true, does: "what the page is made of", handle: (*serving).page},
-		{method: get, path: "/page/live", does: "what the page shows, as it changes", handle: (*serving).live},
-		{method: get, path: "/healthz", loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
-		{method: get, path: "/metrics", loose: true, turn: true, does: "Prometheus text", handle: (*serving).metrics},
+		{method: get, path: "/", may: access.Rights.Any, loose: true, does: "a page for people", handle: (*serving).page},
+		{method: get, path: "/page/{file}", may: access.Rights.Any, loose: true, does: "what the page is made of", handle: (*serving).page},
+		{method: get, path: "/page/live", may: access.Rights.Any, does: "what the page shows, as it changes", handle: (*serving).live},
+		{method: get, path: "/v1/access", params: []string{"user", "client", "action", "topic"}, turn: true, may: everyone, does: "which access rule decides, and how", handle: (*serving).access},
+		{method: get, path: "/healthz", may: access.Rights.Any, loose: true, does: "does the daemon make progress", handle: (*serving).healthz},
+		{method: get, path: "/metrics", may: seeing(access.Status), loose: true, turn: true, does: "Prometheus text", handle: (*serving).metrics},
 	}
 }
 
@@ -128,6 +132,9 @@ func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) erro
 	if err := row.who.allows(r); err != nil {
 		return err
 	}
+	if err := row.admits(s.rights(r)); err != nil {
+		return err
+	}
 	var q query
 	if !row.loose {
 		var err error
@@ -146,6 +153,15 @@ func (row route) answer(s *serving, w http.ResponseWriter, r *http.Request) erro
 		}
 	}
 	return row.handle(s, w, r, q)
+}
+
+// admits says why the access rules keep somebody from asking, or nil.
+func (row route) admits(rights access.Rights) error {
+	may := row.may
+	if may == nil {
+		may = access.Rights.Free
+	}
+	return denied(may(rights), "")
 }
 
 // takeTurn waits for the turn of a request's user, and returns how to give it back;

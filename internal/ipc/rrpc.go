@@ -10,6 +10,7 @@ import (
 	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/intake"
+	"airbridged/internal/outbox"
 )
 
 // answerCall answers a request of the cloud that waits. Nothing is stored: what comes too
@@ -24,6 +25,13 @@ func (s *serving) answerCall(w http.ResponseWriter, r *http.Request, _ query) er
 	name, ok := calls.TopicOf(id)
 	if !ok {
 		return unknownCall.problem("no call "+shown(id)+" has come in the last ten minutes", "give the id of an rrpc line of GET /v1/subscribe")
+	}
+	rights := s.rights(r)
+	if err := rights.Publish(name); err != nil {
+		return denied(err, "nothing was answered")
+	}
+	if err := mayCarry(rights, &outbox.Message{Payload: payload}); err != nil {
+		return err
 	}
 	if r := intake.Payload(name, payload, s.o.Carry); r != nil {
 		return intakeProblem(r)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/downlink"
 	"airbridged/internal/fair"
@@ -59,7 +60,9 @@ type Outbox interface {
 	Wait(ctx context.Context, id string) (outbox.Message, error)
 	List(after string, limit int) (page []outbox.Message, total int)
 	Drop(id string) error
+	ListOf(owner, after string, limit int) (page []outbox.Message, total int, last string, more bool)
 	DropTopic(filter func(topic string) bool) (int, error)
+	DropTopicOf(owner string, filter func(topic string) bool) (int, error)
 	DropForeign() (int, error)
 	Retarget() (int, error)
 	Stats() outbox.Stats
@@ -95,10 +98,12 @@ type Options struct {
 	Source   func(program string) uint8                      // the number of a program, for outbox.Message.Source; nil: none is told apart
 	MQTT     func() *api.MQTT                                // what the listener for MQTT programs holds; nil: there is none
 	Data     func() api.Data                                 // what the connection has used; nil: nothing is known
+	Access   *access.Control                                 // who may do what; nil: everybody everything
 	Recorder Recorder                                        // nil: nobody counts
 	Log      *zap.Logger
 
-	who func(net.Conn) (peer.Cred, error) // peer.Of; tests have users of their own
+	who    func(net.Conn) (peer.Cred, error) // peer.Of; tests have users of their own
+	groups func(net.Conn) ([]uint32, error)  // peer.Groups
 }
 
 // Server answers local programs. Make one with New and run it with Serve.
@@ -133,6 +138,9 @@ func New(o Options) *Server {
 	}
 	if o.who == nil {
 		o.who = peer.Of
+	}
+	if o.groups == nil {
+		o.groups = peer.Groups
 	}
 	return &Server{
 		o: o, begun: time.Now(), places: fair.NewPool[int64](int64(o.Conns), keptConns),

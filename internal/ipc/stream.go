@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/downlink"
 )
@@ -35,7 +37,10 @@ func endOf(reason string) streamLine {
 // the client leaves or takes nothing, its connection has to make room, or the
 // daemon stops. next waits until its
 // context ends; what it still has is handed out after that.
-func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []streamLine, next func(context.Context) (streamLine, error)) error {
+//
+// It ends, and says so, when the access rules change so that may forbids it; what is left
+// then is not handed out.
+func (s *serving) stream(w http.ResponseWriter, r *http.Request, may func(access.Rights) error, first []streamLine, next func(context.Context) (streamLine, error)) error {
 	out := newLineWriter(w, r)
 	w.WriteHeader(http.StatusOK)
 	s.streams.Add(1)
@@ -51,7 +56,23 @@ func (s *serving) stream(w http.ResponseWriter, r *http.Request, first []streamL
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
-	switch err := pump(ctx, out, next); {
+	var forbidden atomic.Pointer[string]
+	defer s.whileAllowed(r, may, func(why error) {
+		text := why.Error()
+		forbidden.Store(&text)
+		cancel()
+	})()
+	err := pump(ctx, out, func(ctx context.Context) (streamLine, error) {
+		if forbidden.Load() != nil {
+			return streamLine{}, errDenied
+		}
+		return next(ctx)
+	})
+	if why := forbidden.Load(); why != nil {
+		_ = out.write(streamLine{api.EndLine, api.End{Type: api.EndLine, Reason: api.EndDenied, Detail: *why}})
+		return nil
+	}
+	switch {
 	case errors.Is(err, bus.ErrCrowdedOut):
 		_ = out.write(endOf(api.EndCrowded))
 		return nil

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/topic"
 )
@@ -23,6 +24,10 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 	}
 	filters, err := readFilters(q, name != "")
 	if err != nil {
+		return err
+	}
+	may := subscribes(filters)
+	if err := denied(may(s.rights(r)), ""); err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {
@@ -45,10 +50,22 @@ func (s *serving) subscribe(w http.ResponseWriter, r *http.Request, q query) err
 	for _, f := range filters {
 		first.Topics = append(first.Topics, api.Grant{Topic: f, Granted: granted[f]})
 	}
-	return s.stream(w, r, []streamLine{{first.Type, first}}, func(ctx context.Context) (streamLine, error) {
+	return s.stream(w, r, may, []streamLine{{first.Type, first}}, func(ctx context.Context) (streamLine, error) {
 		it, err := sub.Next(ctx)
 		return itemLine(it), err
 	})
+}
+
+// subscribes is the access of who may have all of these filters.
+func subscribes(filters []string) func(access.Rights) error {
+	return func(rights access.Rights) error {
+		for _, f := range filters {
+			if err := rights.Subscribe(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func tooManyFiltersProblem(err error) *problem {
@@ -127,7 +144,7 @@ func (s *serving) events(w http.ResponseWriter, r *http.Request, _ query) error 
 	}
 	watch := s.o.Board.Watch()
 	defer watch.Close()
-	return s.stream(w, r, nil, func(ctx context.Context) (streamLine, error) {
+	return s.stream(w, r, seeing(access.Events), nil, func(ctx context.Context) (streamLine, error) {
 		e, err := watch.Next(ctx)
 		return streamLine{e.Type, bus.Line(e)}, err
 	})

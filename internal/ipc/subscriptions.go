@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/downlink"
 	"airbridged/internal/intake"
@@ -52,11 +53,15 @@ func (s *serving) subscribeNamed(w http.ResponseWriter, r *http.Request, name st
 	}
 	defer reader.Close()
 	first := api.Subscribed{Type: api.SubscribedLine}
-	filters, granted := reader.Filters()
+	filters, granted := reader.Filters() // those of before, too, where none were given
+	may := subscribes(filters)
+	if err := denied(may(s.rights(r)), ""); err != nil {
+		return err
+	}
 	for _, f := range filters {
 		first.Topics = append(first.Topics, api.Grant{Topic: f, Granted: granted[f]})
 	}
-	return s.stream(w, r, []streamLine{{first.Type, first}}, func(ctx context.Context) (streamLine, error) {
+	return s.stream(w, r, may, []streamLine{{first.Type, first}}, func(ctx context.Context) (streamLine, error) {
 		it, err := reader.Next(ctx)
 		switch {
 		case err != nil || it.Gap > 0:
@@ -118,10 +123,15 @@ func (s *serving) acknowledge(w http.ResponseWriter, r *http.Request, _ query) e
 }
 
 // listSubscriptions answers with everything that messages are kept for.
-func (s *serving) listSubscriptions(w http.ResponseWriter, _ *http.Request, _ query) error {
+func (s *serving) listSubscriptions(w http.ResponseWriter, r *http.Request, _ query) error {
+	rights := s.rights(r)
+	all := rights.May(access.Messages) == nil
 	answer := api.Subscriptions{Subscriptions: []api.Subscription{}}
 	if s.o.Downlink != nil {
 		for _, i := range s.o.Downlink.List() {
+			if !all && i.Owner != rights.Who().Owner() {
+				continue
+			}
 			one := api.Subscription{Name: i.Name, User: i.User, Kind: i.Kind, Filters: i.Filters, Waiting: i.Waiting, Bytes: i.Bytes, Since: i.Since}
 			if one.Filters == nil {
 				one.Filters = []string{}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 )
 
@@ -30,7 +31,7 @@ func (s *serving) trace(w http.ResponseWriter, r *http.Request, q query) error {
 	if !follow {
 		return writeTape(w, tape)
 	}
-	return s.stream(w, r, nil, tape.next)
+	return s.stream(w, r, seeing(access.Trace), nil, tape.next)
 }
 
 // writeTape writes all that is recorded by now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ func (s *Server) newConn(nc net.Conn) *conn {
 const (
 	whyStopping  = "the daemon stops"
 	whyTakenOver = "another connection has its client id now"
+	whyRules     = "the access rules have changed: " // and then which one forbids what
 )
 
 // close has a connection end. It waits for nothing and may be called by anybody,
@@ -222,6 +224,9 @@ func (c *conn) end(err error) {
 	if c.isGone() {
 		if c.why == whyTakenOver && c.level >= packet.Level5 {
 			c.answer(&packet.Disconnect{Code: packet.SessionTakenOver})
+		}
+		if why, by := strings.CutPrefix(c.why, whyRules); by && c.level >= packet.Level5 {
+			c.answer(c.banned(why))
 		}
 		return
 	}

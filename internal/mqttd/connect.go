@@ -73,6 +73,7 @@ func (c *conn) greet(ctx context.Context) bool {
 		c.srv.sessions.detach(c)
 		return false
 	}
+	c.obey() // the rules may have changed in between
 	c.srv.o.Recorder.MQTTConnect(Welcome)
 	c.srv.o.Log.Debug("connected", c.fields(zap.Uint8("version", c.level))...)
 	return true
@@ -136,6 +137,9 @@ func (c *conn) introduce(p *packet.Connect) *refusal {
 	}
 	if r := c.identify(p); r != nil {
 		return r
+	}
+	if err := c.rights().Any(); err != nil {
+		return &refusal{packet.NotAuthorized311, packet.NotAuthorized, err.Error()}
 	}
 	switch {
 	case len(c.clientID) > maxClientID:

@@ -42,7 +42,7 @@ func TestConnackOf5(t *testing.T) {
 func TestConnectRefused(t *testing.T) {
 	forbidden := &packet.Will{Topic: "/forbidden", QoS: 1}
 	impossible := &packet.Will{Topic: "/a/#", QoS: 1}
-	inBubble(t, outbox.Limits{}, func(o *Options) { o.Rules = rules{} }, func(r *rig) {
+	inBubble(t, outbox.Limits{}, func(o *Options) { o.Access = rules() }, func(r *rig) {
 		for name, c := range map[string]struct {
 			p    packet.Connect
 			want packet.Code

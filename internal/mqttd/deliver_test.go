@@ -56,10 +56,10 @@ func TestSuback(t *testing.T) {
 		{"/a b", 0x8f},
 		{"$other/x", 0x8f},
 		{"$share/g/a1", 0x9e},
-		{"/a1/gw/forbidden", 0x87},
+		{"/b1/gw/forbidden", 0x87},
 	} {
 		for _, level := range levels {
-			inBubble(t, outbox.Limits{}, func(o *Options) { o.Rules = rules{} }, func(r *rig) {
+			inBubble(t, outbox.Limits{}, func(o *Options) { o.Access = rules() }, func(r *rig) {
 				client := r.connect(uid(7), login(level, "s"))
 				for qos := byte(0); qos <= 2; qos++ {
 					want := min(qos, c.five)

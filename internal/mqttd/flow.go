@@ -71,7 +71,7 @@ func (c *conn) keep(e *entry) error {
 	f.mu.Lock()
 	f.list = append(f.list, e)
 	if f.held > 0 {
-		f.hold(c, e)
+		f.hold(c, e, "others of it are held")
 	} else {
 		f.begin(c, e)
 	}
@@ -131,8 +131,13 @@ func (f *flow) awaitLess(c *conn) (less <-chan struct{}, over bool) {
 	return f.less, true
 }
 
-// begin hands an entry to the outbox; under the lock.
+// begin hands an entry to the outbox, if its program does not publish faster than it may;
+// under the lock.
 func (f *flow) begin(c *conn, e *entry) {
+	if err := c.srv.o.Access.Spend(c.rights()); err != nil {
+		f.hold(c, e, err.Error())
+		return
+	}
 	a, err := c.srv.o.Outbox.Begin(e.m, f.last)
 	if err != nil {
 		f.failed(c, e, err)
@@ -149,24 +154,30 @@ func (f *flow) failed(c *conn, e *entry, err error) {
 	case r.Cause == intake.Stopping:
 		c.close(whyStopping)
 	case r.Cause.Passes() && !c.srv.o.Refuse:
-		f.hold(c, e)
-	case c.level < packet.Level5:
-		c.srv.o.Recorder.MQTTPublish(Refused)
-		c.forget(e.qos, e.id)
-		c.close(r.Detail)
+		f.hold(c, e, r.Detail)
 	default:
-		c.srv.o.Recorder.MQTTPublish(Refused)
-		c.forget(e.qos, e.id)
-		e.ready, e.code, e.why = true, codes[r.Cause], r.Detail
+		f.refuse(c, e, codes[r.Cause], r.Detail)
 	}
 }
 
+// refuse answers an entry that is not kept: by a reason code in 5, and up to 3.1.1 by
+// closing; under the lock.
+func (f *flow) refuse(c *conn, e *entry, code packet.Code, why string) {
+	c.srv.o.Recorder.MQTTPublish(Refused)
+	c.forget(e.qos, e.id)
+	if c.level < packet.Level5 {
+		c.close(why)
+		return
+	}
+	e.ready, e.code, e.why = true, code, why
+}
+
 // hold keeps an entry without an answer; under the lock.
-func (f *flow) hold(c *conn, e *entry) {
+func (f *flow) hold(c *conn, e *entry, why string) {
 	if f.held == 0 {
 		f.nextTry = time.Now().Add(retryTime)
 		if c.srv.told.first("held " + c.key()) {
-			c.srv.o.Log.Warn("messages are held without an answer until there is room for them", c.fields(zap.String("topic", short(e.m.Topic)))...)
+			c.srv.o.Log.Warn("messages are held without an answer until there is room for them", c.fields(zap.String("topic", short(e.m.Topic)), zap.String("why", why))...)
 		}
 	}
 	f.held++
@@ -252,6 +263,10 @@ func (f *flow) retry(c *conn) {
 			continue
 		}
 		f.unhold(c, e)
+		if err := c.rights().Publish(e.m.Topic); err != nil { // the rules have changed
+			f.refuse(c, e, packet.NotAuthorized, err.Error())
+			continue
+		}
 		if f.begin(c, e); e.held || c.isGone() {
 			break
 		}

@@ -45,10 +45,8 @@ func (c *conn) judge(name string, payload []byte) (local bool, n *never) {
 	}
 	r := intake.Topic(name)
 	if r == nil {
-		if c.srv.o.Rules != nil {
-			if err := c.srv.o.Rules.Publish(c.who, name); err != nil {
-				return false, &never{packet.NotAuthorized, err.Error()}
-			}
+		if n := judgeByRules(c.rights(), name, payload); n != nil {
+			return false, n
 		}
 		r = intake.Payload(name, payload, c.srv.o.Carry)
 	}
@@ -82,7 +80,8 @@ func (c *conn) publish(p *packet.Publish) error {
 	if topic.IsAnswer(p.Topic) {
 		return c.answerCall(p)
 	}
-	m := outbox.Message{Topic: p.Topic, Payload: p.Payload, QoS: min(p.QoS, 1), Priority: outbox.Normal, TTL: expiry(p.Properties), Source: c.source}
+	m := outbox.Message{Topic: p.Topic, Payload: p.Payload, QoS: min(p.QoS, 1), TTL: expiry(p.Properties), Source: c.source}
+	inscribe(&m, c.rights())
 	if p.QoS == 0 {
 		c.publishLoose(m)
 		return nil
@@ -119,6 +118,10 @@ func (c *conn) again(p *packet.Publish) bool {
 
 // publishLoose hands a QoS 0 message on, or drops it.
 func (c *conn) publishLoose(m outbox.Message) {
+	if err := c.srv.o.Access.Spend(c.rights()); err != nil {
+		c.dropped(m.Topic, err.Error())
+		return
+	}
 	a, err := c.srv.o.Outbox.Begin(m, nil)
 	if err == nil {
 		_, err = a.Result()

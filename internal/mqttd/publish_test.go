@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/mqttd/packet"
 	"airbridged/internal/outbox"
@@ -153,7 +154,7 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 		}
 		return nil
 	}
-	inBubble(t, outbox.Limits{}, func(o *Options) { o.Carry = carry; o.Rules = rules{} }, func(r *rig) {
+	inBubble(t, outbox.Limits{}, func(o *Options) { o.Carry = carry; o.Access = rules() }, func(r *rig) {
 		c := r.connect(uid(7), login(5, "p"))
 		for i, want := range []struct {
 			topic, payload string
@@ -199,20 +200,15 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 }
 
 // rules forbid two topics.
-type rules struct{}
-
-func (rules) Publish(_ Who, topic string) error {
-	if topic == "/forbidden" {
-		return fmt.Errorf("rule 1 does not allow it")
-	}
-	return nil
-}
-
-func (rules) Subscribe(_ Who, filter string) error {
-	if filter == "/a1/gw/forbidden" {
-		return fmt.Errorf("rule 1 does not allow it")
-	}
-	return nil
+func rules() *access.Control {
+	c := access.New(990, func() (string, string) { return "a1", "gw" })
+	seven, nine := uint32(7), uint32(9)
+	topics := []string{"/a1/gw/update", "/a1/gw/+", "/a1/other/#", "/a/#", "/a b/#"}
+	c.Set([]access.Rule{
+		{UID: &seven, Publish: topics, Subscribe: []string{"/a1/#", "/sys/#", "/ext/#", "TopicA/#"}, Priority: 1, See: access.Status | access.Events},
+		{UID: &nine, Publish: topics, Subscribe: []string{"/a1/#"}, Priority: 1},
+	})
+	return c
 }
 
 // What can never go up to 3.1.1: the connection is closed without an answer, and
@@ -448,7 +444,7 @@ func TestExpiryIsTimeToLive(t *testing.T) {
 // A bridge of mosquitto tells whether it is connected, retained, to a topic of a
 // broker; that is acknowledged in its turn and goes nowhere.
 func TestBridgeTopicsStayLocal(t *testing.T) {
-	inBubble(t, outbox.Limits{}, func(o *Options) { o.Rules = rules{} }, func(r *rig) {
+	inBubble(t, outbox.Limits{}, func(o *Options) { o.Access = rules() }, func(r *rig) {
 		c := r.connect(uid(7), &packet.Connect{
 			Level: 4, Bridge: true, ClientID: "gw.bridge",
 			Will: &packet.Will{Topic: "$SYS/broker/connection/gw.bridge/state", Payload: []byte("0"), QoS: 1, Retain: true},

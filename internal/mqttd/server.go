@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"airbridged/client/api"
+	"airbridged/internal/access"
 	"airbridged/internal/bus"
 	"airbridged/internal/downlink"
 	"airbridged/internal/outbox"
@@ -82,13 +83,6 @@ const (
 // Results are all of them.
 func Results() []string { return []string{Welcome, Rejected, NoPlace} }
 
-// Rules say who may do what; nil: everybody everything. Their errors are for the
-// program.
-type Rules interface {
-	Publish(who Who, topic string) error
-	Subscribe(who Who, filter string) error
-}
-
 // Options is what a Server is made of. Outbox, Hub and Board are needed.
 type Options struct {
 	Outbox    Outbox
@@ -98,7 +92,7 @@ type Options struct {
 	Status    func() api.Status                        // for $airbridge/state; nil: the board's
 	Carry     func(topic string, payload []byte) error // why the module cannot carry a message, as *bus.CarryError; nil: it can
 	Source    func(program string) uint8               // the number of a program, for outbox.Message.Source; nil: none is told apart
-	Rules     Rules                                    // nil: none
+	Access    *access.Control                          // who may do what; nil: everybody everything
 	Passwords func() *passwords.File                   // of clients on TCP; nil, or what it returns: they need none
 
 	Refuse         bool // mqtt.when_full = "refuse"
@@ -181,6 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.tend(ctx) })
 	all.Go(func() { s.tellState(ctx) })
+	all.Go(func() { s.followRules(ctx) })
 	all.Wait()
 	s.sessions.close()
 	return nil

@@ -160,7 +160,7 @@ func (r *registry) tryAttach(c *conn, p *packet.Connect, present *bool) (old *co
 		return nil, &refusal{packet.NotAuthorized311, packet.NotAuthorized, "another user has its client id"}
 	case s != nil && s.conn != nil:
 		return s.conn, nil
-	case s != nil && p.CleanStart:
+	case s != nil && (p.CleanStart || c.forbids(s)):
 		c.ended = s.box
 		r.remove(s)
 		s = nil

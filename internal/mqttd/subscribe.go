@@ -40,6 +40,7 @@ func (c *conn) subscribe(p *packet.Subscribe) {
 	for _, f := range local {
 		c.srv.showState(c.session, f)
 	}
+	c.obey() // the rules may have changed in between
 }
 
 // want adds a filter to the session, or says why not.
@@ -47,10 +48,8 @@ func (c *conn) want(filter string, w wish) *never {
 	if n := judgeFilter(filter); n != nil {
 		return n
 	}
-	if c.srv.o.Rules != nil {
-		if err := c.srv.o.Rules.Subscribe(c.who, filter); err != nil {
-			return &never{packet.NotAuthorized, err.Error()}
-		}
+	if err := c.rights().Subscribe(filter); err != nil {
+		return &never{packet.NotAuthorized, err.Error()}
 	}
 	s := c.session
 	s.mu.Lock()

@@ -2,29 +2,27 @@ package mqttd
 
 import (
 	"net"
-	"strconv"
 
+	"airbridged/internal/access"
 	"airbridged/internal/peer"
 )
 
 // Who is who is at the other end of a connection: on a Unix socket by the kernel's
 // word, on TCP by name and password.
 type Who struct {
-	Cred  peer.Cred
-	Local bool   // Cred is what the kernel said
-	Name  string // of a client on TCP that showed its password
+	Cred   peer.Cred
+	Groups []uint32 // the other groups of Cred
+	Local  bool     // Cred is what the kernel said
+	Name   string   // of a client on TCP that showed its password
+}
+
+// asker is who it is for the access rules.
+func (w Who) asker() access.Who {
+	return access.Who{Known: w.Local, UID: w.Cred.UID, GID: w.Cred.GID, Groups: w.Groups, Client: w.Name}
 }
 
 // owner is what client ids, wills and bounds belong to.
-func (w Who) owner() string {
-	switch {
-	case w.Local:
-		return "uid " + strconv.FormatUint(uint64(w.Cred.UID), 10)
-	case w.Name != "":
-		return "client " + w.Name
-	}
-	return "tcp"
-}
+func (w Who) owner() string { return w.asker().Owner() }
 
 // person is the owner for people.
 func (w Who) person() string {
@@ -58,5 +56,9 @@ func (w Who) program() string {
 
 func whoIs(nc net.Conn) Who {
 	cred, err := peer.Of(nc)
-	return Who{Cred: cred, Local: err == nil}
+	if err != nil {
+		return Who{}
+	}
+	groups, _ := peer.Groups(nc) // where the kernel does not tell, it is in none
+	return Who{Cred: cred, Groups: groups, Local: true}
 }

@@ -45,7 +45,7 @@ func newWill(c *conn, w *packet.Will) *will {
 	delay, _ := w.Properties.Number(packet.WillDelay)
 	return &will{
 		who: c.who, qos: w.QoS, local: local, delay: time.Duration(delay) * time.Second,
-		m: outbox.Message{Topic: w.Topic, Payload: w.Payload, QoS: min(w.QoS, 1), Priority: outbox.Normal, TTL: expiry(w.Properties), Source: c.source},
+		m: outbox.Message{Topic: w.Topic, Payload: w.Payload, QoS: min(w.QoS, 1), TTL: expiry(w.Properties), Source: c.source},
 	}
 }
 
@@ -154,12 +154,16 @@ func (w *wills) take(now time.Time) (due map[string]*will, next time.Time) {
 func (s *Server) publishWills(ctx context.Context, due map[string]*will) {
 	begun := map[string]*outbox.Appending{}
 	for key, w := range due {
-		if s.o.Rules != nil {
-			if err := s.o.Rules.Publish(w.who, w.m.Topic); err != nil {
-				s.lostWill(w, err.Error())
-				continue
-			}
+		rights := s.o.Access.Of(w.who.asker())
+		if n := judgeByRules(rights, w.m.Topic, w.m.Payload); n != nil {
+			s.lostWill(w, n.why)
+			continue
 		}
+		if s.o.Access.Spend(rights) != nil {
+			s.wills.add(key, w, time.Now().Add(willRetry))
+			continue
+		}
+		inscribe(&w.m, rights)
 		a, err := s.o.Outbox.Begin(w.m, nil)
 		if err != nil {
 			s.againWill(key, w, err)

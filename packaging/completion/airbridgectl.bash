@@ -17,6 +17,7 @@ _airbridgectl_flags() {
     outbox) own='-n --watch' ;;
     'outbox drop') own='--topic --foreign' ;;
     'subscriptions drop') own='--kind' ;;
+    'access check') own='--user --client' ;;
     '') own='--version' ;;
     esac
     printf '%s' "$own --socket --json --color --help"
@@ -31,7 +32,7 @@ _airbridgectl_values() {
     --color) echo auto always never ;;
     --kind) echo http mqtt ;;
     --wait | --ttl) echo 10s 1m 1h ;;
-    --socket | --config | --exec | --topic | --name | -n) echo - ;;
+    --socket | --config | --exec | --user | --client | --topic | --name | -n) echo - ;;
     esac
 }
 
@@ -59,6 +60,8 @@ _airbridgectl() {
             command="outbox $word"
         elif [[ $command == subscriptions && $word == drop ]]; then
             command='subscriptions drop'
+        elif [[ $command == access && $word == check ]]; then
+            command='access check'
         else
             arguments=$((arguments + 1))
         fi
@@ -77,10 +80,12 @@ _airbridgectl() {
         words=$(_airbridgectl_flags "$command")
     else
         case $command in
-        '') words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision config reload version help' ;;
-        help) words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision config reload version' ;;
+        '') words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision access config reload version help' ;;
+        help) words='status pub sub topic message events outbox subscriptions data doctor trace at reconnect rrpc reprovision access config reload version' ;;
         outbox) words='drop retarget verify' ;;
         subscriptions) words='drop' ;;
+        access) words='check' ;;
+        'access check') words='publish subscribe' ;;
         topic) words='update get' ;;
         message | 'outbox drop') words=$(_airbridgectl_ids "${socket[@]}") ;;
         trace)
