@@ -64,8 +64,9 @@ func (r *relay) serve(c net.Conn) {
 	r.mu.Lock()
 	n := len(r.seen)
 	r.seen = append(r.seen, req)
+	ask := r.answer
 	r.mu.Unlock()
-	answer := r.answer(n, req, func() *http.Response {
+	answer := ask(n, req, func() *http.Response {
 		back, err := net.Dial("unix", r.daemon)
 		if err != nil {
 			return nil
@@ -187,12 +188,14 @@ func TestPubWaitsOverARestart(t *testing.T) {
 	}
 
 	// The wait runs out while nobody is there: kept all the same.
+	r.mu.Lock()
 	r.answer = func(n int, _ *http.Request, _ func() *http.Response) *http.Response {
 		if n == len(seen) {
 			return queued(n)
 		}
 		return nil
 	}
+	r.mu.Unlock()
 	code, out, errs = ctl(nil, "pub", "--wait", "400ms", waits, "x")
 	if code != exitKept || !strings.HasPrefix(out, "kept-") || !strings.Contains(errs, "do not send it again") {
 		t.Errorf("%d, %q, %q", code, out, errs)
