@@ -17,6 +17,7 @@ type NetworkState struct {
 	reject int    // why the network refuses, where the module tells (3GPP TS 24.301 section 9.9.3.9); 0: it does not
 	name   string // of the line, such as "+CEREG"
 	urc    bool   // the line was not an answer
+	attach string // how AT+CGATT=1 was refused by the network; empty: it was not
 }
 
 // Registered says whether the network serves the module: at home, roaming, or
@@ -27,7 +28,20 @@ func (r NetworkState) Registered() bool {
 
 // Denied says whether the network refuses the module or its SIM, and not only fails to be
 // found.
-func (r NetworkState) Denied() bool { return r.stat == 3 }
+func (r NetworkState) Denied() bool { return r.stat == 3 || r.attach != "" }
+
+// attachRefusals are the numbers of +CME ERROR with which a module passes the network's
+// refusal of packet data on (3GPP TS 27.007 section 9.2.2.1), by its reason there.
+var attachRefusals = map[int]int{103: 3, 106: 6, 107: 7, 108: 8, 111: 11, 112: 12, 113: 13}
+
+// Attached takes in what became of [Modem.Attach].
+func (r NetworkState) Attached(err error) NetworkState {
+	code, no := refusal(err)
+	if reason := attachRefusals[code]; no && reason != 0 {
+		r.attach = saidBy(err) + ", " + rejectWords[reason]
+	}
+	return r
+}
 
 // SMSOnly says whether the network serves the module for short messages and no more.
 func (r NetworkState) SMSOnly() bool { return r.stat == 6 || r.stat == 7 }
@@ -65,6 +79,9 @@ func (r NetworkState) String() string {
 		words = statWords[r.stat]
 	}
 	text := r.name + ": " + strconv.Itoa(r.stat) + ", " + words
+	if r.attach != "" {
+		text += "; to AT+CGATT=1: " + r.attach
+	}
 	if r.reject == 0 {
 		return text
 	}

@@ -174,13 +174,16 @@ func networkWords() []word {
 			}),
 		},
 		{
-			Name: "sim", Args: []orders.Arg{orders.Choice("what", "removed", "inserted", "pin", "puk", "pin2", "ph-sim", "ph-net", "blocked", "unlocked")},
-			Help: "the card is pulled, put in, or wants a code, or no longer; ph-: it is the module that is locked", Example: "sim removed",
+			Name: "sim", Args: []orders.Arg{orders.Choice("what", "removed", "inserted", "pin", "puk", "pin2", "ph-sim", "ph-net", "blocked", "unlocked"), orders.Optional("ICCID", "", orders.Text("ICCID"))},
+			Help: "the card is pulled, put in, perhaps another one, or wants a code, or no longer; ph-: it is the module that is locked", Example: "sim removed",
 			Do: does(func(m *Module, v orders.Values) {
 				switch v.Text("what") {
 				case "removed":
 					m.simRemoved()
 				case "inserted":
+					if other := v.Text("ICCID"); other != "" {
+						m.o.ICCID = other
+					}
 					m.simInserted()
 				case "unlocked":
 					m.radio.simLock = ""

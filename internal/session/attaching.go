@@ -124,6 +124,9 @@ func (s *Session) nudge(ctx context.Context, since time.Time, notYet *recovery.F
 	if state.Registered() && !n.nudged {
 		n.nudged = true
 		err = s.port.modem.Attach(ctx)
+		if state = state.Attached(err); state.Denied() {
+			return &air.NetworkError{State: state}
+		}
 	}
 	if err != nil && !air.Undecided(err) {
 		return err
@@ -195,7 +198,7 @@ func (s *Session) until(ctx context.Context, patience time.Duration, ask func() 
 }
 
 // readICCID asks again for the SIM's number where it was not known when the
-// module was identified, because the SIM was not ready yet.
+// module was identified, because the SIM was not ready yet, or may be another one by now.
 func (s *Session) readICCID(ctx context.Context) {
 	if s.network.iccid != "" {
 		return

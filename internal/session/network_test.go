@@ -100,3 +100,38 @@ func TestSessionOutlivesAStrangeRegistration(t *testing.T) {
 		})
 	}
 }
+
+// A network that lets the module in and refuses it packet data says why as well.
+func TestRefusedAttachIsADenial(t *testing.T) {
+	t.Parallel()
+	inWorld(t, setup{}, func(t *testing.T, w *world) {
+		w.order("attach never")
+		w.order("on >AT+CGATT=1 error AT+CGATT 107")
+		w.begin()
+		w.reaches(time.Minute, recovery.Recovering, recovery.NetworkDenied)
+		for _, words := range []string{"+CME ERROR: 107", "packet data is not allowed for this SIM"} {
+			if hint := w.board.Status().Hint; !strings.Contains(hint, words) {
+				t.Errorf("the hint %q does not say %q", hint, words)
+			}
+		}
+		w.reaches(10*time.Minute, recovery.Online, "")
+	})
+}
+
+// Another SIM that was put in while the module looked for a network has its own number.
+func TestAnotherSIMIsNotTakenForTheOneBefore(t *testing.T) {
+	t.Parallel()
+	online(t, setup{}, func(t *testing.T, w *world) {
+		w.order("service lost")
+		w.reaches(time.Minute, recovery.Recovering, recovery.NotRegistered)
+		time.Sleep(10 * time.Minute)
+		w.order("sim removed")
+		w.order("sim inserted 89860000000000000009")
+		time.Sleep(20 * time.Minute)
+		w.order("service back")
+		w.reaches(20*time.Minute, recovery.Online, "")
+		if iccid := w.board.Status().Modem.ICCID; iccid == nil || *iccid != "89860000000000000009" {
+			t.Errorf("the number of the SIM is told as %v", iccid)
+		}
+	})
+}

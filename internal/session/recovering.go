@@ -25,6 +25,9 @@ func (s *Session) recover(ctx context.Context, err error) (recovery.State, error
 	s.past.recallResets()
 	d, pause := s.past.Fail(from, f.Cause, s.facts(f), time.Now())
 	s.forget(f.Cause.Lost())
+	if from == recovery.Attaching {
+		s.network.iccid = "" // who waits for a network may put another SIM in
+	}
 	s.enter(recovery.Recovering, f, pause)
 	s.sessionLost()
 	resume, err := s.climbRung(ctx, d, f)
