@@ -24,6 +24,9 @@ func (n *named) in(cfg config.Config) {
 	for i, filter := range list {
 		list[i] = config.Expand(filter, cfg.Device.ProductKey, cfg.Device.DeviceName)
 	}
+	for _, o := range cfg.OnConnect {
+		list = append(list, config.Expand(o.Topic, cfg.Device.ProductKey, cfg.Device.DeviceName))
+	}
 	n.filters.Store(&list)
 }
 

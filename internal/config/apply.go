@@ -117,6 +117,8 @@ func (p *pass) begin(name string, at Position) {
 		p.cfg.Subscribe = append(p.cfg.Subscribe, Subscribe{})
 	case "batch":
 		p.cfg.Batch = append(p.cfg.Batch, newBatch())
+	case "on_connect":
+		p.cfg.OnConnect = append(p.cfg.OnConnect, newOnConnect())
 	default:
 		p.cfg.Access = append(p.cfg.Access, newAccess())
 	}
@@ -130,6 +132,8 @@ func (l *loader) element(name string) string {
 	switch name {
 	case "batch":
 		n = len(l.cfg.Batch)
+	case "on_connect":
+		n = len(l.cfg.OnConnect)
 	case "access":
 		n = len(l.cfg.Access)
 	}

@@ -3,14 +3,15 @@ package config
 import "reflect"
 
 // Changed lists the dotted keys in which two configurations differ, in the order
-// of Dump. The tables [[subscribe]], [[batch]] and [[access]] are each one entry,
+// of Dump. The tables [[subscribe]], [[batch]], [[on_connect]] and [[access]] are each one entry,
 // without a key. A secret that differs is listed by the key of its file, wherever it came
 // from.
 func Changed(a, b Config) []string {
 	tables := map[string]bool{
-		"subscribe": !reflect.DeepEqual(a.Subscribe, b.Subscribe),
-		"batch":     !reflect.DeepEqual(a.Batch, b.Batch),
-		"access":    !reflect.DeepEqual(a.Access, b.Access),
+		"subscribe":  !reflect.DeepEqual(a.Subscribe, b.Subscribe),
+		"batch":      !reflect.DeepEqual(a.Batch, b.Batch),
+		"on_connect": !reflect.DeepEqual(a.OnConnect, b.OnConnect),
+		"access":     !reflect.DeepEqual(a.Access, b.Access),
 	}
 	secrets := map[string]bool{
 		"modem.apn":                  a.Modem.APNGiven != b.Modem.APNGiven, // the module is told it, or is not any more

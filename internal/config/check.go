@@ -40,6 +40,7 @@ func (l *loader) check() {
 	l.checkWeb()
 	l.checkSubscribe()
 	l.checkBatch()
+	l.checkOnConnect()
 	l.checkAccess()
 }
 

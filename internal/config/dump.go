@@ -16,6 +16,10 @@ func (c Config) Dump() string {
 			for _, r := range c.Batch {
 				dumpSection(&b, section, &Config{Batch: []Batch{r}})
 			}
+		case "on_connect":
+			for _, o := range c.OnConnect {
+				dumpSection(&b, section, &Config{OnConnect: []OnConnect{o}})
+			}
 		case "access":
 			for _, a := range c.Access {
 				dumpSection(&b, section, &Config{Access: []Access{a}})

@@ -19,7 +19,7 @@ type key struct {
 }
 
 // elements are the arrays of tables.
-var elements = []string{"subscribe", "batch", "access"}
+var elements = []string{"subscribe", "batch", "on_connect", "access"}
 
 // Bounds of waits. The upper one only catches slips of the unit.
 const (
@@ -122,6 +122,11 @@ var keys = []key{
 	number("batch.max_bytes", func(c *Config) *int { return &last(c.Batch).MaxBytes }, 0, 8192),
 	number("batch.max_messages", func(c *Config) *int { return &last(c.Batch).MaxMessages }, 1, batch.MaxMessages),
 	duration("batch.max_wait", func(c *Config) *time.Duration { return &last(c.Batch).MaxWait }, 0, batch.MaxWait),
+
+	text("on_connect.topic", func(c *Config) *string { return &last(c.OnConnect).Topic }, required),
+	text("on_connect.payload_file", func(c *Config) *string { return &last(c.OnConnect).PayloadFile }, optional(absolute)),
+	text("on_connect.wait_for", func(c *Config) *string { return &last(c.OnConnect).WaitFor }, optional(required)),
+	duration("on_connect.wait", func(c *Config) *time.Duration { return &last(c.OnConnect).Wait }, shortest, longest),
 
 	text("access.name", func(c *Config) *string { return &last(c.Access).Name }, optional(title)),
 	text("access.user", func(c *Config) *string { return &last(c.Access).User }, account),

@@ -22,7 +22,7 @@ type entry struct {
 }
 
 var (
-	manualSection = regexp.MustCompile(`^## \[+([a-z.]+)\]+$`)
+	manualSection = regexp.MustCompile(`^## \[+([a-z_.]+)\]+$`)
 	manualKey     = regexp.MustCompile(`^\*([a-z0-9_]+)\* = (.+)$`)
 	manualExample = regexp.MustCompile(`Example: ([a-z0-9_]+) = (.+)$`)
 )
@@ -76,7 +76,7 @@ func assign(t *testing.T, k key, toml string) (Config, error) {
 // fresh is the default with one empty element of each array of tables.
 func fresh() Config {
 	c := Default()
-	c.Subscribe, c.Batch, c.Access = make([]Subscribe, 1), []Batch{newBatch()}, []Access{newAccess()}
+	c.Subscribe, c.Batch, c.OnConnect, c.Access = make([]Subscribe, 1), []Batch{newBatch()}, []OnConnect{newOnConnect()}, []Access{newAccess()}
 	return c
 }
 

@@ -24,6 +24,7 @@ type Config struct {
 	Downlink  Downlink
 	Subscribe []Subscribe
 	Batch     []Batch
+	OnConnect []OnConnect
 	Access    []Access
 	Web       Web
 	Metrics   Metrics

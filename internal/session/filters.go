@@ -24,6 +24,7 @@ type filters struct {
 
 	mu       sync.Mutex // guards the fields that follow, which a reload may change
 	standing []bus.Filter
+	replies  []bus.Filter       // of [[on_connect]], which never change
 	names    provision.Identity // of the device, which stand in standing; zero: not known yet
 }
 
@@ -53,6 +54,11 @@ func (f *filters) belongTo(id provision.Identity) {
 // expanded are the standing filters with the device's own names in them.
 func (f *filters) expanded() []bus.Filter {
 	list := slices.Clone(f.standing)
+	for _, r := range f.replies {
+		if !slices.ContainsFunc(list, func(s bus.Filter) bool { return s.Topic == r.Topic }) {
+			list = append(list, r)
+		}
+	}
 	for i := range list {
 		list[i].Topic = f.expand(list[i].Topic, f.names.ProductKey, f.names.DeviceName)
 	}

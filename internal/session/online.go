@@ -18,6 +18,9 @@ func (s *Session) online(ctx context.Context) (recovery.State, error) {
 	s.up.newSession()
 	defer func() { s.past.Offline(time.Now()) }()
 	s.filters.due = true // what is under suspicion is left to this state
+	if err := s.opening(ctx); err != nil {
+		return "", err
+	}
 	watch := newWatch(s.o.Recovery.StatusPoll)
 	defer watch.Stop()
 	stable := time.NewTimer(s.o.Recovery.StableAfter)
@@ -149,6 +152,7 @@ func (s *Session) downlink(topic string, payload []byte) {
 		s.link.kicked.Store(true)
 	}
 	s.books.received(topic, payload)
+	s.openings.arrived(topic)
 	s.show.received(topic, payload)
 	s.filters.hub.Publish(bus.Message{Topic: topic, Payload: payload, ReceivedAt: time.Now()})
 }

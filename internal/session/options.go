@@ -117,6 +117,9 @@ type Options struct {
 	// Subscribe are the filters kept subscribed even when no program listens;
 	// Expand puts the device's names into them.
 	Subscribe []bus.Filter
+	// OnConnect is published at the begin of each MQTT session, in order, before the queue
+	// goes on.
+	OnConnect []OnConnect
 	Expand    func(topic, productKey, deviceName string) string
 	// Named says whether the configuration names a topic that is not the device's own, as
 	// that of a sub-device, so that nobody is warned of it; nil: it names none.

@@ -27,6 +27,7 @@ type Session struct {
 	up       up               // messages to the cloud
 	caps     air.Capabilities // what the module at hand can carry
 	filters  filters          // subscriptions
+	openings openings         // what each session begins with
 	suspects suspects         // filters and messages that may end sessions
 	books    *books           // what it costs on the air
 	flight   flight           // the AT traffic, kept for who looks for a fault
@@ -51,7 +52,9 @@ func New(o Options) *Session {
 	s.device = newDevice(o, &s.show)
 	s.gate = newGate(o.Recovery, o.Store)
 	s.up = newUp(o.Queue, o.Cloud.Quota)
+	s.openings = newOpenings(o.OnConnect)
 	s.filters.begin(o)
+	s.filters.replies = s.openings.replies()
 	s.suspects = newSuspects()
 	s.glances = glances{onlookers: &o.Board.Onlookers}
 	s.books = newBooks(o.Cloud, o.Recorder)

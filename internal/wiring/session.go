@@ -35,6 +35,7 @@ func Session(cfg config.Config) session.Options {
 		},
 		Recovery:  session.Recovery(cfg.Recovery),
 		Subscribe: Filters(cfg.Subscribe),
+		OnConnect: openings(cfg.OnConnect),
 		Expand:    config.Expand,
 	}
 }
@@ -74,4 +75,11 @@ func Filters(subscribe []config.Subscribe) []bus.Filter {
 		list = append(list, bus.Filter{Topic: s.Topic, QoS: s.QoS, Keep: s.Keep, Latest: s.Latest})
 	}
 	return list
+}
+
+func openings(list []config.OnConnect) (openings []session.OnConnect) {
+	for _, o := range list {
+		openings = append(openings, session.OnConnect{Topic: o.Topic, Payload: o.Payload, WaitFor: o.WaitFor, Wait: o.Wait})
+	}
+	return openings
 }

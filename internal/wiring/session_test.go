@@ -23,8 +23,9 @@ func TestNothingOfAConfigurationIsLeftOut(t *testing.T) {
 	cfg.Modem.APNUser, cfg.Modem.APNPassword, cfg.Modem.APNGiven = "meter", secret.New("a network's secret"), true
 	cfg.Recovery.StartSpread = time.Minute
 	cfg.Subscribe = []config.Subscribe{{Topic: "/${productKey}/${deviceName}/get", QoS: 1, Keep: true, Latest: true}}
+	cfg.OnConnect = []config.OnConnect{{Topic: "/a", Payload: []byte("x"), WaitFor: "/a_reply", Wait: time.Second}}
 	o := Session(cfg)
-	for _, part := range []any{o.Device, o.Cloud, o.Modem, o.Recovery, o.Subscribe[0]} {
+	for _, part := range []any{o.OnConnect[0], o.Device, o.Cloud, o.Modem, o.Recovery, o.Subscribe[0]} {
 		v := reflect.ValueOf(part)
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {
