@@ -1,6 +1,8 @@
 package recovery
 
 import (
+	"errors"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -41,5 +43,29 @@ func TestStageDependsOnWhatWasAsked(t *testing.T) {
 		if got := c.cause.Stage(c.failed); got != c.want {
 			t.Errorf("%q after %q is about %q, want %q", c.cause, c.failed, got, c.want)
 		}
+	}
+}
+
+// "what to do" stands before every hint: one that only tells what is wrong, or that the
+// daemon is at it, leaves a person waiting for the rest of the sentence.
+func TestEveryHintSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	does := regexp.MustCompile(`\b(wait|check|is the|is it|stop|find|switch|flash|restore|copy|free|publish less|look|airbridgectl|ask|give|set|unlock|put|it is opened anew|not, or not any more)\b`)
+	for _, c := range Causes() {
+		if !does.MatchString(c.Hint()) {
+			t.Errorf("%s: %s", c, c.Hint())
+		}
+	}
+}
+
+// Seen: "http-failed: http-failed: https request failed".
+func TestCauseIsToldOnce(t *testing.T) {
+	t.Parallel()
+	inner := &Failure{Cause: HTTPFailed, Err: errors.New("no answer")}
+	if got := (&Failure{Cause: HTTPFailed, Hint: "look", Err: inner}).Error(); got != "http-failed: no answer" {
+		t.Error(got)
+	}
+	if got := (&Failure{Cause: Closed, Err: inner}).Error(); got != "closed: http-failed: no answer" {
+		t.Error(got)
 	}
 }

@@ -44,7 +44,7 @@ var (
 		Doc{"the module said that it switches itself off, and does not answer", "the hint has the module's words", "UNDER-VOLTAGE: the supply; NORMAL: the power key or `AT+CPOWD`. By itself: a reset, which needs a reset line or `modem.reset_command` for a module that is off"},
 	})
 	OutOfSync = define("out-of-sync", row{
-		"the module answered too late or garbled; it is being brought back in step",
+		"wait: the module answered too late or garbled, and is brought back in step; if that comes again and again, check the wiring and the line speed",
 		ladder{ResyncRung, ResyncRung, ResetRung, ReopenRung},
 		firstAtOnce, Mute,
 		Online, AtModule, LinkKept, ErrandWaits, WatchNothing, LostNothing,
@@ -149,7 +149,7 @@ var (
 		Doc{"the cloud refuses the request's form", "the same, and URL overrides", "correct them"},
 	})
 	CloudError = define("cloud-error", row{
-		"nothing to do here: the cloud reports an error of its own or asks to slow down, and it is tried again",
+		"wait: the cloud reports an error of its own or asks to slow down, and it is tried again",
 		ladder{NoRung},
 		always(BackOff), Talks,
 		Authenticating, atRequest, LinkGone, ErrandRefused, WatchNothing, LostNothing,
@@ -177,21 +177,21 @@ var (
 		Doc{"a subscription was not acknowledged", "does the topic exist, with subscribe rights?", "by itself: a new session"},
 	})
 	PubAckTimeout = define("puback-timeout", row{
-		"the cloud did not acknowledge a message in time; it will be sent again on a new session",
+		"wait: the cloud did not acknowledge a message in time, and it is sent again on a new session; if that goes on, check the signal",
 		ladder{SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
 		always(BackOff), Talks,
 		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing, LostNothing,
 		Doc{"a message was not acknowledged", "signal", "by itself: a new session, and the message again"},
 	})
 	DoubtfulAnswer = define("doubtful-answer", row{
-		"what the module answered to a message proves nothing: it refused it, or bytes were lost on the line; the message is sent again on a new session",
+		"wait: what the module answered to a message proves nothing, for it refused it, or bytes were lost on the line; the message is sent again on a new session",
 		ladder{SessionRung, SessionRung, SessionRung, SessionRung, SessionRung, SessionRung, BearerRung, RadioRung, ResetRung},
 		firstAtOnce, Talks,
 		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing, LostNothing,
 		Doc{"the module refused a message, or a damaged line stood beside its answer", "`airbridgectl trace`", "by itself: a new session, and the message again. Often: wiring, a line that is too fast"},
 	})
 	Closed = define("closed", row{
-		"the MQTT connection was closed; connecting anew",
+		"wait: the MQTT connection was closed, and is opened anew; at regular intervals it is a NAT on the way, and a shorter cloud.keepalive helps",
 		ladder{SessionRung, SessionRung, SessionRung, BearerRung, BearerRung, RadioRung, ResetRung},
 		always(BackOff), Talks,
 		Online, AtMQTT, LinkShut, ErrandRefused, WatchNothing, LostNothing,
@@ -205,14 +205,14 @@ var (
 		Doc{"another client uses the same identity", "a cloned gateway, a test bench", "one name for each device"},
 	})
 	Throttled = define("throttled", row{
-		"the cloud holds back acknowledgements: the device sends more than its quota",
+		"publish less: the cloud holds back acknowledgements, because the device sends more than its quota",
 		ladder{SessionRung},
 		always(BackOff), Talks,
 		Online, AtMQTT, LinkKept, ErrandRefused, WatchNothing, LostNothing,
 		Doc{"the cloud drops what comes too fast", "publishing rate", "publish less. By itself: slower, until it is through"},
 	})
 	Rebooted = define("rebooted", row{
-		"the module restarted by itself: its power supply is the usual reason (peaks of 2 A)",
+		"check the power supply: the module restarted by itself, and peaks of 2 A are the usual reason",
 		ladder{ReopenRung},
 		brownOut, Talks,
 		Online, AtModule, LinkGone, ErrandWaits, WatchNothing, LostNetwork,
@@ -226,7 +226,7 @@ var (
 		Doc{"the state directory cannot be written or read, or the credentials in it are damaged", "the hint says which file; `df`, `mount`, owner, `dmesg`", "what the hint says. Nothing is registered before"},
 	})
 	DiskFull = define("disk-full", row{
-		"the disk is full or failing",
+		"free some space on the disks of state.dir and outbox.dir, or look at the kernel's log for errors: the disk is full or failing",
 		ladder{NoRung},
 		always(BackOff), Talks,
 		Connecting, AtIdentity, LinkGone, ErrandNotNow, WatchNothing, LostNothing,

@@ -1,6 +1,9 @@
 package recovery
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Failure is why a state could not be left the good way. Hint, when set, is
 // more exact than the cause's own.
@@ -13,6 +16,9 @@ type Failure struct {
 func (f *Failure) Error() string {
 	if f.Err == nil {
 		return string(f.Cause)
+	}
+	if text := f.Err.Error(); strings.HasPrefix(text, string(f.Cause)+": ") {
+		return text // a hint was added to it
 	}
 	return fmt.Sprintf("%s: %v", f.Cause, f.Err)
 }
