@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,15 +26,15 @@ func freeAddress(t testing.TB) string {
 }
 
 // live reads what a page is told until a frame has what is looked for.
-func live(t testing.TB, url string, done func(frame map[string]json.RawMessage) bool) {
+func live(t testing.TB, c *http.Client, done func(frame map[string]json.RawMessage) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/page/live", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/page/live", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := http.DefaultClient.Do(r)
+	a, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,20 +57,21 @@ func live(t testing.TB, url string, done func(frame map[string]json.RawMessage) 
 	t.Fatalf("the page was not told of it: %v", lines.Err())
 }
 
-// The page of the real daemon, at a port of its own: it is told of a message without
-// what is in it, sees the antenna turn, and nothing else is at the port.
-func TestPageAtAPort(t *testing.T) {
+// The page of the real daemon, on a listener of its own: it is told of a message without
+// what is in it, sees the antenna turn, and nothing else is there.
+func TestPageOnItsOwnListener(t *testing.T) {
 	t.Parallel()
-	sim, address := newSimulator(t), freeAddress(t)
-	g := newGateway(t, sim.device, "[web]\nlisten = \""+address+"\"\n[recovery]\nstatus_poll = \"5m\"\n")
+	sim, path := newSimulator(t), filepath.Join(t.TempDir(), "page.sock")
+	g := newGateway(t, sim.device, "[web]\nlisten = \"unix:"+path+"\"\n[recovery]\nstatus_poll = \"5m\"\n")
 	g.reaches("online", "")
-	url := "http://" + address
+	c := unixClient(path)
+	defer c.CloseIdleConnections()
 	update := fmt.Sprintf("/%s/%s/update", productKey, imei)
 	if _, err := g.client.Publish(t.Context(), update, []byte("confidential"), client.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	all := ""
-	live(t, url, func(frame map[string]json.RawMessage) bool {
+	live(t, c, func(frame map[string]json.RawMessage) bool {
 		for _, part := range frame {
 			all += string(part)
 		}
@@ -79,11 +81,11 @@ func TestPageAtAPort(t *testing.T) {
 		t.Errorf("the page is told too much: %s", all)
 	}
 	sim.do("csq 9")
-	live(t, url, func(frame map[string]json.RawMessage) bool {
+	live(t, c, func(frame map[string]json.RawMessage) bool {
 		return strings.Contains(string(frame["status"]), `"signal_dbm":-95`)
 	})
 	for path, want := range map[string]int{"/": 200, "/page/page.js": 200, "/v1/status": 404, "/metrics": 404} {
-		a, err := http.Get(url + path)
+		a, err := c.Get("http://localhost" + path)
 		if err != nil {
 			t.Fatal(err)
 		}
