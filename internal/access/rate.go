@@ -91,8 +91,15 @@ func ShowRate(rate float64) string {
 		name string
 	}{{1, "second"}, {60, "minute"}, {3600, "hour"}} {
 		if n := rate * u.per; n >= 1 {
-			return fmt.Sprintf("%.4g messages a %s", n, u.name)
+			return messages(n, u.name)
 		}
 	}
-	return fmt.Sprintf("%.4g messages a day", rate*86400)
+	return messages(rate*86400, "day")
+}
+
+func messages(n float64, unit string) string {
+	if n == 1 {
+		return "1 message a " + unit
+	}
+	return fmt.Sprintf("%.4g messages a %s", n, unit)
 }

@@ -257,12 +257,14 @@ func (q *Queue) replacedBy(m *Message) (victims []victim) {
 }
 
 // expendable yields what a full queue may drop for m, in that order; not what m
-// replaces anyway, and not what is in flight.
+// replaces anyway, and not what is in flight. Of one who may end his own messages alone
+// it is these, and those of whoever has most: else a flood would keep everybody out.
 func (q *Queue) expendable(m *Message) iter.Seq[*slot] {
 	in := q.of(m.QoS)
+	most := in.owners.fuller(m.Owner)
 	may := func(s *slot) bool {
 		r := ref{in, s.seq}
-		return !q.flight.has(r) && q.mayEnd(m, r) && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
+		return !q.flight.has(r) && (int(s.owner) == most || q.mayEnd(m, r)) && (in.topics.list[s.topic].name != m.Topic || !q.replaces(m, r))
 	}
 	return func(yield func(*slot) bool) {
 		if m.QoS == 0 {

@@ -32,6 +32,9 @@
 //     states: the last 10,000 are remembered. Idempotency keys: the last 10,000, with
 //     their final states, over restarts. A message costs 56 bytes of memory, 60 if it
 //     can expire; payloads stay on the disk.
+//   - Whose a message is, it says for ever. An owner may have a share of the bounds; one
+//     that may end his own messages alone (OwnOnly) makes room of these, or of those of
+//     whoever has more than he.
 //   - What was accepted while another device was here, and carries its names in its
 //     topic, is not handed out as this one's ([Queue.Device]): it waits, and gives way
 //     to nothing.

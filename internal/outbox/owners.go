@@ -33,6 +33,21 @@ func (t *ownerTable) get(name string) *owner {
 	return nil
 }
 
+// fuller returns the number of the owner with most bytes, if these are more than somebody's;
+// -1: there is none.
+func (t *ownerTable) fuller(than string) int {
+	bytes, most := int64(0), -1
+	if o := t.get(than); o != nil {
+		bytes = o.bytes
+	}
+	for i := range t.list {
+		if t.list[i].n > 0 && t.list[i].bytes > bytes {
+			bytes, most = t.list[i].bytes, i
+		}
+	}
+	return most
+}
+
 // intern returns the number of an owner, a new one if need be.
 func (t *ownerTable) intern(name string) uint16 {
 	i, ok := t.byName[name]

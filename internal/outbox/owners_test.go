@@ -139,15 +139,37 @@ func TestOwnOnly(t *testing.T) {
 
 	put(t, q.Queue, "x", of("a"), func(m *Message) { m.Payload = []byte("x") })
 	put(t, q.Queue, "x", of("a"), func(m *Message) { m.Payload = []byte("x2") })
-	if _, err := q.Append(t.Context(), Message{Topic: "y", QoS: 1, Owner: "c", OwnOnly: true}); !errors.Is(err, ErrFull) {
-		t.Errorf("room was made at others' cost: %v", err)
+	if _, err := q.Append(t.Context(), Message{Topic: "y", QoS: 1, Owner: "a", OwnOnly: true, Priority: High}); err != nil {
+		t.Error(err)
 	}
-	put(t, q.Queue, "y", of("b"), func(m *Message) { m.OwnOnly, m.Payload = true, []byte("y") })
-	check("its own made room", "of a", "x", "x2", "y")
+	check("its own made room", "third of b", "x", "x2", "")
+	if n, err := q.DropTopic(func(topic string) bool { return topic == "y" }); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	put(t, q.Queue, "t", of("a"), func(m *Message) { m.Payload = []byte("of a") })
 	put(t, q.Queue, "t", of("c"), latest, func(m *Message) { m.Payload = []byte("of c") })
-	check("who may drop others'", "x", "x2", "y", "of c")
+	check("who may drop others'", "x", "x2", "of c")
 	if n, err := q.DropTopicOf("a", func(string) bool { return true }); n != 2 || err != nil {
 		t.Errorf("%d dropped, %v", n, err)
 	}
-	check("a dropped its own", "y", "of c")
+	check("a dropped its own", "of c")
+}
+
+// A flood does not keep others out, where what is full drops its oldest: whoever has most
+// makes room, and never somebody who has less than the newcomer.
+func TestFloodMakesRoom(t *testing.T) {
+	for qos := range byte(2) {
+		q := New(Limits{Messages: 10, HeldMessages: 10, DropOldest: true})
+		few := func(m *Message) { m.QoS, m.OwnOnly = qos, true }
+		for range 12 {
+			put(t, q, "f", of("a"), few)
+		}
+		for range 8 {
+			put(t, q, "b", of("b"), few)
+		}
+		put(t, q, "c", of("c"), few)
+		if got := drain(t, q); strings.Count(got, "f") != 4 || strings.Count(got, "b") != 5 || strings.Count(got, "c") != 1 {
+			t.Errorf("QoS %d: %s", qos, got)
+		}
+	}
 }
