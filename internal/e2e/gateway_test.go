@@ -250,6 +250,8 @@ type received struct {
 	Text     string `json:"payload"`
 	Encoding string `json:"encoding"` // utf-8 or base64
 	Payload  []byte `json:"-"`
+	Readings []struct{ Payload string }
+	Trouble  string
 }
 
 // messages returns what the cloud has received so far.
