@@ -50,8 +50,9 @@ func sees(rights access.Rights) web.Sees {
 }
 
 // foreigner refuses what the page of another site asks for through the browser of
-// somebody who forwards this socket to a port of his own machine, as with ssh -L. What a
-// program sends is never refused here.
+// somebody who forwards this socket to a port of his own machine, as with ssh -L. A
+// program is never refused here, unless it sends what browsers send, and asks under a
+// name that may be anybody's.
 func foreigner(r *http.Request) error {
 	if !web.Browser(r) {
 		return nil
