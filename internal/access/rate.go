@@ -89,17 +89,17 @@ func ShowRate(rate float64) string {
 	for _, u := range []struct {
 		per  float64
 		name string
-	}{{1, "second"}, {60, "minute"}, {3600, "hour"}} {
+	}{{1, "a second"}, {60, "a minute"}, {3600, "an hour"}} {
 		if n := rate * u.per; n >= 1 {
 			return messages(n, u.name)
 		}
 	}
-	return messages(rate*86400, "day")
+	return messages(rate*86400, "a day")
 }
 
 func messages(n float64, unit string) string {
 	if n == 1 {
-		return "1 message a " + unit
+		return "1 message " + unit
 	}
-	return fmt.Sprintf("%.4g messages a %s", n, unit)
+	return fmt.Sprintf("%.4g messages %s", n, unit)
 }

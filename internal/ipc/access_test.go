@@ -204,26 +204,23 @@ func TestOwnMessages(t *testing.T) {
 // Over the rate it is 429 with the time to wait, for this user alone; what is refused is
 // not kept, and a repeat of what was taken costs nothing.
 func TestRateOverHTTP(t *testing.T) {
-	r := startRuled(t, usual()...)
+	rules := usual()
+	rules[1].Rate = 1.0 / 3600 // so that no machine is too slow for this
+	r := startRuled(t, rules...)
 	for i := range 4 {
 		if code, body := r.as(pumping, "POST", "/v1/publish?topic=/pk/dn/x", "", "Idempotency-Key", "k"); code != 202 {
 			t.Fatal(i, code, body) // one message and its repeats
 		}
 	}
-	for range 3 {
-		if code, body := r.as(pumping, "POST", "/v1/publish?topic=/pk/dn/x", ""); code != 202 {
-			t.Fatal(code, body)
-		}
-	}
 	r.uid.Store(pumping)
 	resp, body := r.ask("POST", "/v1/publish?topic=/pk/dn/x", "")
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "1" || !strings.Contains(body, "over-rate") || !strings.Contains(body, "access rule 2 lets it publish 2 messages a second") {
-		t.Errorf("%v %s", resp.Status, body)
+	if resp.StatusCode != 429 || !strings.HasPrefix(resp.Header.Get("Retry-After"), "3") || !strings.Contains(body, "over-rate") || !strings.Contains(body, "access rule 2 lets it publish 1 message an hour") {
+		t.Errorf("%v %s %s", resp.Status, resp.Header.Get("Retry-After"), body)
 	}
 	if code, body := r.as(telemetry, "POST", "/v1/publish?topic=/pk/dn/update", ""); code != 202 {
 		t.Error(code, body)
 	}
-	if n := r.queue.Stats().Messages; n != 5 {
+	if n := r.queue.Stats().Messages; n != 2 {
 		t.Errorf("%d are kept", n)
 	}
 }
