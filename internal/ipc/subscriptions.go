@@ -97,7 +97,8 @@ func namedProblem(name string, err error) *problem {
 		why.Advice = ""
 		return diskProblem(why, "it is done, but may be undone by a restart unless the disk recovers before")
 	}
-	return badFilter.problem(err.Error(), "give valid filters")
+	return diskFailing.problem("the subscription "+shown(name)+" could not be written: "+err.Error(),
+		"it is done, and tried again by itself, but may be undone by a restart before that; look at the disk of downlink.dir")
 }
 
 // acknowledge ends the messages of a named subscription up to one of them.

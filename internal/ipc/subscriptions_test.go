@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -185,5 +186,13 @@ func TestCallsOfTheCloud(t *testing.T) {
 	}
 	if _, body := d.ask("GET", "/v1/subscriptions", ""); !strings.Contains(body, `"waiting":0`) {
 		t.Error(body)
+	}
+}
+
+// TestSubscriptionThatCannotBeWritten: dropping one whose file cannot be removed is no
+// mistake of the caller's: it says what is done and what may come back.
+func TestSubscriptionThatCannotBeWritten(t *testing.T) {
+	if p := namedProblem("pump", fmt.Errorf("remove: %w", syscall.EIO)); p.Status != http.StatusInsufficientStorage || !strings.Contains(p.Hint, "downlink.dir") {
+		t.Errorf("%+v", p)
 	}
 }
