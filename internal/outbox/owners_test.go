@@ -12,8 +12,6 @@ import (
 
 func of(owner string) func(*Message) { return func(m *Message) { m.Owner = owner } }
 
-func share(percent int) func(*Message) { return func(m *Message) { m.Share = percent } }
-
 func ownLatest(m *Message) { m.Latest, m.OwnOnly = true, true }
 
 // listOf is the topics of an owner's messages, asked for page by page.
