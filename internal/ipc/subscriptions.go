@@ -94,7 +94,7 @@ func namedProblem(name string, err error) *problem {
 		return unknownMessage.problem("no message of this id was handed out to "+shown(name), "give the id of a message line of its stream")
 	}
 	if why := intake.Of(err); why.Cause == intake.Disk {
-		why.Advice = ""
+		why.Advice = "free space where downlink.dir is, and look at the kernel log for errors of the disk"
 		return diskProblem(why, "it is done, but may be undone by a restart unless the disk recovers before")
 	}
 	return diskFailing.problem("the subscription "+shown(name)+" could not be written: "+err.Error(),
