@@ -29,7 +29,7 @@ func TestChecks(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want Cause
-	}{{tooLarge, TooLarge}, {&bus.CarryError{Reason: "NUL", Byte: 0}, NotCarried}, {errors.New("no"), NotCarried}} {
+	}{{tooLarge, TooLarge}, {&bus.CarryError{Reason: "NUL", Byte: 0}, NotCarried}, {&bus.CarryError{Reason: "no JSON", Unfit: true}, NotBatchable}, {errors.New("no"), NotCarried}} {
 		if r := Payload("/a", nil, func(string, []byte) error { return c.err }); r == nil || r.Cause != c.want || r.Detail != c.err.Error() {
 			t.Errorf("%v: %+v, want cause %d", c.err, r, c.want)
 		}

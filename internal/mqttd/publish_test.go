@@ -151,6 +151,8 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 			return &bus.CarryError{Reason: "too much", TooLarge: true, Size: len(payload), Limit: 10}
 		case strings.ContainsRune(string(payload), 0):
 			return &bus.CarryError{Reason: "NUL"}
+		case string(payload) == "no JSON":
+			return &bus.CarryError{Reason: "not JSON", Unfit: true}
 		}
 		return nil
 	}
@@ -163,6 +165,7 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 			{update, "fits", packet.Success},
 			{update, "eleven bytes", packet.TooLarge},
 			{update, "a\x00b", packet.PayloadFormatInvalid},
+			{update, "no JSON", packet.PayloadFormatInvalid},
 			{"/a/+", "", packet.TopicInvalid},
 			{"/a b", "", packet.TopicInvalid},
 			{"", "", packet.TopicInvalid},
@@ -184,7 +187,7 @@ func TestWhatCanNeverGoIn5(t *testing.T) {
 			c.send(publish(0, 0, want.topic, want.payload))
 		}
 		r.want(update+"=fits", update+"=fits", update+"=fits")
-		if r.of("refused") != 16 || r.of("dropped") != 8 {
+		if r.of("refused") != 18 || r.of("dropped") != 9 {
 			t.Errorf("%v", r.count.n)
 		}
 		// A QoS 2 message that was refused is over: its identifier is free.
