@@ -453,6 +453,9 @@ func (r *referee) conceal(secret string) {
 	}
 }
 
+// resetsAnHour is recovery.hard_resets_per_hour.
+const resetsAnHour = 4
+
 // rung hears of a rung; resets of the module have a budget of 4 in any hour,
 // whatever becomes of the process meanwhile.
 func (r *referee) rung(name string) {
@@ -464,7 +467,7 @@ func (r *referee) rung(name string) {
 	}
 	r.resetAt = time.Now()
 	r.resets = append(r.resets, time.Now())
-	if n := len(r.resets) - 5; n >= 0 && time.Since(r.resets[n]) < time.Hour {
+	if n := len(r.resets) - resetsAnHour - 1; n >= 0 && time.Since(r.resets[n]) < time.Hour {
 		r.violated("5 resets of the module in %v", time.Since(r.resets[n]))
 	}
 }
