@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airbridged/client"
+	"airbridged/internal/doctor"
 )
 
 // askTime bounds a question to the daemon: it answers from memory.
@@ -243,27 +244,11 @@ func cloudWords(c client.Cloud) string {
 	case c.Auth == "direct":
 		words += ", login by signature, without a token"
 	case c.TokenAgeSeconds != nil:
-		words += ", login token " + tokenWords(time.Duration(*c.TokenAgeSeconds)*time.Second)
+		words += ", login token " + doctor.TokenWords(time.Duration(*c.TokenAgeSeconds)*time.Second)
 	default:
 		words += ", no login token yet"
 	}
 	return words
-}
-
-// tokenLife is how long the cloud honours a token (Aliyun); the daemon gets the next one
-// before.
-const tokenLife = 7 * 24 * time.Hour
-
-func tokenWords(age time.Duration) string {
-	const day = 24 * time.Hour
-	switch left := tokenLife - age; {
-	case left <= 0:
-		return "no longer valid; the daemon gets the next one when it needs it"
-	case left >= day:
-		return "valid, " + count(int(left/day), "day") + " left"
-	default:
-		return "valid, " + span(left) + " left"
-	}
 }
 
 func queueWords(o client.Outbox, now time.Time) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"airbridged/client"
@@ -67,6 +68,16 @@ func (x *examination) withDaemon(ctx context.Context, c *client.Client) {
 		}
 	}
 	x.queueOfDaemon()
+	x.lasting()
+}
+
+// lasting tells the daemon's warnings that no other check is about.
+func (x *examination) lasting() {
+	for _, w := range x.status.Warnings {
+		if !(x.known && x.cfg.Modem.ResetGPIO != "" && w.Code == resetLineWarning) && !strings.HasPrefix(w.Code, stores) {
+			x.warn(Warnings, w.Hint, "%s: %s", w.Code, w.Detail)
+		}
+	}
 }
 
 // failedStage tells of the check that the daemon's cause is about. What the module says
@@ -133,7 +144,7 @@ func (x *examination) knownOf(stage string) string {
 		case s.Cloud.Auth == "direct":
 			return "by signature, without a token"
 		case s.Cloud.TokenAgeSeconds != nil:
-			return "the token is " + span(time.Duration(*s.Cloud.TokenAgeSeconds)*time.Second) + " old"
+			return "the token is " + TokenWords(time.Duration(*s.Cloud.TokenAgeSeconds)*time.Second)
 		}
 		return "accepted"
 	}
@@ -242,6 +253,19 @@ func (x *examination) queueOfDaemon() {
 	default:
 		x.quarantine(words)
 	}
+}
+
+// tokenLife is how long the cloud honours a token (Aliyun); the daemon gets the next one
+// before.
+const tokenLife = 7 * 24 * time.Hour
+
+// TokenWords says of a token's age what it means.
+func TokenWords(age time.Duration) string {
+	left := tokenLife - age
+	if left <= 0 {
+		return "no longer valid; the daemon gets the next one when it needs it"
+	}
+	return "valid, " + span(left) + " left"
 }
 
 // span is a duration for people, as in "3 h 12 min".

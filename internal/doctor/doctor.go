@@ -55,6 +55,7 @@ const (
 	Login         = string(recovery.AtLogin)
 	MQTT          = string(recovery.AtMQTT)
 	Queue         = "queue"
+	Warnings      = "warnings" // one finding for each of the daemon's that no other check is about
 	Disk          = "disk"
 	Clock         = "clock"
 	ResetLine     = "reset line" // only where the configuration names one

@@ -216,6 +216,54 @@ func TestQueueOfADaemon(t *testing.T) {
 	}
 }
 
+// What the daemon warns of lastingly is told with its advice, each once, also where all
+// else is well.
+func TestLastingWarnings(t *testing.T) {
+	path, _ := configured(t)
+	r := asked(t, Options{Config: path}, func(s *bus.Status) {
+		s.State = "online"
+		for _, code := range bus.WarningCodes() {
+			s.Warnings = append(s.Warnings, api.Warning{Code: string(code), Detail: "what is wrong", Hint: "cure " + string(code)})
+		}
+	})
+	for _, code := range bus.WarningCodes() {
+		n := 0
+		for _, f := range r.Findings {
+			if f.Advice == "cure "+string(code) {
+				n++
+			}
+		}
+		if n != 1 && !strings.HasPrefix(string(code), "store-") { // the disk is one check
+			t.Errorf("%s is told %d times", code, n)
+		}
+	}
+	r = asked(t, Options{Config: path}, func(s *bus.Status) {
+		s.State = "online"
+		s.Warnings = []api.Warning{{Code: string(bus.ForeignQueue), Detail: "messages of device gw-1 wait: 3", Hint: "put that module back"}}
+	})
+	wants(t, r, Warnings, Warning, "foreign-queue: messages of device gw-1 wait: 3 -- put that module back")
+	if !r.OK {
+		t.Error("a warning fails nothing")
+	}
+}
+
+func TestTokenWords(t *testing.T) {
+	for age, want := range map[time.Duration]string{
+		9 * time.Minute:    "valid, 6 days left",
+		166 * time.Hour:    "valid, 2 h 0 min left",
+		7 * 24 * time.Hour: "no longer valid; the daemon gets the next one when it needs it",
+	} {
+		if got := TokenWords(age); got != want {
+			t.Errorf("%v: %q, want %q", age, got, want)
+		}
+	}
+	path, _ := configured(t)
+	wants(t, asked(t, Options{Config: path}, func(s *bus.Status) {
+		age := int64(540)
+		s.State, s.Cloud.Auth, s.Cloud.TokenAgeSeconds = "online", "https", &age
+	}), Login, OK, "the token is valid, 6 days left")
+}
+
 func TestClock(t *testing.T) {
 	for at, want := range map[time.Time]Finding{
 		time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC):  {Clock, Warning, "it says 1970-01-01, which cannot be", "timedatectl"},

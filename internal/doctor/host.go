@@ -256,11 +256,14 @@ func (x *examination) disk() {
 	x.ok(Disk, "%s has %d MiB free", place, free>>20)
 }
 
+// stores is how the codes of the warnings about directories begin.
+const stores = "store-"
+
 // storeWarned tells what the daemon itself says of its directories, which may be closed
 // to it alone.
 func (x *examination) storeWarned() bool {
 	for _, w := range x.status.Warnings {
-		if strings.HasPrefix(w.Code, "store-") {
+		if strings.HasPrefix(w.Code, stores) {
 			x.fail(Disk, w.Hint, "the daemon says %s: %s", w.Code, w.Detail)
 			return true
 		}

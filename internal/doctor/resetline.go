@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// resetLineWarning is the code of the daemon's warning about it.
+const resetLineWarning = "reset-line"
+
 // resetLine looks whether the daemon could pull the line that resets the module.
 func (x *examination) resetLine() {
 	if !x.known || x.cfg.Modem.ResetGPIO == "" {
@@ -26,7 +29,7 @@ func (x *examination) resetLine() {
 		return
 	}
 	for _, w := range x.status.Warnings { // the daemon's own word
-		if w.Code == "reset-line" {
+		if w.Code == resetLineWarning {
 			x.fail(ResetLine, w.Hint, "%s", w.Detail)
 			return
 		}
