@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,7 +82,10 @@ func (d *display) entered(c change) {
 	if c.failure != nil {
 		level = zap.WarnLevel
 		fields = append(fields, zap.String("cause", string(cause)), zap.Duration("wait", c.pause.Round(time.Millisecond)),
-			zap.String("hint", hint), zap.Error(c.failure.Err))
+			zap.String("hint", hint))
+		if c.failure.Err != nil { // some errors end with the hint
+			fields = append(fields, zap.String("error", strings.TrimSuffix(c.failure.Err.Error(), "; "+hint)))
+		}
 	}
 	if c.quiet {
 		level = zap.DebugLevel

@@ -1,10 +1,17 @@
 package session_test
 
 import (
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"airbridged/internal/recovery"
+	"airbridged/internal/session"
+	"airbridged/internal/tty"
 )
 
 // A daemon was killed between the command and the payload of an MPUBEX: the module
@@ -45,4 +52,32 @@ func (w *world) firstWord() time.Duration {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return time.Since(begun)
+}
+
+// An error of the port ends with what to do. The log has that as its hint, and says it
+// once.
+func TestLogSaysTheHintOnce(t *testing.T) {
+	const cure = "plug the module in"
+	absent := func(int) (io.ReadWriteCloser, error) {
+		err := &tty.Error{Op: "open", Path: "/dev/ttyUSB0", Err: tty.ErrMissing, Hint: cure}
+		return nil, &recovery.Failure{Cause: recovery.PortMissing, Hint: err.Hint, Err: err}
+	}
+	inWorld(t, setup{session: func(o *session.Options) { o.Open = absent }}, func(t *testing.T, w *world) {
+		w.begin()
+		w.reaches(time.Minute, recovery.Recovering, recovery.PortMissing)
+		for _, line := range w.log.lines() {
+			var l struct{ Hint, Error string }
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Fatal(err)
+			}
+			if l.Hint == "" {
+				continue
+			}
+			if l.Hint != cure || strings.Contains(l.Error, cure) || !strings.Contains(l.Error, "/dev/ttyUSB0: "+tty.ErrMissing.Error()) {
+				t.Errorf("hint %q, error %q", l.Hint, l.Error)
+			}
+			return
+		}
+		t.Error("no line has a hint")
+	})
 }
