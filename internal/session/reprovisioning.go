@@ -136,7 +136,7 @@ func (s *Session) unfulfilled(err error) (recovery.State, error) {
 	before := s.errands.wish.failed
 	advice := f.Advice()
 	if f.Cause == recovery.AlreadyActivated { // what stands there is for a device without its secret
-		advice = "the device goes on with the secret that it has; for a new one, reset the device in the console, or delete it there and add it again, and ask once more"
+		advice = "the device keeps the secret that it has; for a new one, reset the device in the console, or delete it there and add it again, and ask once more"
 	}
 	s.errands.wish.failed = &bus.AskError{Err: kind, Detail: f.Error(), Hint: advice}
 	if before == nil && s.device.unread() {

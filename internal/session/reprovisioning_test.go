@@ -94,6 +94,9 @@ func TestReprovisionThatIsRefusedHarmsNothing(t *testing.T) {
 				if !errors.As(err, &ask) || !errors.Is(err, bus.ErrCloud) || !strings.Contains(ask.Detail, c.says) || ask.Hint == "" {
 					t.Fatalf("%v", err)
 				}
+				if c.order == "" && !strings.Contains(ask.Hint, "keeps the secret that it has; for a new one") {
+					t.Errorf("the hint is %q", ask.Hint)
+				}
 				w.reaches(5*time.Minute, recovery.Online, "")
 				if w.stored() != old {
 					t.Error("the secret changed")
