@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 )
 
@@ -101,8 +100,11 @@ func help(e *env, args []string) error {
 	return err
 }
 
-// Set by the build with -ldflags "-X main.version=... -X main.commit=...".
-var version, commit string
+// Set by the linker: -X main.version=… -X main.commit=….
+var (
+	version = "0.0.0-unversioned"
+	commit  = "unknown"
+)
 
 var versionCommand = command{
 	name:    "version",
@@ -121,20 +123,9 @@ func printVersion(e *env, args []string) error {
 	if len(args) > 0 {
 		return usageError{"version takes no arguments"}
 	}
-	v, c := version, commit
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && c == "" {
-				c = s.Value
-			}
-		}
-		if v == "" {
-			v = info.Main.Version
-		}
-	}
 	if e.json {
-		return e.printJSON(map[string]string{"version": v, "commit": c, "go": runtime.Version()})
+		return e.printJSON(map[string]string{"version": version, "commit": commit, "go": runtime.Version()})
 	}
-	_, err := fmt.Fprintf(e.stdout, "airbridgectl %s (commit %s, %s)\n", orUnknown(v), orUnknown(c), runtime.Version())
+	_, err := fmt.Fprintf(e.stdout, "airbridgectl %s (commit %s, %s)\n", version, commit, runtime.Version())
 	return err
 }

@@ -142,6 +142,9 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &v); err != nil || v["go"] == "" {
 		t.Errorf("%q: %v", out, err)
 	}
+	if v["version"] != "0.0.0-unversioned" || v["commit"] != "unknown" { // what airbridged and airsim say of such a build
+		t.Errorf("built without make: %v", v)
+	}
 }
 
 func TestPub(t *testing.T) {
