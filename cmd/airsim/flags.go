@@ -144,7 +144,7 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	f.DurationVar(&s.cloud.TokenLife, "token-life", 0, "how long an iotToken is valid (default 168h)")
 	f.IntVar(&s.cloud.ConnectsPerMinute, "connects-per-minute", 5, "MQTT logins of a device that are taken in a minute; -1: no limit")
 	f.IntVar(&s.cloud.Quota[1], "quota-qos1", 10, "QoS 1 messages of a device that are taken in any second; 0: no limit")
-	f.IntVar(&s.cloud.Quota[0], "quota-qos0", 30, "the same for QoS 0")
+	f.IntVar(&s.cloud.Quota[0], "quota-qos0", 30, "QoS 0 messages of a device that are taken in any second; 0: no limit")
 	f.BoolVar(&s.cloud.StrictRegistration, "strict-registration", false, "hand a DeviceSecret out once, ever, not until the device has connected")
 	f.BoolVar(&s.log, "log", false, "print the dialogue with times on stderr")
 	showVersion := f.Bool("version", false, "print the version")
