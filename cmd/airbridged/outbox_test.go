@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/config"
 	"airbridged/internal/metrics"
@@ -61,6 +63,51 @@ func TestTheOutboxsDiskIsInTheStatus(t *testing.T) {
 			time.Sleep(2 * (warningsEvery + notesEvery))
 			if got := codes(); len(got) != 0 {
 				t.Errorf("%s, when it is over: %q", c.name, got)
+			}
+		}
+		stop()
+	})
+}
+
+// A module that is not the one for which messages wait is told as soon as it is
+// identified, and no longer than they wait.
+func TestForeignMessagesAreToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue, err := outbox.Open("", outbox.Limits{}, outbox.Options{Files: simdisk.New()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := runOutbox(queue, zap.NewNop())
+		board := bus.NewStatusBoard()
+		var told sync.WaitGroup
+		told.Go(func() { _ = tellNotes(t.Context(), queue, board, zap.NewNop()) })
+		warned := func() bool {
+			time.Sleep(notesEvery)
+			synctest.Wait()
+			return slices.ContainsFunc(board.Status().Warnings, func(w api.Warning) bool { return w.Code == string(bus.ForeignQueue) })
+		}
+		for i := range 2 {
+			old, here := outbox.Device{ProductKey: "pk", DeviceName: "old" + strconv.Itoa(i)}, outbox.Device{ProductKey: "pk", DeviceName: "new" + strconv.Itoa(i)}
+			queue.Device(old)
+			if _, err := queue.Append(t.Context(), outbox.Message{Topic: "/pk/" + old.DeviceName + "/update", QoS: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if warned() {
+				t.Errorf("%d: warned of the device's own message", i)
+			}
+			queue.Device(here)
+			if !warned() {
+				t.Errorf("%d: no warning of another device's message", i)
+			}
+			end := queue.DropForeign
+			if i == 1 {
+				end = queue.Retarget
+			}
+			if n, err := end(); n != 1 || err != nil {
+				t.Errorf("%d: %d, %v", i, n, err)
+			}
+			if warned() {
+				t.Errorf("%d: the warning outlives its cure", i)
 			}
 		}
 		stop()

@@ -157,7 +157,15 @@ func (q *Queue) Device(here Device) {
 		q.devicesChanged()
 	}
 	q.regroup()
+	q.noteForeign()
 	q.wake()
+}
+
+// noteForeign has those who listen for notes look at what is foreign now.
+func (q *Queue) noteForeign() {
+	if q.log != nil {
+		poke(q.log.notes.more)
+	}
 }
 
 // devicesChanged has the lists written.
@@ -235,6 +243,7 @@ func (q *Queue) retarget() (version uint64, n int, err error) {
 	}
 	q.devicesChanged()
 	q.regroup()
+	q.noteForeign()
 	slices.Sort(topics)
 	for _, topic := range slices.Compact(topics) {
 		q.replaceOutdated(topic)
@@ -287,6 +296,7 @@ func (q *Queue) dropForeign() (n int) {
 			}
 		}
 	}
+	q.noteForeign()
 	return n
 }
 

@@ -59,7 +59,7 @@ func (q *Queue) noteDrop(reason string) {
 	poke(q.log.notes.more)
 }
 
-// Noted delivers when there may be Notes; nil, which never does, for a queue in
+// Noted delivers when there may be Notes, or what is foreign may have changed; nil, which never does, for a queue in
 // memory.
 func (q *Queue) Noted() <-chan struct{} {
 	if q.log == nil {
