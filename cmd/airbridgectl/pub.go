@@ -167,9 +167,21 @@ func printAccepted(e *env, m client.Message) error {
 func badEnd(e *env, m client.Message) error {
 	ctx, cancel := context.WithTimeout(e.ctx, keepTime)
 	defer cancel()
-	why := ""
-	if full, err := e.client.Message(ctx, m.ID); err == nil && full.Reason != "" && full.Reason != string(m.State) {
-		why = ": " + printable(full.Reason)
+	reason := ""
+	if full, err := e.client.Message(ctx, m.ID); err == nil {
+		reason = full.Reason
 	}
-	return errors.New("the message was " + string(m.State) + why)
+	return errors.New(endWords(m.State, reason))
+}
+
+// endWords says how a message came to a bad end, and why where that tells more.
+func endWords(state client.State, reason string) string {
+	words := "the message was " + string(state)
+	if state == client.Expired {
+		words = "the message expired before the cloud had it, and is not sent any more"
+	}
+	if reason != "" && reason != string(state) {
+		words += ": " + printable(reason)
+	}
+	return words
 }

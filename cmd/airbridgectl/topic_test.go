@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"airbridged/client"
 	"airbridged/client/api"
 	"airbridged/internal/bus"
 	"airbridged/internal/ipc"
@@ -89,6 +90,19 @@ func TestConfigShowsWhatIsInEffect(t *testing.T) {
 	}
 	if _, stdout, _ := ctl(nil, "config", "--all"); !strings.Contains(stdout, "modem.baud = 0") || !strings.Contains(stdout, "# default\n") {
 		t.Errorf("%q", stdout)
+	}
+}
+
+// Seen: "the message was expired".
+func TestWordsOfABadEnd(t *testing.T) {
+	for end, want := range map[[2]string]string{
+		{"expired", "expired"}:                 "the message expired before the cloud had it, and is not sent any more",
+		{"dropped", ""}:                        "the message was dropped",
+		{"rejected", "a byte it cannot carry"}: "the message was rejected: a byte it cannot carry",
+	} {
+		if got := endWords(client.State(end[0]), end[1]); got != want {
+			t.Errorf("%v: %q", end, got)
+		}
 	}
 }
 
