@@ -283,6 +283,16 @@ func parseAll(fs *flag.FlagSet, args []string) (positional []string, err error) 
 	}
 }
 
+// asCommands has this program's commands for the requests that hints name.
+var asCommands = strings.NewReplacer(
+	"GET /v1/status", "airbridgectl status",
+	"GET /v1/events", "airbridgectl events -f",
+	"GET /v1/subscriptions", "airbridgectl subscriptions",
+	"GET /v1/messages/{id}", "airbridgectl message ID",
+	"DELETE /v1/subscriptions/{name}", "airbridgectl subscriptions drop NAME",
+	"DELETE /v1/outbox/{id}", "airbridgectl outbox drop ID",
+)
+
 // report tells a person what went wrong, and a script by the exit status.
 func report(e *env, err error) int {
 	if err == nil {
@@ -301,7 +311,7 @@ func report(e *env, err error) int {
 			}
 		}
 		if p.Hint != "" {
-			e.note("hint: %s", p.Hint)
+			e.note("hint: %s", asCommands.Replace(p.Hint))
 		}
 		if p.RetryAfter > 0 {
 			e.note("try again in %s", span(p.RetryAfter))

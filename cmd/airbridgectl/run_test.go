@@ -346,7 +346,7 @@ func TestRefusalsHaveTheirExitStatus(t *testing.T) {
 		{"reserved", nil, "pub $airbridge/state x", 0, exitPermission, "never leave the gateway"},
 		{"full", nil, "pub /a x", ipctest.Messages, exitTryAgain, "try again in 10 s"},
 		{"bad filter", nil, "sub /a/#/b", 0, exitRefused, "hint: "},
-		{"local filter", nil, "sub $airbridge/state", 0, exitPermission, "GET /v1/events"},
+		{"local filter", nil, "sub $airbridge/state", 0, exitPermission, "airbridgectl events -f"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start(t, c.change)
