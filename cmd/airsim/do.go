@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func runDo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	status, text, err := post(ctx, *path, line(f.Args()))
 	switch {
 	case err != nil:
-		_, _ = fmt.Fprintf(stderr, "airsim do: no airsim answers at %s: %v\n", *path, err)
+		_, _ = fmt.Fprintf(stderr, "airsim do: no airsim answers at %s: %v\n", *path, reason(err))
 		return exitUnavailable
 	case status == http.StatusBadRequest:
 		_, _ = fmt.Fprintf(stderr, "airsim do: %s", text)
@@ -55,6 +56,19 @@ func runDo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	_, _ = io.WriteString(stdout, text)
 	return exitOK
+}
+
+// reason is what the system says of a request that was not answered, without the call
+// and the path, or that there was no answer in time.
+func reason(err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("no answer in time")
+	}
+	return err
 }
 
 // line makes one command of the words that the shell has already split. A

@@ -154,7 +154,7 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 		printHelp(f, stdout)
 		return s, errDone
 	case err != nil:
-		return s, err
+		return s, inWords(err)
 	case *showVersion:
 		_, _ = fmt.Fprintf(stdout, "airsim %s (commit %s, %s)\n", version, commit, runtime.Version())
 		return s, errDone
@@ -167,6 +167,24 @@ func parseFlags(args []string, stdout io.Writer) (settings, error) {
 		return s, err
 	}
 	return s, nil
+}
+
+// inWords says of a value that package flag cannot read what belongs there.
+func inWords(err error) error {
+	words := err.Error()
+	rest, parsing := strings.CutSuffix(words, ": parse error")
+	value, name, isValue := strings.Cut(strings.TrimPrefix(rest, "invalid value "), " for flag -")
+	if !parsing || !isValue {
+		return errors.New(strings.Replace(words, ": -", ": --", 1))
+	}
+	want := "a whole number"
+	switch name {
+	case "rtt", "token-life":
+		want = "a number with its unit, as in 80ms or 1h"
+	case "seed":
+		want = "a whole number from 0 on"
+	}
+	return fmt.Errorf("--%s %s: that is not %s", name, value, want)
 }
 
 // values names what an option takes, by its type, where its text has no name for it.

@@ -229,7 +229,9 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"--personality", "air9000"}, "there are 2g, air724"},
 		{[]string{"--baud", "12345"}, "not a rate"},
-		{[]string{"--bogus"}, "not defined: -bogus"},
+		{[]string{"--bogus"}, "not defined: --bogus"},
+		{[]string{"--rtt", "5"}, `--rtt "5": that is not a number with its unit, as in 80ms or 1h`},
+		{[]string{"--csq", "x"}, `--csq "x": that is not a whole number`},
 		{[]string{"stray"}, `"stray" is not an option`},
 		{[]string{"--csq", "32"}, "--csq is 0 to 31"},
 		{[]string{"--rtt", "-1s"}, "--rtt"},
@@ -245,6 +247,11 @@ func TestUsage(t *testing.T) {
 		if code := run(t.Context(), c.args, &out, &failed); code != exitUsage || !strings.Contains(failed.String(), c.want) || out.Len() > 0 {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q, want %q", c.args, code, out.String(), failed.String(), c.want)
 		}
+	}
+	gone := filepath.Join(t.TempDir(), "gone")
+	var told bytes.Buffer
+	if code := run(t.Context(), []string{"do", "--control", gone, "help"}, io.Discard, &told); code != exitUnavailable || told.String() != "airsim do: no airsim answers at "+gone+": no such file or directory\n" {
+		t.Errorf("do without an airsim: exit code %d, %q", code, told.String())
 	}
 	for arg, want := range map[string]string{"--help": "examples:", "--version": "airsim "} {
 		var out, failed bytes.Buffer
