@@ -19,7 +19,7 @@ const (
 	lossTold  = 15 * time.Minute
 )
 
-const lossHint = "see what reads the log: journald, logger, the disk it is on; the service goes on, and GET /v1/events and airbridgectl trace have what happens"
+const lossHint = "see what reads the log: journald, logger, the disk it is on; the service goes on, and airbridgectl events and airbridgectl trace have what happens"
 
 // TellLoss shows lines of the log that could not be written, until ctx ends: as a
 // warning that lasts, and in the log as soon as there is one again.

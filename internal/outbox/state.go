@@ -134,7 +134,7 @@ const (
 	hintStrayed    = "bring the directory back to outbox.dir before the daemon is restarted, or let it drain: what is not sent by then is not found again"
 	hintRetarget   = "they are sent as this device's, but are the other one's again after a restart unless the disk recovers before"
 	hintDropped    = "it is not sent any more, but will be back after a restart unless the disk recovers before"
-	hintUnreadable = "look at the kernel log for errors of the disk; what cannot be read is tried again every hour, and DELETE /v1/outbox/{id} gives a message up"
+	hintUnreadable = "look at the kernel log for errors of the disk; what cannot be read is tried again every hour, and airbridgectl outbox drop ID gives a message up"
 
 	hintBusy    = "another airbridged runs with the same outbox.dir: stop it, or give each its own directory"
 	hintVersion = "install the version that wrote it, or a newer one; or let that one drain the queue and move the directory away"
