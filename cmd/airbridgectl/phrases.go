@@ -28,7 +28,8 @@ func size(n int64) string {
 }
 
 // signalWords says what a level means. -113 dBm is the least that AT+CSQ can
-// tell (3GPP TS 27.007 section 8.5); the words between are field usage for GSM.
+// tell (3GPP TS 27.007 section 8.5). "fair" is what the vendor calls marginal (AT+CSQ 11
+// to 17), and below it doctor warns. The page has the same words.
 func signalWords(dbm *int) (words string, s style) {
 	if dbm == nil {
 		return "unknown", plain
@@ -37,9 +38,9 @@ func signalWords(dbm *int) (words string, s style) {
 	switch d := *dbm; {
 	case d >= -70:
 		word, s = "excellent", good
-	case d >= -85:
+	case d >= -77:
 		word, s = "good", good
-	case d >= -100:
+	case d >= -91:
 		word, s = "fair", plain
 	case d > -113:
 		word, s = "weak", minor

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,11 +136,35 @@ func TestClockInWords(t *testing.T) {
 
 func TestSignalWords(t *testing.T) {
 	for want, dbm := range map[string]*int{
-		"unknown": nil, "none (-113 dBm)": ptr(-113), "weak (-111 dBm)": ptr(-111), "weak (-101 dBm)": ptr(-101),
-		"fair (-99 dBm)": ptr(-99), "good (-85 dBm)": ptr(-85), "excellent (-51 dBm)": ptr(-51),
+		"unknown": nil, "none (-113 dBm)": ptr(-113), "weak (-111 dBm)": ptr(-111), "weak (-92 dBm)": ptr(-92),
+		"fair (-91 dBm)": ptr(-91), "fair (-78 dBm)": ptr(-78), "good (-77 dBm)": ptr(-77), "good (-71 dBm)": ptr(-71), "excellent (-70 dBm)": ptr(-70), "excellent (-51 dBm)": ptr(-51),
 	} {
 		if got, _ := signalWords(dbm); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// The page says of a level what status says of it.
+func TestThePageHasTheSameWordsForTheSignal(t *testing.T) {
+	script, err := os.ReadFile("../../internal/web/static/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bands := regexp.MustCompile(`\[(-\d+), "[a-z]+", "([a-z]+)"\]`).FindAllStringSubmatch(string(script), -1)
+	if len(bands) < 4 {
+		t.Fatalf("%q", bands)
+	}
+	for dbm := -113; dbm <= -51; dbm++ {
+		word := "none"
+		for _, b := range bands {
+			if least, _ := strconv.Atoi(b[1]); dbm >= least {
+				word = b[2]
+				break
+			}
+		}
+		if got, _ := signalWords(&dbm); !strings.HasPrefix(got, word+" (") {
+			t.Errorf("%d dBm is %s on the page, and %s here", dbm, word, got)
 		}
 	}
 }

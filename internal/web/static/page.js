@@ -102,7 +102,9 @@ function tick() {
   put("last-acked", ago(s.counters.last_acked_at));
 }
 
-const quality = (dbm) => (dbm >= -75 ? ["good", "good"] : dbm >= -93 ? ["good", "enough"] : dbm >= -105 ? ["wait", "weak"] : ["bad", "hardly any"]);
+// As in airbridgectl status: the least dBm, the color, the word.
+const qualities = [[-70, "good", "excellent"], [-77, "good", "good"], [-91, "good", "fair"], [-112, "wait", "weak"]];
+const quality = (dbm) => (qualities.find(([least]) => dbm >= least) || [0, "bad", "none"]).slice(1);
 
 function showSignal() {
   const dbm = status.modem.signal_dbm;
