@@ -162,6 +162,9 @@ func instance(s string) error {
 // apn: at most 50 characters (Air AT manual, SAPBR); no comma, quote or
 // backslash.
 func apn(s string) error {
+	if isPlaceholder(s) {
+		return fmt.Errorf("%s stands for a value, write the access point name of the SIM's operator", quoted(s))
+	}
 	return made(s, 1, 50, apnForm, "the access point name of the SIM's operator")
 }
 

@@ -12,6 +12,7 @@ func TestWhatWasCopiedFromADocument(t *testing.T) {
 	for _, c := range []struct{ section, line, want string }{
 		{"device", `product_key = "YOUR_PRODUCT_KEY"`, "device.product_key: "},
 		{"device", `product_key = "<ProductKey>"`, "device.product_key: "},
+		{"modem", `apn = "YOUR_APN"`, "modem.apn: "},
 		{"device", "product_key = \"b1KCi45LcCP\"\ndevice_name = \"YOUR_DEVICE_NAME\"", "device.device_name: "},
 	} {
 		_, err := loadText(t, "["+c.section+"]\n"+c.line+"\n")
