@@ -80,7 +80,7 @@ begin() {
 cd "$dir"
 mkdir disk
 mount -t tmpfs -o size=4m,mode=700 tmpfs disk
-airsim --link "$dir/modem" --personality air780ep >airsim.log 2>&1 &
+airsim --link "$dir/modem" --personality air780ep --connects-per-minute -1 >airsim.log 2>&1 &
 sim=$!
 # So that the page is done within a minute, and not within an hour.
 mkdir airbridged.toml.d
@@ -88,6 +88,7 @@ cat >airbridged.toml.d/hurry.toml <<END
 [recovery]
 status_poll = "2s"
 backoff_max = "5s"
+connects_per_minute = 60
 [outbox]
 dir = "$dir/disk/outbox"
 [mqtt]
@@ -181,21 +182,26 @@ run 'airbridgectl reprovision --yes'
 status online
 
 say '## The disk is full'
-dd if=/dev/zero of=disk/filler bs=4k 2>/dev/null || true
+# Without a SIM nothing is sent meanwhile; what was sent would make room.
+airsim 'do' sim removed >/dev/null
 head -c 3000 /dev/zero | tr '\0' x >readings.txt
+for ((i = 0; i < 50; i++)); do cat readings.txt && echo; done >many.txt
 # shellcheck disable=SC2016 # it is what somebody types
 send='airbridgectl pub -t "$(airbridgectl topic update)" -f readings.txt'
 topic=$(airbridgectl topic update)
 # What is allocated is still used: half a megabyte.
 deadline=$((SECONDS + patience))
 while ((SECONDS < deadline)); do
-    if [[ $(airbridgectl pub --latest -t "$topic" -f readings.txt 2>&1) == *'disk is full'* ]]; then break; fi
+    dd if=/dev/zero of=disk/filler bs=4k oflag=append conv=notrunc 2>/dev/null || true
+    if [[ $(airbridgectl pub --latest -t "$topic" -l <many.txt 2>&1) == *'disk is full'* ]]; then break; fi
 done
 run "$send"
 say 'Nothing was kept, and the program knows. What is queued still goes out. There is room again:'
 rm disk/filler
+airsim 'do' sim inserted >/dev/null
+status online >/dev/null
 deadline=$((SECONDS + patience))
-until airbridgectl pub -t "$topic" -f readings.txt >/dev/null 2>&1 || ((SECONDS >= deadline)); do sleep 0.2; done
+until airbridgectl pub --latest -t "$topic" -f readings.txt >/dev/null 2>&1 || ((SECONDS >= deadline)); do sleep 0.2; done
 run "$send --wait 30s"
 
 cat <<'END'
