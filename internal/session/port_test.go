@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"airbridged/internal/recovery"
@@ -65,6 +66,7 @@ func TestLogSaysTheHintOnce(t *testing.T) {
 	inWorld(t, setup{session: func(o *session.Options) { o.Open = absent }}, func(t *testing.T, w *world) {
 		w.begin()
 		w.reaches(time.Minute, recovery.Recovering, recovery.PortMissing)
+		synctest.Wait() // the line is written behind the change of state
 		for _, line := range w.log.lines() {
 			var l struct{ Hint, Error string }
 			if err := json.Unmarshal([]byte(line), &l); err != nil {
