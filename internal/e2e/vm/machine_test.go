@@ -326,6 +326,8 @@ device = "` + device + `"
 [device]
 product_key = "b1KCi45LcCP"
 product_secret_file = "/etc/secret"
+[cloud]
+quota_qos1 = 0
 [mqtt]
 socket = ""
 [metrics]

@@ -94,7 +94,9 @@ func TestPowerCut(t *testing.T) {
 const batch = 12
 
 func powerCuts(t *testing.T, fs fileSystem, cuts int, seed uint64) {
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "cuts") // without a comma: qemu reads it
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	base, image, log := dir+"/base", dir+"/image", dir+"/log"
 	must(t, os.WriteFile(base, nil, 0o600))
 	must(t, os.Truncate(base, 128<<20))
@@ -103,7 +105,7 @@ func powerCuts(t *testing.T, fs fileSystem, cuts int, seed uint64) {
 	must(t, os.WriteFile(log, nil, 0o600))
 	modules := append([]string{"crc32c_generic", "crc32_generic", fs.module}, ftdi.modules...)
 
-	sim := newSimulator(t, "--rtt", "150ms")
+	sim := newSimulator(t, "--rtt", "150ms", "--quota-qos1", "0") // many wait at any cut, and all of them go out after it
 	m := boot(t, spec{arch: "amd64", modules: modules, qemu: append(ftdi.qemu(sim.tty), disk(image, log)...)})
 	m.await("disk", func() error {
 		_, err := m.try("mount " + fs.mount + " /dev/vda /var/lib/airbridged")
@@ -115,7 +117,7 @@ func powerCuts(t *testing.T, fs fileSystem, cuts int, seed uint64) {
 	// A neighbour that writes past the cache and never syncs, so that much is not
 	// flushed at the cut.
 	m.run(`(i=0; while :; do dd if=/dev/zero of=/var/lib/airbridged/neighbour$((i%4)) bs=16k count=32 oflag=direct conv=notrunc 2>/dev/null; i=$((i+1)); sleep 0.2; done) >/dev/null 2>&1 &`)
-	m.run("/init publish told m 3 20ms >/dev/null 2>&1 &")
+	m.run("/init publish told m 3 100ms >/dev/null 2>&1 &")
 	stop, sampled := make(chan struct{}), make(chan []sample, 1)
 	go func() { sampled <- sampleUntil(stop, log) }()
 	var accepted []kept

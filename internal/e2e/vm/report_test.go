@@ -24,7 +24,7 @@ var report struct {
 // tell adds a row to docs/tested-on.md.
 func (m *machine) tell(driver, fileSystem, format string, args ...any) {
 	m.Helper()
-	text := fmt.Sprintf(format, args...)
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "|", `\|`) // it becomes a cell of a table
 	m.Logf("%s, %s: %s", driver, fileSystem, text)
 	report.Lock()
 	defer report.Unlock()
