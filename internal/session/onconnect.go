@@ -94,6 +94,11 @@ func (s *Session) opening(ctx context.Context) error {
 
 // openWith publishes one of them. why says in words that it failed.
 func (s *Session) openWith(ctx context.Context, i int, one OnConnect, name string) (why string, err error) {
+	if rest := s.up.quota.left(time.Now()); rest > 0 {
+		if err := s.pause(ctx, rest); err != nil {
+			return "", err
+		}
+	}
 	o := &s.openings
 	s.progress.expect(s.o.Cloud.Timeouts.Command + s.o.Cloud.Timeouts.PubAck + one.Wait + silences)
 	r := &reply{s.o.Expand(one.WaitFor, s.device.names.ProductKey, s.device.names.DeviceName), make(chan struct{}, 1)}
@@ -105,10 +110,11 @@ func (s *Session) openWith(ctx context.Context, i int, one OnConnect, name strin
 	s.up.quota.begin(1, time.Now())
 	sendCtx, cancel := withGrace(ctx, publishGrace)
 	defer cancel()
-	_, err = s.port.modem.Publish(sendCtx, name, 1, one.Payload)
+	receipt, err := s.port.modem.Publish(sendCtx, name, 1, one.Payload)
 	var cannot *air.PayloadError
 	switch {
 	case err == nil:
+		s.up.quota.acknowledged(receipt.WrittenAt, receipt.AckedAt)
 		s.books.published(p, false)
 	case errors.As(err, &cannot):
 		return cannot.Error(), nil

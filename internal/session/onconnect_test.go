@@ -1,10 +1,12 @@
 package session_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"airbridged/internal/airsim"
 	"airbridged/internal/airsim/simcloud"
 	"airbridged/internal/bus"
 	"airbridged/internal/recovery"
@@ -106,6 +108,27 @@ func TestOpeningThatEndsTheSession(t *testing.T) {
 		}
 		if n := w.cloud.Counters().Connects; n > 4 {
 			t.Errorf("%d connects", n)
+		}
+	})
+}
+
+// TestManyOpeningsKeepToTheQuota: thirty sub-devices log in at the begin of a session, on
+// a fast network. What is over ten in a second the cloud drops, and the session would
+// end over it, the next one as well.
+func TestManyOpeningsKeepToTheQuota(t *testing.T) {
+	t.Parallel()
+	many := func(o *session.Options) {
+		for n := range 30 {
+			o.OnConnect = append(o.OnConnect, session.OnConnect{Topic: "/${productKey}/${deviceName}/login", Payload: fmt.Append(nil, n)})
+		}
+	}
+	quota := func(o *simcloud.Options) { o.Quota = [2]int{30, 10} }
+	fast := func(o *airsim.Options) { o.Latency, o.RTT = false, 20*time.Millisecond }
+	inWorld(t, setup{session: many, cloud: quota, module: fast}, func(t *testing.T, w *world) {
+		w.begin()
+		w.settled(w.append(update, 1, "behind them"))
+		if n, c := len(w.cloud.Messages()), w.cloud.Counters(); n != 31 || c.Throttled != 0 || c.Connects != 1 {
+			t.Errorf("%d messages, %d dropped, %d sessions", n, c.Throttled, c.Connects)
 		}
 	})
 }

@@ -235,10 +235,13 @@ func (s *Session) reject(m outbox.Message, reason string) {
 // message was one too many of its second, in two sessions, or a reset of the module has
 // changed nothing. A single PUBACK can get lost on any line.
 func (s *Session) unacknowledged(ctx context.Context, err error) error {
-	unusual := s.up.quota.unusual()
 	why := s.port.unanswered(recovery.PubAckTimeout, err)
 	var f *recovery.Failure
-	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil || !unusual && !s.past.ResetInVain() {
+	if !errors.As(why, &f) || f.Cause != recovery.PubAckTimeout || ctx.Err() != nil {
+		return why
+	}
+	if !s.up.quota.unusual() && !s.past.ResetInVain() {
+		s.up.quota.missing(time.Now()) // of the line, and so may have been the ones before
 		return why
 	}
 	if gone := s.linkGone(ctx, err); gone != nil {

@@ -57,7 +57,10 @@ type quota struct {
 }
 
 // moment is when a message was written, and by when the next many have to wait for it.
-type moment struct{ written, by time.Time }
+type moment struct {
+	written, by time.Time
+	session     int
+}
 
 // sign is a message that got no PUBACK, and was the first of its session to make so many
 // of a second. Of those that a quota drops it is always that one; one that is lost on
@@ -72,7 +75,7 @@ type sign struct {
 func newQuota(limits [2]int, now time.Time) quota {
 	q := quota{limits: limits}
 	for qos, n := range limits {
-		q.taken[qos] = slices.Repeat([]moment{{now, now}}, n)
+		q.taken[qos] = slices.Repeat([]moment{{written: now, by: now}}, n)
 	}
 	return q
 }
@@ -145,9 +148,14 @@ func (q *quota) begin(qos int, now time.Time) {
 	if q.forget(qos, now); qos == 1 {
 		q.probing = q.mayProbe(now)
 	}
-	q.taken[qos] = append(q.taken[qos], moment{now, now})
+	q.taken[qos] = append(q.taken[qos], moment{now, now, q.session})
 	if qos == 1 {
-		q.level, q.flying = len(q.taken[1]), true
+		q.level, q.flying = 0, true
+		for _, m := range q.taken[1] { // what was missing in the session before may not count
+			if m.session == q.session {
+				q.level++
+			}
+		}
 	}
 }
 
@@ -164,6 +172,7 @@ func (q *quota) acknowledged(written, at time.Time) (more bool) {
 	q.ended(1, at.Add(-ways))
 	q.flying = false
 	q.passed = max(q.passed, q.level)
+	q.signs = slices.DeleteFunc(q.signs, func(s sign) bool { return s.level <= q.level }) // that many are taken
 	if q.level >= q.proved || at.Sub(q.provedAt) > signsWithin {
 		q.proved, q.provedAt = q.level, at
 	}

@@ -133,3 +133,30 @@ func TestALearnedNumberIsEased(t *testing.T) {
 		t.Errorf("still %d a second after %v", q.learned, took)
 	}
 }
+
+// A message that was taken where one was missing before says that the line had lost that
+// one: the next that is missing there begins anew.
+func TestASignIsRefutedByAPubAck(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	q := newQuota([2]int{0, 10}, now)
+	now = now.Add(2 * time.Second)
+	session := func(acked int, missing bool) bool {
+		now = now.Add(40 * time.Second)
+		q.newSession(now)
+		for range acked {
+			q.begin(1, now)
+			now = now.Add(10 * time.Millisecond)
+			q.acknowledged(now.Add(-10*time.Millisecond), now)
+		}
+		if !missing {
+			return false
+		}
+		q.begin(1, now)
+		now = now.Add(30 * time.Second)
+		return q.missing(now)
+	}
+	if session(4, true) || session(5, false) || session(4, true) {
+		t.Errorf("%d a second were learned though more were taken between", q.learned)
+	}
+}
